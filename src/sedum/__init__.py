@@ -1,0 +1,58 @@
+"""sedum: posteriors of galaxy properties from survey photometry, learned from simulations.
+
+Names are imported when first used, so that ``import sedum`` and ``sedum --help`` are quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sedum._version import __version__
+
+if TYPE_CHECKING:
+    from sedum.check.recovery import recovery as recovery
+    from sedum.config import RunFile as RunFile
+    from sedum.config import load_run as load_run
+    from sedum.errors import SedumError as SedumError
+    from sedum.galaxies.model import GalaxyModel as GalaxyModel
+    from sedum.infer.posterior import Posterior as Posterior
+    from sedum.infer.train import train as train
+    from sedum.library.generate import simulate as simulate
+    from sedum.library.store import Library as Library
+    from sedum.observe.noise import NoiseModel as NoiseModel
+    from sedum.photometry.catalogue import read_catalogue as read_catalogue
+    from sedum.photometry.filters import FilterSet as FilterSet
+    from sedum.photometry.filters import list_filters as list_filters
+    from sedum.photometry.observed import Photometry as Photometry
+    from sedum.survey.fit import fit as fit
+
+_HOMES = {
+    "FilterSet": "sedum.photometry.filters",
+    "GalaxyModel": "sedum.galaxies.model",
+    "Library": "sedum.library.store",
+    "NoiseModel": "sedum.observe.noise",
+    "Photometry": "sedum.photometry.observed",
+    "Posterior": "sedum.infer.posterior",
+    "RunFile": "sedum.config",
+    "SedumError": "sedum.errors",
+    "fit": "sedum.survey.fit",
+    "list_filters": "sedum.photometry.filters",
+    "load_run": "sedum.config",
+    "read_catalogue": "sedum.photometry.catalogue",
+    "recovery": "sedum.check.recovery",
+    "simulate": "sedum.library.generate",
+    "train": "sedum.infer.train",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sedum' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,96 @@
+"""Absorption by the intergalactic medium."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sedum.galaxies.axis import LYMAN_ALPHA, LYMAN_LIMIT, WavelengthAxis
+from sedum.galaxies.bagpipes_files import lyman_series_file
+from sedum.galaxies.cosmology import MAX_REDSHIFT
+from sedum.galaxies.grid import cached_arrays
+
+__all__ = ["TABLE_STEP", "inoue14_optical_depth", "transmission_table"]
+
+#: Spacing in redshift of the tabulated transmission.
+TABLE_STEP = 0.02
+_SUBSAMPLES = 4
+
+
+def inoue14_optical_depth(wavelength: np.ndarray, redshift: float) -> np.ndarray:
+    """Return the mean optical depth of Inoue et al. (2014), eqs. 15 and 20-29.
+
+    Parameters
+    ----------
+    wavelength
+        Rest wavelength in Angstrom at the source, [m].
+    redshift
+        Redshift of the source.
+
+    Returns
+    -------
+    ndarray
+        Optical depth of Lyman-series and Lyman-continuum absorption, [m].
+    """
+    observed = np.asarray(wavelength, float) * (1 + redshift)
+    series = np.loadtxt(lyman_series_file(), usecols=range(1, 7))
+    tau = np.zeros_like(observed)
+    for line, *forest, damped_low, damped_high in series:
+        x = observed / line
+        absorbed = (x > 1) & (x < 1 + redshift)
+        laf = np.select(
+            [x < 2.2, x < 5.7],
+            [forest[0] * x**1.2, forest[1] * x**3.7],
+            forest[2] * x**5.5,
+        )
+        dla = np.where(x < 3, damped_low * x**2, damped_high * x**3)
+        tau += np.where(absorbed, laf + dla, 0)
+    x = observed / LYMAN_LIMIT
+    ionised = (x > 1) & (x < 1 + redshift)
+    x = np.maximum(x, 1e-3)
+    return tau + np.where(ionised, _continuum_forest(x, redshift) + _continuum_dla(x, redshift), 0)
+
+
+def _continuum_forest(x: np.ndarray, z: float) -> np.ndarray:
+    """Lyman-continuum depth of the Lyman-alpha forest, eqs. 25-27, with x = λ / λ_L."""
+    if z < 1.2:
+        return 0.325 * (x**1.2 - (1 + z) ** -0.9 * x**2.1)
+    if z < 4.7:
+        late = 2.55e-2 * (1 + z) ** 1.6 * x**2.1 + 0.325 * x**1.2 - 0.250 * x**2.1
+        return np.where(x < 2.2, late, 2.55e-2 * ((1 + z) ** 1.6 * x**2.1 - x**3.7))
+    early = 5.22e-4 * (1 + z) ** 3.4 * x**2.1
+    return np.select(
+        [x < 2.2, x < 5.7],
+        [early + 0.325 * x**1.2 - 3.14e-2 * x**2.1, early + 0.218 * x**2.1 - 2.55e-2 * x**3.7],
+        early - 5.22e-4 * x**5.5,
+    )
+
+
+def _continuum_dla(x: np.ndarray, z: float) -> np.ndarray:
+    """Lyman-continuum depth of damped systems, eqs. 28-29."""
+    if z < 2:
+        return 0.211 * (1 + z) ** 2 - 7.66e-2 * (1 + z) ** 2.3 * x**-0.3 - 0.135 * x**2
+    deep = 4.70e-2 * (1 + z) ** 3 - 1.78e-2 * (1 + z) ** 3.3 * x**-0.3
+    return np.where(
+        x < 3, 0.634 + deep - 0.135 * x**2 - 0.291 * x**-0.3, deep - 2.92e-2 * x**3
+    )
+
+
+def transmission_table(axis: WavelengthAxis) -> np.ndarray:
+    """Return transmission averaged over cells, against redshift: [redshifts, blue cells].
+
+    The cells are those of ``axis`` below Lyman alpha; above it nothing is absorbed. The
+    redshifts go from 0 to 20 in steps of :data:`TABLE_STEP`.
+    """
+
+    def build() -> dict[str, np.ndarray]:
+        blue = WavelengthAxis(axis.first, -axis.first)
+        offsets = (np.arange(_SUBSAMPLES) + 0.5) / _SUBSAMPLES
+        log_fine = (blue.first + np.arange(blue.size)[:, None] + offsets) * blue.step
+        fine = LYMAN_ALPHA * np.exp(log_fine.ravel())
+        redshifts = np.arange(0, MAX_REDSHIFT + TABLE_STEP / 2, TABLE_STEP)
+        table = np.stack([np.exp(-inoue14_optical_depth(fine, z)) for z in redshifts])
+        table = table.reshape(len(redshifts), blue.size, _SUBSAMPLES).mean(axis=2)
+        return {"transmission": table.astype(np.float32)}
+
+    key = {"model": "inoue14", "first": axis.first, "step": TABLE_STEP, "fine": _SUBSAMPLES}
+    return cached_arrays("igm_inoue14", key, build)[0]["transmission"]

@@ -1,0 +1,230 @@
+"""Filter curves and ordered sets of them.
+
+A band is named as ``sedpy`` names it, by its number in an EAZY ``FILTER.RES`` file, or by a
+two-column file. Curves are photon-counting transmissions against wavelength in Angstrom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from sedum import config
+from sedum.errors import SedumError, nearest
+from sedum.storage import array_digest
+
+__all__ = ["Filter", "FilterSet", "list_filters"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter curve.
+
+    Parameters
+    ----------
+    name
+        The band's name.
+    wavelength
+        Increasing, in Angstrom, [m].
+    transmission
+        Photon transmission in any normalisation, [m].
+    """
+
+    name: str
+    wavelength: np.ndarray = field(repr=False)
+    transmission: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        wavelength = np.asarray(self.wavelength, float)
+        transmission = np.asarray(self.transmission, float)
+        good = np.isfinite(wavelength) & np.isfinite(transmission) & (wavelength > 0)
+        order = np.argsort(wavelength[good], kind="stable")
+        wavelength = wavelength[good][order]
+        transmission = np.maximum(transmission[good][order], 0)
+        keep = np.concatenate([[True], np.diff(wavelength) > 0])[: len(wavelength)]
+        wavelength, transmission = wavelength[keep], transmission[keep]
+        if len(wavelength) < 2 or transmission.max() <= 0:
+            raise SedumError(f"filter {self.name!r}: fewer than two usable points in its curve")
+        # The far wings of some published curves reach microns at 1e-5 of the peak and below:
+        # they carry no light but would demand a spectrum there. sedpy applies the same rule.
+        lit = np.flatnonzero(transmission > 1e-5 * transmission.max())
+        span = slice(max(lit[0] - 1, 0), lit[-1] + 2)
+        object.__setattr__(self, "wavelength", wavelength[span])
+        object.__setattr__(self, "transmission", transmission[span])
+
+    @property
+    def pivot(self) -> float:
+        """Pivot wavelength in Angstrom (Bessell & Murphy 2012, eq. A11)."""
+        w, t = self.wavelength, self.transmission
+        return float(np.sqrt(np.trapezoid(t * w, w) / np.trapezoid(t / w, w)))
+
+    @property
+    def width(self) -> float:
+        """Equivalent rectangular width in Angstrom."""
+        return float(
+            np.trapezoid(self.transmission, self.wavelength) / self.transmission.max()
+        )
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The wavelengths in Angstrom between which the curve is not zero."""
+        return float(self.wavelength[0]), float(self.wavelength[-1])
+
+    def average(self, wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
+        """Return the photon-counting average of spectra.
+
+        This is the plain definition, <f_nu> = ∫ f_nu T dν/ν / ∫ T dν/ν, integrated on the
+        union of both samplings; the forward model has a faster equivalent.
+
+        Parameters
+        ----------
+        wavelength
+            In Angstrom, increasing, [m].
+        flux
+            Flux density per unit frequency, [..., m].
+
+        Returns
+        -------
+        ndarray
+            In the unit of ``flux``, [...].
+        """
+        low, high = self.limits
+        grid = np.union1d(wavelength, self.wavelength)
+        grid = grid[(grid >= low) & (grid <= high)]
+        t = np.interp(grid, self.wavelength, self.transmission)
+        flat = np.atleast_2d(flux)
+        f = np.stack([np.interp(grid, wavelength, row) for row in flat])
+        mean = np.trapezoid(f * t / grid, grid) / np.trapezoid(t / grid, grid)
+        return mean.reshape(np.shape(flux)[:-1])
+
+
+class FilterSet(Sequence[Filter]):
+    """Filters in the order in which fluxes are stored."""
+
+    def __init__(self, filters: Sequence[Filter]):
+        self._filters = tuple(filters)
+        if not self._filters:
+            raise SedumError("a set of filters needs at least one")
+
+    @classmethod
+    def from_run(cls, run: config.RunFile) -> FilterSet:
+        """Load the filters of a run file."""
+        return cls([load_band(band, f"filters[{i}]") for i, band in enumerate(run.filters)])
+
+    @classmethod
+    def from_names(cls, names: Sequence[str]) -> FilterSet:
+        """Load filters by their sedpy names."""
+        return cls([load_sedpy(name) for name in names])
+
+    @property
+    def names(self) -> list[str]:
+        """The bands' names."""
+        return [f.name for f in self._filters]
+
+    @property
+    def pivots(self) -> np.ndarray:
+        """Pivot wavelengths in Angstrom, [bands]."""
+        return np.array([f.pivot for f in self._filters])
+
+    def digest(self) -> str:
+        """Return a hash of names and curves, for provenance."""
+        arrays = [a for f in self._filters for a in (f.wavelength, f.transmission)]
+        return array_digest(np.array(self.names), *arrays)
+
+    def __getitem__(self, index: int) -> Filter:  # type: ignore[override]
+        return self._filters[index]
+
+    def __len__(self) -> int:
+        return len(self._filters)
+
+    def __iter__(self) -> Iterator[Filter]:
+        return iter(self._filters)
+
+
+@cache
+def list_filters() -> tuple[str, ...]:
+    """Return the names of all filters that sedpy carries."""
+    folder = files("sedpy") / "data" / "filters"
+    return tuple(sorted(Path(p.name).stem for p in folder.iterdir() if p.name.endswith(".par")))
+
+
+def load_band(band: config.Band, where: str = "filters") -> Filter:
+    """Load one band of a run file; ``where`` is the key's path, for messages."""
+    match band:
+        case str():
+            return load_sedpy(band, where)
+        case config.EazyBand():
+            return load_eazy(band.file, band.eazy, band.name, where)
+        case config.CurveBand():
+            return load_curve(band.curve, band.name, where)
+
+
+@cache
+def load_sedpy(name: str, where: str = "filters") -> Filter:
+    """Load a curve that sedpy carries.
+
+    Raises
+    ------
+    SedumError
+        If there is none of that name; near names are suggested.
+    """
+    known = list_filters()
+    if name not in known:
+        raise SedumError(
+            f"{where}: unknown band {name!r}{nearest(name, known)} "
+            f"'sedum filters' lists the {len(known)} known names"
+        )
+    path = files("sedpy") / "data" / "filters" / f"{name}.par"
+    wavelength, transmission = np.genfromtxt(str(path), usecols=(0, 1), unpack=True)
+    return Filter(name, wavelength, transmission)
+
+
+def load_eazy(file: Path, number: int, name: str, where: str = "filters") -> Filter:
+    """Load curve ``number``, counted from 1, of an EAZY ``FILTER.RES`` file."""
+    lines = _read_lines(file, where)
+    count = 0
+    cursor = 0
+    while cursor < len(lines):
+        head = lines[cursor].split()
+        cursor += 1
+        if not head or head[0].startswith("#") or not head[0].isdigit():
+            continue
+        count += 1
+        size = int(head[0])
+        if count == number:
+            rows = [line.split() for line in lines[cursor : cursor + size]]
+            try:
+                curve = np.array([[float(r[1]), float(r[2])] for r in rows])
+            except (IndexError, ValueError):
+                curve = np.empty((0, 2))
+            if len(curve) != size:
+                raise SedumError(f"{where}: {file} is damaged at filter {number}")
+            return Filter(name, curve[:, 0], curve[:, 1])
+        cursor += size
+    raise SedumError(f"{where}: {file} has no filter {number}; it holds 1 to {count}")
+
+
+def load_curve(file: Path, name: str, where: str = "filters") -> Filter:
+    """Load a two-column file: wavelength in Angstrom, transmission."""
+    rows = [line.split("#")[0].replace(",", " ").split() for line in _read_lines(file, where)]
+    try:
+        curve = np.array([[float(r[0]), float(r[1])] for r in rows if r])
+        return Filter(name, curve[:, 0], curve[:, 1])
+    except (IndexError, ValueError):
+        raise SedumError(
+            f"{where}: {file} is not a two-column filter curve (wavelength in Angstrom, "
+            "transmission)"
+        ) from None
+
+
+def _read_lines(file: Path, where: str) -> list[str]:
+    try:
+        return Path(file).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SedumError(f"{where}: cannot read {file}: {reason}") from None

@@ -1,0 +1,140 @@
+"""The joint prior: all parameters of a model, as one bijection with the latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from sedum import config
+from sedum.errors import SedumError
+from sedum.priors.transforms import DirichletStep, Transform, make_transform
+
+__all__ = ["Prior"]
+
+#: Latent coordinates are kept within this many standard deviations. Float64 cannot tell the
+#: cumulative probabilities beyond it from one.
+LATENT_LIMIT = 8.0
+
+
+class Prior:
+    """The prior of a model's parameters.
+
+    Three spaces are connected, each of shape [n, d]: the unit cube ``u``, the parameters
+    ``theta`` (with fixed ones, [n, len(names)]), and the latent space y = Φ⁻¹(u), in which the
+    prior is a standard normal.
+
+    Parameters
+    ----------
+    specs
+        Prior of each entry, in order; a parameter may depend on those before it. The entry
+        ``quantiles`` (Dirichlet) stands for several parameters.
+    universe_age
+        Function from redshift to the Universe's age in Gyr.
+    quantiles
+        The number of mass-assembly times.
+
+    Attributes
+    ----------
+    names
+        Names of the parameters in ``theta``, fixed ones included.
+    free
+        Names of those that are inferred: the columns of ``u`` and ``y``.
+
+    Examples
+    --------
+    >>> from sedum.config import Uniform
+    >>> prior = Prior({"redshift": Uniform(kind="uniform", low=0, high=2)}, lambda z: z)
+    >>> float(prior.from_latent(np.zeros((1, 1)))[0, 0])
+    1.0
+    """
+
+    def __init__(
+        self,
+        specs: dict[str, config.PriorSpec],
+        universe_age: Callable[[np.ndarray], np.ndarray],
+        quantiles: int = 3,
+    ):
+        self._steps: list[tuple[str, Transform | float]] = []
+        for name, spec in specs.items():
+            if isinstance(spec, config.Fixed):
+                self._steps.append((name, spec.value))
+            elif isinstance(spec, config.DirichletQuantiles):
+                self._steps += self._dirichlet(spec, quantiles)
+            else:
+                self._steps.append((name, make_transform(name, spec, universe_age)))
+        self.names = [name for name, _ in self._steps]
+        self.free = [name for name, step in self._steps if not isinstance(step, float)]
+        if not self.free:
+            raise SedumError("priors: every parameter is fixed; leave at least one free")
+
+    @staticmethod
+    def _dirichlet(spec: config.DirichletQuantiles, quantiles: int) -> list:
+        names = [quantile_name(i, quantiles) for i in range(1, quantiles + 1)]
+        before: list[str | None] = [None, *names[:-1]]
+        return [
+            (name, DirichletStep(spec.concentration, quantiles - i, before[i]))
+            for i, name in enumerate(names)
+        ]
+
+    @property
+    def dimension(self) -> int:
+        """The number of free parameters."""
+        return len(self.free)
+
+    def from_unit(self, u: np.ndarray) -> np.ndarray:
+        """Map the unit cube [n, d] to parameters [n, len(names)]."""
+        columns: dict[str, np.ndarray] = {}
+        column = iter(np.asarray(u, float).T)
+        for name, step in self._steps:
+            if isinstance(step, float):
+                columns[name] = np.full(len(u), step)
+            else:
+                columns[name] = step.from_unit(next(column), columns)
+        return np.stack(list(columns.values()), axis=1)
+
+    def to_unit(self, theta: np.ndarray) -> np.ndarray:
+        """Map parameters [n, len(names)] to the unit cube [n, d]; NaN outside the support."""
+        columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
+        return np.stack(
+            [s.to_unit(columns[n], columns) for n, s in self._steps if not isinstance(s, float)],
+            axis=1,
+        )
+
+    def from_latent(self, y: np.ndarray) -> np.ndarray:
+        """Map the latent space [n, d] to parameters [n, len(names)]."""
+        limited = np.clip(np.asarray(y, float), -LATENT_LIMIT, LATENT_LIMIT)
+        return self.from_unit(special.ndtr(limited))
+
+    def to_latent(self, theta: np.ndarray) -> np.ndarray:
+        """Map parameters [n, len(names)] to the latent space [n, d]; NaN outside the support."""
+        return np.clip(special.ndtri(self.to_unit(theta)), -LATENT_LIMIT, LATENT_LIMIT)
+
+    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw parameters, [n, len(names)]."""
+        # random() may return exactly 0, whose latent coordinate is infinite.
+        u = rng.random((n, self.dimension))
+        return self.from_unit(np.maximum(u, np.finfo(float).tiny))
+
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log prior density of parameters [n, len(names)] -> [n]; -inf outside."""
+        columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
+        total = np.zeros(len(theta))
+        for name, step in self._steps:
+            if not isinstance(step, float):
+                total = total + step.log_density(columns[name], columns)
+        return total
+
+    def latent_of(self, name: str, values: np.ndarray, **given: np.ndarray) -> np.ndarray:
+        """Return the latent coordinate of one parameter's values [n]; NaN outside its support."""
+        step = dict(self._steps)[name]
+        if isinstance(step, float):
+            raise SedumError(f"{name} is fixed: it has no latent coordinate")
+        y = special.ndtri(step.to_unit(np.asarray(values, float), given))
+        return np.clip(y, -LATENT_LIMIT, LATENT_LIMIT)
+
+
+def quantile_name(i: int, quantiles: int) -> str:
+    """Name the time by which ``i / (quantiles + 1)`` of the mass had formed, e.g. ``t25``."""
+    return f"t{round(100 * i / (quantiles + 1))}"

@@ -1,0 +1,262 @@
+"""One-dimensional prior transforms.
+
+Each maps a uniform variate to a parameter by the inverse cumulative distribution, and back.
+A transform may depend on parameters that come before it (``given``), which is how priors such
+as "specific star-formation rate given mass" stay exact bijections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import special, stats
+
+from sedum import config
+from sedum.errors import SedumError
+
+__all__ = ["Transform", "make_transform"]
+
+Array = np.ndarray
+Given = Mapping[str, Array]
+
+
+class Transform(Protocol):
+    """What a one-dimensional prior can do; arrays are of shape [n]."""
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        """Return the parameter at cumulative probability ``u``."""
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        """Return the cumulative probability of ``x``; NaN outside the support."""
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        """Return the log of the prior density at ``x``; -inf outside the support."""
+
+
+def _inside(x: Array, low: Array | float, high: Array | float) -> Array:
+    """Say where ``x`` lies within limits, forgiving rounding at the edges."""
+    slack = 1e-9 * (np.abs(low) + np.abs(high) + 1e-300)
+    return (x >= low - slack) & (x <= high + slack)
+
+
+class Flat:
+    """Uniform, or uniform in the logarithm."""
+
+    def __init__(self, low: float, high: float, logarithmic: bool = False):
+        self.low, self.high, self.logarithmic = low, high, logarithmic
+        self._a, self._b = (np.log(low), np.log(high)) if logarithmic else (low, high)
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        x = self._a + (self._b - self._a) * u
+        # exp(log(high)) may exceed high by an ulp: draws must never leave the support.
+        return np.clip(np.exp(x), self.low, self.high) if self.logarithmic else x
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        inside = _inside(x, self.low, self.high)
+        y = np.log(np.where(inside, x, self.low)) if self.logarithmic else x
+        return np.where(inside, np.clip((y - self._a) / (self._b - self._a), 0, 1), np.nan)
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        inside = _inside(x, self.low, self.high)
+        jacobian = np.log(np.where(inside, x, 1.0)) if self.logarithmic else 0.0
+        return np.where(inside, -np.log(self._b - self._a) - jacobian, -np.inf)
+
+
+class Located:
+    """A truncated normal or Student-t whose centre may depend on other parameters."""
+
+    def __init__(
+        self,
+        centre: Any,
+        sigma: float,
+        low: float | None = None,
+        high: float | None = None,
+        dof: float | None = None,
+    ):
+        self.centre, self.sigma, self.dof = centre, sigma, dof
+        self.low = -np.inf if low is None else low
+        self.high = np.inf if high is None else high
+
+    def _cdf(self, t: Array) -> Array:
+        return special.ndtr(t) if self.dof is None else special.stdtr(self.dof, t)
+
+    def _quantile(self, p: Array) -> Array:
+        return special.ndtri(p) if self.dof is None else special.stdtrit(self.dof, p)
+
+    def _frame(self, given: Given) -> tuple[Array, Array, Array, Array]:
+        """Return centre, the mass between the limits, and the cdf where counting starts.
+
+        Where the centre lies below the window, the upper tail is the one that keeps its
+        precision, so the distribution is mirrored there.
+        """
+        mu = np.asarray(self.centre(given) if callable(self.centre) else self.centre, float)
+        a, b = (self.low - mu) / self.sigma, (self.high - mu) / self.sigma
+        mirror = a > 0
+        lower = np.where(mirror, -b, a)
+        upper = np.where(mirror, -a, b)
+        start = self._cdf(lower)
+        return mu, self._cdf(upper) - start, start, mirror
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        mu, mass, start, mirror = self._frame(given)
+        t = self._quantile(start + np.where(mirror, 1 - u, u) * mass)
+        return np.clip(mu + self.sigma * np.where(mirror, -t, t), self.low, self.high)
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        mu, mass, start, mirror = self._frame(given)
+        t = (x - mu) / self.sigma
+        u = (self._cdf(np.where(mirror, -t, t)) - start) / mass
+        u = np.clip(np.where(mirror, 1 - u, u), 0, 1)
+        return np.where((x >= self.low) & (x <= self.high), u, np.nan)
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        mu, mass, _, _ = self._frame(given)
+        t = (x - mu) / self.sigma
+        base = stats.norm.logpdf(t) if self.dof is None else stats.t.logpdf(t, self.dof)
+        inside = (x >= self.low) & (x <= self.high)
+        return np.where(inside, base - np.log(self.sigma) - np.log(mass), -np.inf)
+
+
+class PiecewiseLinear:
+    """A tabulated density, linear between its points; its integral is inverted exactly."""
+
+    def __init__(self, x: list[float], density: list[float]):
+        self.x = np.asarray(x, float)
+        p = np.asarray(density, float)
+        area = np.concatenate([[0], np.cumsum(np.diff(self.x) * (p[1:] + p[:-1]) / 2)])
+        self.p, self.cdf = p / area[-1], area / area[-1]
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        i = np.clip(np.searchsorted(self.cdf, u, side="right") - 1, 0, len(self.x) - 2)
+        h = self.x[i + 1] - self.x[i]
+        p0, slope = self.p[i], (self.p[i + 1] - self.p[i]) / h
+        c = np.maximum(u - self.cdf[i], 0)
+        # The root of slope/2 d^2 + p0 d = c in the form that survives slope -> 0.
+        root = p0 + np.sqrt(np.maximum(p0**2 + 2 * slope * c, 0))
+        d = np.divide(2 * c, root, out=np.zeros_like(c), where=root > 0)
+        return self.x[i] + np.clip(d, 0, h)
+
+    def _locate(self, x: Array) -> tuple[Array, Array, Array]:
+        inside = _inside(x, self.x[0], self.x[-1])
+        y = np.clip(np.where(inside, x, self.x[0]), self.x[0], self.x[-1])
+        i = np.clip(np.searchsorted(self.x, y, side="right") - 1, 0, len(self.x) - 2)
+        return inside, y - self.x[i], i
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        inside, d, i = self._locate(x)
+        slope = (self.p[i + 1] - self.p[i]) / (self.x[i + 1] - self.x[i])
+        return np.where(inside, np.clip(self.cdf[i] + d * (self.p[i] + slope * d / 2), 0, 1), np.nan)
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        inside, d, i = self._locate(x)
+        slope = (self.p[i + 1] - self.p[i]) / (self.x[i + 1] - self.x[i])
+        p = np.where(inside, self.p[i] + slope * d, 0)
+        return np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
+
+
+class BelowUniverseAge:
+    """Uniform in age between ``low`` and the smaller of ``high`` and the Universe's age."""
+
+    def __init__(self, low: float, high: float, universe_age: Any):
+        self.low, self.high, self.universe_age = low, high, universe_age
+
+    def _limits(self, given: Given) -> tuple[Array, Array]:
+        top = np.minimum(self.high, self.universe_age(given["redshift"]))
+        # In a Universe younger than ``low`` the range shrinks towards the oldest possible age.
+        return np.minimum(self.low, 0.5 * top), top
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        low, high = self._limits(given)
+        return low + (high - low) * u
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        low, high = self._limits(given)
+        u = np.clip((x - low) / (high - low), 0, 1)
+        return np.where(_inside(x, low, high), u, np.nan)
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        low, high = self._limits(given)
+        return np.where(_inside(x, low, high), -np.log(high - low), -np.inf)
+
+
+class DirichletStep:
+    """One interval of a Dirichlet distribution, given the times before it (stick breaking).
+
+    With ``k`` intervals still to come of equal concentration ``alpha``, the share that this
+    one takes of what is left is Beta(alpha, k alpha) distributed.
+    """
+
+    def __init__(self, alpha: float, remaining: int, before: str | None):
+        self.a, self.b, self.before = alpha, alpha * remaining, before
+
+    def _start(self, given: Given) -> Array | float:
+        return given[self.before] if self.before else 0.0
+
+    def from_unit(self, u: Array, given: Given) -> Array:
+        start = self._start(given)
+        if self.a == 1.0:  # closed form of the common case
+            share = -np.expm1(np.log1p(-u) / self.b)
+        else:
+            share = special.betaincinv(self.a, self.b, u)
+        return start + (1 - start) * share
+
+    def _share(self, x: Array, given: Given) -> tuple[Array, Array]:
+        start = self._start(given)
+        left = np.maximum(1 - np.asarray(start), 1e-300)
+        share = (x - start) / left
+        return share, left
+
+    def to_unit(self, x: Array, given: Given) -> Array:
+        share, _ = self._share(x, given)
+        inside = _inside(share, 0.0, 1.0)
+        return np.where(inside, special.betainc(self.a, self.b, np.clip(share, 0, 1)), np.nan)
+
+    def log_density(self, x: Array, given: Given) -> Array:
+        share, left = self._share(x, given)
+        return stats.beta.logpdf(share, self.a, self.b) - np.log(left)
+
+
+def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:
+    """Build the transform that a run file's prior describes.
+
+    Parameters
+    ----------
+    name
+        The parameter, for messages.
+    spec
+        A prior of :mod:`sedum.config` other than ``fixed`` and ``dirichlet``.
+    universe_age
+        Function from redshift to the Universe's age in Gyr.
+    """
+    match spec:
+        case config.Uniform():
+            return Flat(spec.low, spec.high)
+        case config.LogUniform():
+            return Flat(spec.low, spec.high, logarithmic=True)
+        case config.Normal():
+            return Located(spec.mean, spec.sigma, spec.low, spec.high)
+        case config.StudentT():
+            return Located(spec.mean, spec.sigma, spec.low, spec.high, spec.dof)
+        case config.Tabulated():
+            return PiecewiseLinear(spec.x, spec.density)
+        case config.MainSequence():
+
+            def centre(given: Given) -> Array:
+                return (
+                    spec.at_1e10
+                    + spec.slope * (given["log_mass"] - 10)
+                    + spec.evolution * np.log10(1 + given["redshift"])
+                )
+
+            return Located(centre, spec.sigma, spec.low, spec.high, spec.dof)
+        case config.MassMetallicity():
+
+            def relation(given: Given) -> Array:
+                return spec.at_1e10 + spec.slope * (given["log_mass"] - 10)
+
+            return Located(relation, spec.sigma, spec.low, spec.high)
+        case config.UniverseAge():
+            return BelowUniverseAge(spec.low, spec.high, universe_age)
+    raise SedumError(f"priors.{name}: a {spec.kind!r} prior cannot stand here")

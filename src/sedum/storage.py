@@ -1,0 +1,87 @@
+"""Files that are either whole or absent, and hashes that say what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from sedum.errors import SedumError
+
+__all__ = ["array_digest", "atomic_path", "cache_folder", "check_writable", "digest"]
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target`` and rename it there on success.
+
+    A reader therefore sees the old file or the new one, never a part of one, whenever the
+    writer is killed. The suffix is kept, since writers choose a format by it.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; give back what the user's umask would have given.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> Path:
+    """Make sure that ``path`` can be written, before any work is spent on its content.
+
+    Raises
+    ------
+    SedumError
+        If the path is a folder, or its folder cannot be made or written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise SedumError(f"cannot write {path}: it is a folder; give a file name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SedumError(
+            f"cannot write {path}: {error.strerror or error}; choose another output path"
+        ) from None
+    return path
+
+
+def cache_folder() -> Path:
+    """Return the folder for converted grids; ``SEDUM_CACHE`` overrides the user's default."""
+    return Path(os.environ.get("SEDUM_CACHE") or platformdirs.user_cache_dir("sedum"))
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of any JSON-able content, independent of the order of its keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 of the shapes, types and values of some arrays."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
