@@ -1,0 +1,5 @@
+"""Simulated galaxies: making, storing and reading them."""
+
+from sedum.library.store import Library
+
+__all__ = ["Library"]

@@ -1,0 +1,144 @@
+"""Generating a library in chunks that can be interrupted at any moment.
+
+Every chunk has its own seed and is written to a file of its own beside the library; the
+library is put together when all are there. A resumed run therefore equals an uninterrupted
+one bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.model import GalaxyModel
+from sedum.library.store import Library, versions, write_library
+from sedum.progress import progress
+from sedum.storage import atomic_path, check_writable, digest
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    run: RunFile,
+    path: str | Path,
+    *,
+    model: GalaxyModel | None = None,
+    show_progress: bool = True,
+) -> Library:
+    """Draw galaxies from the priors, compute their fluxes and store them.
+
+    Parameters
+    ----------
+    run
+        The run file.
+    path
+        The library to write (HDF5). While it is being made, finished chunks are in the folder
+        ``<path>.parts``; a later call with the same run file goes on from there.
+    model
+        The forward model, where the caller has it already.
+    show_progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Library
+        The library, as read back from the file.
+
+    Raises
+    ------
+    SedumError
+        If the path cannot be written, or holds a library or parts of another run file.
+    """
+    path = check_writable(path)
+    model = model or GalaxyModel.from_run(run)
+    fingerprint = model.fingerprint()
+    settings = {"library": run.library.model_dump(), "fingerprint": fingerprint}
+    if path.exists():
+        return _existing(path, run, fingerprint)
+    parts = path.with_name(path.name + ".parts")
+    _claim(parts, settings)
+    size, chunk = run.library.size, run.library.chunk
+    count = -(-size // chunk)
+    with progress(size, "simulating", "galaxies", show_progress) as advance:
+        for index in range(count):
+            n = min(chunk, size - index * chunk)
+            if not _is_whole(_part(parts, index), n):
+                _simulate_chunk(model, run.library.seed, index, n, _part(parts, index))
+            advance(n)
+
+    def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for index in range(count):
+            arrays = load_file(_part(parts, index))
+            yield arrays["theta"], arrays["flux"]
+
+    write_library(
+        path,
+        chunks(),
+        names=model.prior.names,
+        bands=model.filters.names,
+        size=size,
+        chunk=chunk,
+        fingerprint=fingerprint,
+        provenance={"run": run.model_dump(mode="json"), "versions": versions()},
+    )
+    shutil.rmtree(parts)
+    return Library.read(path)
+
+
+def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:
+    """Return a finished library, provided that this run would make the same."""
+    library = Library.read(path)
+    library.require(fingerprint, path)
+    made = library.provenance["run"]["library"]
+    if made != run.library.model_dump():
+        raise SedumError(
+            f"library {path} exists with other settings ({made}); remove it or write elsewhere"
+        )
+    return library
+
+
+def _claim(parts: Path, settings: dict) -> None:
+    """Make the folder of parts, or make sure that those in it belong to this run."""
+    parts.mkdir(exist_ok=True)
+    manifest = parts / "settings.json"
+    if not manifest.exists():
+        with atomic_path(manifest) as temporary:
+            temporary.write_text(json.dumps({"digest": digest(settings)}))
+        return
+    try:
+        found = json.loads(manifest.read_text())["digest"]
+    except (ValueError, KeyError):
+        found = None
+    if found != digest(settings):
+        raise SedumError(
+            f"{parts} holds parts of another run file; remove that folder or write elsewhere"
+        )
+
+
+def _part(parts: Path, index: int) -> Path:
+    return parts / f"{index:06d}.safetensors"
+
+
+def _is_whole(path: Path, n: int) -> bool:
+    """Say whether a chunk was finished earlier."""
+    try:
+        arrays = load_file(path)
+    except (OSError, SafetensorError):
+        return False
+    return "flux" in arrays and len(arrays.get("theta", ())) == n
+
+
+def _simulate_chunk(model: GalaxyModel, seed: int, index: int, n: int, path: Path) -> None:
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    theta = model.prior.sample(n, rng)
+    arrays = {"theta": theta, "flux": model.photometry(theta)}
+    with atomic_path(path) as temporary:
+        save_file(arrays, str(temporary))

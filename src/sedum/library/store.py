@@ -1,0 +1,155 @@
+"""The library file: noiseless fluxes and the parameters behind them, in checked HDF5."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from sedum._version import __version__
+from sedum.errors import SedumError
+from sedum.storage import atomic_path
+
+__all__ = ["Library", "versions", "write_library"]
+
+_KIND = "sedum library"
+_FORMAT = 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a result depends on, for provenance."""
+    names = ("numpy", "torch", "bagpipes", "astro-sedpy", "zuko")
+    return {"sedum": __version__, **{n: importlib.metadata.version(n) for n in names}}
+
+
+@dataclass(frozen=True)
+class Library:
+    """Simulated galaxies, read from a file.
+
+    Attributes
+    ----------
+    names
+        The parameters.
+    bands
+        The filters.
+    theta
+        Parameters, float64, [n, d].
+    flux
+        Noiseless flux densities in µJy, float32, [n, bands].
+    fingerprint
+        What the fluxes depend on; see :meth:`sedum.GalaxyModel.fingerprint`.
+    provenance
+        Run file and versions.
+    """
+
+    names: list[str]
+    bands: list[str]
+    theta: np.ndarray
+    flux: np.ndarray
+    fingerprint: dict[str, str]
+    provenance: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Library:
+        """Read a library and verify the checksums of all its chunks.
+
+        Raises
+        ------
+        SedumError
+            If the file is absent, truncated, damaged or not a library; it is named.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise SedumError(f"library {path} does not exist; make it with 'sedum simulate'")
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("kind") != _KIND:
+                    raise SedumError(
+                        f"{path} is not a sedum library; make one with 'sedum simulate'"
+                    )
+                if file.attrs["format"] != _FORMAT:
+                    raise SedumError(
+                        f"library {path} has format {file.attrs['format']}; this sedum reads "
+                        f"{_FORMAT}; simulate it again"
+                    )
+                meta = json.loads(file.attrs["metadata"])
+                theta, flux = file["parameters"][()], file["flux"][()]
+        except (OSError, KeyError, ValueError) as error:
+            first = str(error).strip().splitlines()[0][:100]
+            raise SedumError(
+                f"library {path} is damaged or not HDF5 ({first}); simulate it again"
+            ) from None
+        if len(theta) != len(flux) or len(theta) != meta["size"]:
+            raise SedumError(f"library {path} is incomplete; simulate it again")
+        return cls(
+            meta["names"], meta["bands"], theta, flux, meta["fingerprint"], meta["provenance"]
+        )
+
+    def require(self, fingerprint: dict[str, str], path: str | Path) -> None:
+        """Make sure that the library belongs to a model, or say what differs.
+
+        Raises
+        ------
+        SedumError
+            Naming the parts of the run file that differ.
+        """
+        differing = [k for k in fingerprint if self.fingerprint.get(k) != fingerprint[k]]
+        if differing:
+            raise SedumError(
+                f"library {path} was made with another run file: its {' and '.join(differing)} "
+                "differ; simulate again, or use the run file it was made with"
+            )
+
+
+def write_library(
+    path: Path,
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    names: list[str],
+    bands: list[str],
+    size: int,
+    chunk: int,
+    fingerprint: dict[str, str],
+    provenance: dict[str, Any],
+) -> None:
+    """Write a library from chunks of parameters and fluxes, atomically.
+
+    Nothing in the file depends on when or in how many goes it was made, so equal runs give
+    equal bytes.
+    """
+    meta = {
+        "names": names,
+        "bands": bands,
+        "size": size,
+        "fingerprint": fingerprint,
+        "provenance": provenance,
+    }
+    rows = min(chunk, size)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["kind"] = _KIND
+        file.attrs["format"] = _FORMAT
+        file.attrs["metadata"] = json.dumps(meta, sort_keys=True)
+        theta = file.create_dataset(
+            "parameters", (size, len(names)), "f8", chunks=(rows, len(names)), fletcher32=True
+        )
+        flux = file.create_dataset(
+            "flux", (size, len(bands)), "f4", chunks=(rows, len(bands)), fletcher32=True
+        )
+        theta.attrs["names"] = names
+        flux.attrs["names"] = bands
+        flux.attrs["unit"] = "uJy"
+        start = 0
+        for part_theta, part_flux in chunks:
+            stop = start + len(part_theta)
+            theta[start:stop], flux[start:stop] = part_theta, part_flux
+            start = stop
+        if start != size:
+            raise SedumError(f"library {path}: {start} galaxies came where {size} were announced")
