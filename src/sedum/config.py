@@ -520,7 +520,9 @@ def _describe(error: ValidationError) -> str:
     for i, part in enumerate(problem["loc"]):
         is_tag = str(part) in tags or (i > 0 and part in kinds)
         if not is_tag:
-            parts.append(f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part))
+            parts.append(
+                f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
+            )
     path = "".join(parts)
     found = problem.get("input")
     shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__

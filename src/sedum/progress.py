@@ -12,7 +12,8 @@ __all__ = ["Advance", "progress"]
 class Advance(Protocol):
     """Report that work was done; ``note`` replaces the text at the end of the bar."""
 
-    def __call__(self, count: int, note: str = "") -> None: ...
+    def __call__(self, count: int, note: str = "") -> None:  # noqa: D102
+        ...
 
 
 @contextmanager
@@ -61,6 +62,8 @@ def progress(total: int, what: str, unit: str, show: bool = True) -> Iterator[Ad
         task = bar.add_task(what, total=total, note="")
 
         def advance(count: int, note: str = "") -> None:
-            bar.update(task, advance=count, **({"note": note} if note else {}))
+            bar.update(task, advance=count)
+            if note:
+                bar.update(task, note=note)
 
         yield advance

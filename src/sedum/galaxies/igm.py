@@ -70,9 +70,7 @@ def _continuum_dla(x: np.ndarray, z: float) -> np.ndarray:
     if z < 2:
         return 0.211 * (1 + z) ** 2 - 7.66e-2 * (1 + z) ** 2.3 * x**-0.3 - 0.135 * x**2
     deep = 4.70e-2 * (1 + z) ** 3 - 1.78e-2 * (1 + z) ** 3.3 * x**-0.3
-    return np.where(
-        x < 3, 0.634 + deep - 0.135 * x**2 - 0.291 * x**-0.3, deep - 2.92e-2 * x**3
-    )
+    return np.where(x < 3, 0.634 + deep - 0.135 * x**2 - 0.291 * x**-0.3, deep - 2.92e-2 * x**3)
 
 
 def transmission_table(axis: WavelengthAxis) -> np.ndarray:

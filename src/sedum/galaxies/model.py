@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from astropy import units
 
 from sedum import config
 from sedum.errors import SedumError

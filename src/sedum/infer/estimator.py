@@ -20,12 +20,11 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.inner = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        last = nn.Linear(width, width)
         # A block that starts as the identity lets depth be added without harm.
-        nn.init.zeros_(self.inner[3].weight)
-        nn.init.zeros_(self.inner[3].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.inner(x)
@@ -52,9 +51,7 @@ class Estimator(nn.Module):
     same network serves redshifts known to 0.1% and not at all.
     """
 
-    def __init__(
-        self, features: int, dimension: int, spec: config.Estimator, anchored: int | None
-    ):
+    def __init__(self, features: int, dimension: int, spec: config.Estimator, anchored: int | None):
         super().__init__()
         self.shape = FlowShape(dimension, spec.layers, spec.bins)
         self.dimension, self.anchored = dimension, anchored
@@ -112,9 +109,7 @@ class Estimator(nn.Module):
             [y[..., : self.anchored], column[..., None], y[..., self.anchored + 1 :]], dim=-1
         )
 
-    def _anchor(
-        self, y: torch.Tensor, centre: torch.Tensor, width: torch.Tensor
-    ) -> torch.Tensor:
+    def _anchor(self, y: torch.Tensor, centre: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
         if self.anchored is None:
             return y
         column = (y[..., self.anchored] - centre) / width

@@ -37,9 +37,7 @@ class LinearMap(Transform):
     codomain = torch.distributions.constraints.real_vector
     bijective = True
 
-    def __init__(
-        self, lower_upper: torch.Tensor, log_diagonal: torch.Tensor, shift: torch.Tensor
-    ):
+    def __init__(self, lower_upper: torch.Tensor, log_diagonal: torch.Tensor, shift: torch.Tensor):
         super().__init__()
         identity = torch.eye(shift.shape[-1], dtype=shift.dtype, device=shift.device)
         self.lower = torch.tril(lower_upper, -1) + torch.diag_embed(log_diagonal.exp())
@@ -53,13 +51,14 @@ class LinearMap(Transform):
         return x @ (self.lower @ self.upper).mT + self.shift[:, None]
 
     def _inverse(self, y: torch.Tensor) -> torch.Tensor:
-        columns = (y - (self.shift if y.dim() == 2 else self.shift[:, None]))
+        columns = y - (self.shift if y.dim() == 2 else self.shift[:, None])
         columns = columns[..., None] if y.dim() == 2 else columns.mT
         x = torch.linalg.solve_triangular(self.lower, columns, upper=False)
         x = torch.linalg.solve_triangular(self.upper, x, upper=True, unitriangular=True)
         return x[..., 0] if y.dim() == 2 else x.mT
 
     def log_abs_det_jacobian(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return log |det| of the map, the same at every point."""
         total = self.log_diagonal.sum(-1)
         return total if x.dim() == 2 else total[:, None].expand(x.shape[:-1])
 
@@ -99,9 +98,7 @@ class FlowShape:
         """
         steps: list[Transform] = []
         pieces = iter(
-            parameters.split(
-                [self._linear] + [self._spline, self._linear] * self.layers, dim=-1
-            )
+            parameters.split([self._linear] + [self._spline, self._linear] * self.layers, dim=-1)
         )
         steps.append(self._linear_map(next(pieces), 0))
         for layer in range(self.layers):

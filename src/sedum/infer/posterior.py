@@ -278,9 +278,7 @@ def hashed_uniforms(keys: np.ndarray, dimension: int, seed: int) -> np.ndarray:
             0xD1342543DE82EF95
         )
         state = state + np.uint64(seed) * np.uint64(0x2545F4914F6CDD1D)
-        state = state + np.arange(1, dimension + 1, dtype=np.uint64) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
+        state = state + np.arange(1, dimension + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         state ^= state >> np.uint64(31)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
+from sedum.galaxies.model import GalaxyModel
 from sedum.infer.estimator import Estimator
 from sedum.infer.posterior import Posterior, anchor_of, make_estimator, prior_of
 from sedum.library.store import Library
@@ -23,16 +24,18 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 from sedum.priors.joint import Prior
-from sedum.progress import progress
-from sedum.storage import atomic_path, digest
+from sedum.progress import Advance, progress
+from sedum.storage import atomic_path, check_writable, digest
 
-__all__ = ["train"]
+__all__ = ["train", "train_to_file"]
 
 #: Galaxies whose noise is drawn together.
 _PORTION = 32_768
 #: Observations for the standardisation, and the most for validation.
 _SAMPLE = 50_000
 _VALIDATION = 8_192
+#: Sections of the run file that training does not depend on.
+_NOT_TRAINED = {"catalogue", "output", "name"}
 
 
 def train(
@@ -74,7 +77,7 @@ def train(
     path = Path(checkpoint) if checkpoint else None
     identity = digest(
         {
-            "run": run.model_dump(mode="json", exclude={"catalogue", "output", "name"}),
+            "run": run.model_dump(mode="json", exclude=_NOT_TRAINED),
             "library": library.fingerprint,
             "size": len(library),
         }
@@ -94,6 +97,40 @@ def train(
     estimator.load_state_dict(state.best)
     history = {"losses": state.losses, "steps_per_round": run.training.round}
     return Posterior(estimator, data.features, run, library.fingerprint, history)
+
+
+def train_to_file(
+    run: RunFile, library: str | Path, path: str | Path, *, show_progress: bool = True
+) -> Posterior:
+    """Train on a library file and write the estimator; see :func:`train`.
+
+    The checkpoint is ``<path>.checkpoint`` while training goes on. An estimator of the same
+    run file that is there already is read instead of trained again.
+
+    Raises
+    ------
+    SedumError
+        Also if the library or an existing estimator belongs to another run file, or the path
+        cannot be written.
+    """
+    path = check_writable(path)
+    source = Library.read(library)
+    fingerprint = GalaxyModel.from_run(run).fingerprint()
+    source.require(fingerprint, library)
+    if path.exists():
+        found = Posterior.read(path)
+        if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
+            raise SedumError(
+                f"estimator {path} exists and was trained with another run file; remove it or "
+                "write elsewhere"
+            )
+        found.require(fingerprint, path)
+        return found
+    checkpoint = path.with_name(path.name + ".checkpoint")
+    posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)
+    posterior.write(path)
+    checkpoint.unlink(missing_ok=True)
+    return posterior
 
 
 def choose_device(name: str) -> torch.device:
@@ -201,8 +238,8 @@ class _State:
         for group in self.optimiser.param_groups:
             group["lr"] = spec.learning_rate * schedule(index / spec.steps, spec.warmup)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        parameters = list(self.estimator.parameters())
+        loss.backward()
+        parameters: list[torch.Tensor] = list(self.estimator.parameters())
         torch.nn.utils.clip_grad_norm_(parameters, spec.clip)
         self.optimiser.step()
         # Early on, a long average would remember the random start.
@@ -257,9 +294,7 @@ class _State:
             )
 
         def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {
-                k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
-            }
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.estimator.load_state_dict(part("now."))
         self.averaged.load_state_dict(part("averaged."))
@@ -275,7 +310,7 @@ class _State:
         self.losses = meta["losses"]
 
 
-def _run_round(state: _State, data: _Data, advance) -> None:  # type: ignore[no-untyped-def]
+def _run_round(state: _State, data: _Data, advance: Advance) -> None:
     spec = state.run.training
     done = state.round * spec.round
     count = min(spec.round, spec.steps - done)

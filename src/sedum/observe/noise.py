@@ -78,13 +78,16 @@ class NoiseModel:
             measured = redshift + sigma * rng.standard_normal(n)
             given[known], given_error[known] = measured[known], self.spec.redshift_error
         return Photometry(
-            np.where(observed, noisy, 0.0), np.where(observed, error, 1.0), observed, given,
+            np.where(observed, noisy, 0.0),
+            np.where(observed, error, 1.0),
+            observed,
+            given,
             given_error,
         )
 
     def selected(self, photometry: Photometry) -> np.ndarray:
         """Say which galaxies the survey would keep, [n]: a cut on what is observed alone."""
-        any_band = photometry.observed.any(axis=1)
+        any_band = np.asarray(photometry.observed.any(axis=1))
         if self._cut is None or self.spec.selection is None:
             return any_band
         snr = photometry.flux[:, self._cut] / photometry.error[:, self._cut]

@@ -135,9 +135,7 @@ def to_photometry(
         missing = np.isnan(value) | np.isin(value, mapping.missing)
         missing |= np.isin(sigma, mapping.missing)
         with np.errstate(over="ignore", invalid="ignore"):
-            value, sigma = to_microjansky(
-                value, sigma, mapping.unit, mapping.zeropoint, band.pivot
-            )
+            value, sigma = to_microjansky(value, sigma, mapping.unit, mapping.zeropoint, band.pivot)
         _mark(status, ~missing & ~np.isfinite(value), f"flux not finite in {band.name}")
         _mark(status, ~missing & ~np.isfinite(sigma), f"error not finite in {band.name}")
         _mark(status, ~missing & ~(sigma > 0), f"error not positive in {band.name}")
@@ -177,9 +175,9 @@ def _numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
     """Return a column as float64 with masked values as NaN."""
     column = _column(table, name, source, key)
     try:
-        values = np.ma.asarray(getattr(column, "value", column)).astype(float)
+        values = np.ma.masked_array(getattr(column, "value", column)).astype(float)
     except (TypeError, ValueError):
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) is not numeric") from None
     if values.ndim != 1:
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) holds more than one value")
-    return np.asarray(values.filled(np.nan))
+    return np.asarray(np.ma.filled(values, np.nan))

@@ -66,9 +66,7 @@ class Filter:
     @property
     def width(self) -> float:
         """Equivalent rectangular width in Angstrom."""
-        return float(
-            np.trapezoid(self.transmission, self.wavelength) / self.transmission.max()
-        )
+        return float(np.trapezoid(self.transmission, self.wavelength) / self.transmission.max())
 
     @property
     def limits(self) -> tuple[float, float]:

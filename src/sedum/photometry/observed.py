@@ -24,7 +24,7 @@ class Photometry:
     redshift
         Redshift given beside the photometry, [n]; NaN where unknown.
     redshift_error
-        Its 1-sigma error, [n]; NaN where the redshift is unknown.
+        Its 1-sigma error in units of 1 + z, [n]; NaN where the redshift is unknown.
     """
 
     flux: np.ndarray
@@ -34,23 +34,20 @@ class Photometry:
     redshift_error: np.ndarray
 
     @classmethod
-    def make(
-        cls,
-        flux: np.ndarray,
-        error: np.ndarray,
-        redshift: np.ndarray | None = None,
-        redshift_error: np.ndarray | float | None = None,
-    ) -> Photometry:
-        """Build from fluxes in which NaN means missing; see the class for the shapes."""
+    def make(cls, flux: np.ndarray, error: np.ndarray) -> Photometry:
+        """Build from fluxes and errors in µJy, [n, bands]; a flux of NaN means missing.
+
+        No redshift is given; see :meth:`with_redshift`.
+        """
         flux, error = np.array(flux, float), np.array(error, float)
         observed = np.isfinite(flux)
-        n = len(flux)
-        z = np.full(n, np.nan) if redshift is None else np.array(redshift, float)
-        dz = np.full(n, np.nan)
-        if redshift_error is not None:
-            dz = np.where(np.isfinite(z), redshift_error, np.nan)
+        unknown = np.full(len(flux), np.nan)
         return cls(
-            np.where(observed, flux, 0.0), np.where(observed, error, 1.0), observed, z, dz
+            np.where(observed, flux, 0.0),
+            np.where(observed, error, 1.0),
+            observed,
+            unknown,
+            unknown,
         )
 
     def __len__(self) -> int:
@@ -65,7 +62,11 @@ class Photometry:
             self.redshift_error[rows],
         )
 
-    def without_redshift(self) -> Photometry:
-        """Return the same photometry with every redshift unknown."""
-        unknown = np.full(len(self), np.nan)
-        return replace(self, redshift=unknown, redshift_error=unknown)
+    def with_redshift(self, redshift: np.ndarray, error: float) -> Photometry:
+        """Return the same photometry with redshifts given, [n]; NaN where unknown.
+
+        ``error`` is their 1-sigma error in units of 1 + z.
+        """
+        redshift = np.array(redshift, float)
+        given = np.where(np.isfinite(redshift), error, np.nan)
+        return replace(self, redshift=redshift, redshift_error=given)

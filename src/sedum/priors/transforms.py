@@ -46,7 +46,8 @@ class Flat:
 
     def __init__(self, low: float, high: float, logarithmic: bool = False):
         self.low, self.high, self.logarithmic = low, high, logarithmic
-        self._a, self._b = (np.log(low), np.log(high)) if logarithmic else (low, high)
+        self._a = float(np.log(low)) if logarithmic else low
+        self._b = float(np.log(high)) if logarithmic else high
 
     def from_unit(self, u: Array, given: Given) -> Array:
         x = self._a + (self._b - self._a) * u
@@ -147,7 +148,9 @@ class PiecewiseLinear:
     def to_unit(self, x: Array, given: Given) -> Array:
         inside, d, i = self._locate(x)
         slope = (self.p[i + 1] - self.p[i]) / (self.x[i + 1] - self.x[i])
-        return np.where(inside, np.clip(self.cdf[i] + d * (self.p[i] + slope * d / 2), 0, 1), np.nan)
+        return np.where(
+            inside, np.clip(self.cdf[i] + d * (self.p[i] + slope * d / 2), 0, 1), np.nan
+        )
 
     def log_density(self, x: Array, given: Given) -> Array:
         inside, d, i = self._locate(x)

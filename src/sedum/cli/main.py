@@ -1,0 +1,241 @@
+"""Commands. Each imports what it needs when it runs, so that --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sedum._version import __version__
+from sedum.errors import SedumError
+
+app = typer.Typer(
+    name="sedum",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Posteriors of galaxy properties from survey photometry, learned from simulations.\n\n"
+    "A run file describes the analysis: [bold]sedum init[/bold] writes one to edit. Then "
+    "[bold]simulate[/bold] makes a library of galaxies, [bold]train[/bold] learns from it, and "
+    "[bold]fit[/bold] turns a catalogue into posteriors. [bold]sedum demo[/bold] shows it all.",
+)
+
+RunOption = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
+
+
+def run() -> None:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        app(standalone_mode=False)
+    except SedumError as error:
+        console.print("[red]sedum:[/red] ", end="")
+        console.print(str(error), markup=False)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        console.print(
+            "\nsedum: interrupted; finished work is kept, and the same command goes on from there"
+        )
+        sys.exit(130)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's usage errors
+            console.print(f"[red]sedum:[/red] {error.format_message()}; see sedum --help")
+            sys.exit(2)
+        raise
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"sedum {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write.")] = Path("run.yaml"),
+    force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a commented run file: 14 HST and JWST bands, the default model and priors.
+
+    Python: sedum.cli.init_run(path)
+    """
+    from sedum.cli.init import init_run
+
+    init_run(path, force=force)
+    print(f"wrote {path}; edit it, then: sedum simulate {path}")
+
+
+@app.command()
+def simulate(
+    run_file: RunOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Library to write. [default: NAME.h5]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Simulate a library of galaxies: noiseless fluxes and the parameters behind them.
+
+    Interrupted, the same command goes on where it stopped, to the same result bit for bit.
+
+    Python: sedum.simulate(sedum.load_run("run.yaml"), "library.h5")
+    """
+    from sedum.config import load_run
+    from sedum.library.generate import simulate as simulate_library
+
+    settings = load_run(run_file)
+    target = out or Path(f"{settings.name}.h5")
+    library = simulate_library(settings, target, show_progress=not quiet)
+    print(f"{target}: {len(library):,} galaxies, {len(library.bands)} bands")
+
+
+@app.command()
+def train(
+    run_file: RunOption,
+    library: Annotated[
+        Path | None, typer.Option("--library", "-l", help="The library. [default: NAME.h5]")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Estimator to write. [default: NAME.safetensors]"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Train the posterior estimator on a library.
+
+    Noise, missing bands and given redshifts are drawn afresh for every batch. Interrupted, the
+    same command goes on from the last checkpoint. A plot of the held-out loss is written
+    beside the estimator.
+
+    Python: sedum.train(run, sedum.Library.read("library.h5")).write("estimator.safetensors")
+    """
+    from sedum.config import load_run
+    from sedum.infer.train import train_to_file
+
+    settings = load_run(run_file)
+    target = out or Path(f"{settings.name}.safetensors")
+    source = library or Path(f"{settings.name}.h5")
+    posterior = train_to_file(settings, source, target, show_progress=not quiet)
+    from sedum.report.recovery import plot_losses
+
+    losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
+    plot_losses(losses, steps, target.with_suffix(".png"))
+    print(f"{target}: held-out loss {min(losses):.3f} nat per galaxy")
+
+
+@app.command()
+def fit(
+    catalogue: Annotated[Path, typer.Argument(help="FITS, CSV, ECSV, Parquet, VOTable, ASCII.")],
+    run_file: Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")],
+    estimator: Annotated[
+        Path | None,
+        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-posterior.fits]"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
+
+    Rows stay in their order. A row that cannot be fitted keeps its place, and its status says
+    why.
+
+    Python: sedum.fit(run, sedum.Posterior.read("estimator.safetensors"), "cat.fits", "out.fits")
+    """
+    from sedum.storage import check_writable
+    from sedum.survey.table import check_format
+
+    target = out or catalogue.with_name(f"{catalogue.stem}-posterior.fits")
+    check_format(check_writable(target))
+    from sedum.config import load_run
+    from sedum.infer.posterior import Posterior
+    from sedum.survey.fit import fit as fit_catalogue
+    from sedum.survey.table import count_status
+
+    settings = load_run(run_file)
+    posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
+    table = fit_catalogue(settings, posterior, catalogue, target, show_progress=not quiet)
+    print(f"{target}: {len(table):,} rows")
+    for reason, count in count_status(table):
+        print(f"  {count:8,}  {reason}")
+
+
+@app.command()
+def filters(
+    search: Annotated[str, typer.Argument(help="Part of a name, such as jwst or f814w.")] = "",
+) -> None:
+    """List the filters that can be named in a run file, with pivot wavelength and width.
+
+    Python: sedum.list_filters()
+    """
+    from rich.table import Table
+
+    from sedum.errors import nearest
+    from sedum.photometry.filters import list_filters, load_sedpy
+
+    known = list_filters()
+    found = [name for name in known if search.lower() in name.lower()]
+    if not found:
+        raise SedumError(f"no filter has {search!r} in its name{nearest(search, known)}")
+    table = Table(box=None)
+    table.add_column("name")
+    table.add_column("pivot [Å]", justify="right")
+    table.add_column("width [Å]", justify="right")
+    for name in found:
+        band = load_sedpy(name)
+        table.add_row(name, f"{band.pivot:,.0f}", f"{band.width:,.0f}")
+    Console().print(table)
+
+
+@app.command()
+def grids() -> None:
+    """List the stellar and nebular grids, their axes and where they come from.
+
+    Python: sedum.galaxies.grid.list_grids()
+    """
+    from sedum.galaxies.grid import list_grids
+
+    console = Console(soft_wrap=True, highlight=False)
+    for grid in list_grids():
+        console.print(f"[bold]{grid['name']}[/bold]")
+        for key, value in grid.items():
+            if key != "name":
+                console.print(f"  {key:12} {value}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.")] = Path("demo"),
+    galaxies: Annotated[int, typer.Option(min=10, help="Mock galaxies to fit.")] = 2000,
+    quick: Annotated[
+        bool, typer.Option(help="A hundredth of the training: shows the path, not the quality.")
+    ] = False,
+) -> None:
+    """Show the whole path: simulate, train, fit mock galaxies, and draw how well it went.
+
+    Takes some five minutes on two cores. Results go to a folder; interrupted, the same
+    command goes on.
+
+    Python: sedum.demo.run_demo("demo")
+    """
+    from sedum.demo import run_demo
+
+    run_demo(out, galaxies=galaxies, quick=quick)

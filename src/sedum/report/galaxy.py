@@ -1,0 +1,121 @@
+"""Figures of one galaxy: its spectral energy distribution and its corner plot."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from sedum.galaxies.model import GalaxyModel
+from sedum.photometry.observed import Photometry
+from sedum.report.style import BLUE, GREY, ORANGE, figure, label, save, styled
+
+__all__ = ["plot_corner", "plot_sed"]
+
+
+def plot_sed(
+    model: GalaxyModel,
+    photometry: Photometry,
+    draws: np.ndarray,
+    path: str | Path,
+    title: str = "",
+) -> Path:
+    """Draw observed photometry over the posterior of the spectrum and of the photometry.
+
+    Parameters
+    ----------
+    model
+        The forward model.
+    photometry
+        One observation.
+    draws
+        Posterior draws of its parameters, [draws, d].
+    path
+        Where to write.
+    title
+        A line above the axes.
+    """
+    filters = model.filters
+    low = 0.8 * min(f.limits[0] for f in filters)
+    high = 1.1 * max(f.limits[1] for f in filters)
+    wavelength = np.geomspace(low, high, 1200)
+    spectra = model.spectrum(draws, wavelength)
+    lines = np.nanpercentile(spectra, [2.5, 16, 50, 84, 97.5], axis=0)
+    bands = np.percentile(model.photometry(draws), [16, 50, 84], axis=0)
+    seen = photometry.observed[0]
+    flux, error = photometry.flux[0], photometry.error[0]
+    with styled():
+        fig = figure(7.2, 4.2)
+        axis = fig.subplots()
+        micron = wavelength / 1e4
+        axis.fill_between(micron, lines[0], lines[4], color=BLUE, alpha=0.15, lw=0)
+        axis.fill_between(
+            micron, lines[1], lines[3], color=BLUE, alpha=0.3, lw=0, label="posterior spectrum"
+        )
+        axis.plot(micron, lines[2], color=BLUE, lw=0.8)
+        pivots = filters.pivots / 1e4
+        axis.errorbar(
+            pivots,
+            bands[1],
+            yerr=np.abs(bands[[0, 2]] - bands[1]),
+            fmt="s",
+            mfc="none",
+            color=BLUE,
+            ms=7,
+            label="posterior photometry",
+        )
+        axis.errorbar(
+            pivots[seen],
+            flux[seen],
+            yerr=error[seen],
+            fmt="o",
+            color=ORANGE,
+            ms=4,
+            label="observed",
+        )
+        positive = bands[1][bands[1] > 0]
+        least = min(positive.min(), np.min(error[seen])) if len(positive) else error[seen].min()
+        axis.set_yscale("symlog", linthresh=float(max(least, 1e-12)))
+        axis.set_xscale("log")
+        axis.set_xlim(low / 1e4, high / 1e4)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axis.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
+        top = max(float(np.nanmax(lines[2])), float((flux + error)[seen].max()))
+        axis.set_ylim(-2 * float(error[seen].min()), 2 * top)
+        axis.axhline(0, color=GREY, lw=0.5)
+        axis.set(xlabel="observed wavelength [µm]", ylabel=r"$f_\nu$ [µJy]", title=title)
+        axis.legend(loc="upper left")
+        return save(fig, path)
+
+
+def plot_corner(
+    draws: np.ndarray, names: list[str], path: str | Path, truth: np.ndarray | None = None
+) -> Path:
+    """Draw all one- and two-dimensional marginals of the draws [draws, d]."""
+    import corner
+
+    varied = np.ptp(draws, axis=0) > 0
+    some = [n for n, v in zip(names, varied, strict=True) if v]
+    with styled(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fig = figure(1.35 * len(some), 1.35 * len(some))
+        fig.set_layout_engine("none")
+        corner.corner(
+            draws[:, varied],
+            labels=[label(n) for n in some],
+            truths=None if truth is None else list(truth[varied]),
+            truth_color=ORANGE,
+            color=BLUE,
+            bins=25,
+            smooth=1.0,
+            plot_datapoints=False,
+            fill_contours=True,
+            levels=(0.39, 0.86),
+            max_n_ticks=3,
+            labelpad=0.15,
+            fig=fig,
+        )
+        return save(fig, path)

@@ -1,0 +1,156 @@
+"""Fitting a catalogue: every row keeps its place, with its posterior or the reason for none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Column, Table
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.derived import DERIVED
+from sedum.galaxies.model import GalaxyModel
+from sedum.infer.posterior import Posterior
+from sedum.photometry.catalogue import OK, CatalogueRows, read_catalogue
+from sedum.photometry.observed import Photometry
+from sedum.progress import progress
+from sedum.storage import check_writable
+from sedum.survey.table import PERCENTILES, check_format, describe, write_table
+
+__all__ = ["fit", "fit_rows"]
+
+#: Galaxies fitted together: bounds memory and sets how often progress is shown.
+_PORTION = 200
+
+
+def fit(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: str | Path,
+    output: str | Path,
+    *,
+    model: GalaxyModel | None = None,
+    show_progress: bool = True,
+) -> Table:
+    """Fit all rows of a catalogue file and write the posterior catalogue.
+
+    Parameters
+    ----------
+    run
+        The run file; its ``catalogue`` section says how to read the file.
+    posterior
+        The trained estimator.
+    catalogue
+        FITS, CSV, ECSV, Parquet, VOTable or ASCII.
+    output
+        FITS, ECSV or Parquet, by its extension.
+    model
+        The forward model, where the caller has it already.
+    show_progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Table
+        What was written, rows in the order of the catalogue.
+
+    Raises
+    ------
+    SedumError
+        If the output cannot be written (found before any work), the estimator belongs to
+        another run file, or the catalogue cannot be read by the mapping.
+    """
+    output = check_writable(output)
+    check_format(output)
+    if run.catalogue is None:
+        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+    model = model or GalaxyModel.from_run(run)
+    posterior.require(model.fingerprint(), "given")
+    rows = read_catalogue(catalogue, run.catalogue, model.filters)
+    table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
+    table.meta["catalogue"] = str(Path(catalogue).name)
+    write_table(table, output)
+    return table
+
+
+def fit_rows(
+    run: RunFile,
+    posterior: Posterior,
+    rows: CatalogueRows,
+    *,
+    model: GalaxyModel | None = None,
+    show_progress: bool = False,
+) -> Table:
+    """Fit a catalogue that is already read; see :func:`fit`."""
+    model = model or GalaxyModel.from_run(run)
+    photometry = rows.photometry
+    if run.catalogue is not None and run.catalogue.use_redshift:
+        photometry = photometry.with_redshift(
+            rows.catalogue_redshift, posterior.noise.spec.redshift_error
+        )
+    status = _unfit(posterior, rows.status, photometry)
+    good = np.flatnonzero(status == OK)
+    n, output = len(status), run.output
+    names = posterior.names + [d.name for d in DERIVED]
+    columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
+    kept = np.full((n, output.draws, len(posterior.names)), np.nan, np.float32)
+    kept = kept if output.save_draws else kept[:0]
+    with progress(len(good), "fitting", "galaxies", show_progress) as advance:
+        for start in range(0, len(good), _PORTION):
+            at = good[start : start + _PORTION]
+            draws = posterior.sample(photometry[at], output.draws, output.seed, keys=at)
+            for j, name in enumerate(posterior.names):
+                columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
+            part = draws[:, : output.derived_draws]
+            for name, values in model.derived(part.reshape(-1, part.shape[2])).items():
+                values = values.reshape(part.shape[:2])
+                columns[name][at] = np.percentile(values, PERCENTILES, axis=1).T
+            if output.save_draws:
+                kept[at] = draws
+            advance(len(at))
+    table = Table({"id": Column(rows.ids), "status": Column(status.astype(str))})
+    table["n_bands"] = photometry.observed.sum(axis=1).astype(np.int16)
+    if run.catalogue is not None and run.catalogue.redshift is not None:
+        table["redshift_catalogue"] = rows.catalogue_redshift
+    for name in names:
+        for k, percentile in enumerate(PERCENTILES):
+            table[f"{name}_p{percentile}"] = columns[name][:, k]
+    if output.save_draws:
+        for j, name in enumerate(posterior.names):
+            table[f"{name}_draws"] = kept[..., j]
+    describe(table, run, posterior)
+    return table
+
+
+def _unfit(posterior: Posterior, status: np.ndarray, photometry: Photometry) -> np.ndarray:
+    """Add to the status of rows what the estimator was not trained for."""
+    status = status.copy()
+    spec, bands = posterior.noise.spec, posterior.noise.bands
+    if spec.selection is not None:
+        cut = bands.index(spec.selection.band)
+        absent = ~photometry.observed[:, cut]
+        _mark(status, absent, f"selection band {spec.selection.band} not observed")
+        below = ~posterior.noise.selected(photometry)
+        _mark(status, below, f"below the selection in {spec.selection.band}")
+    if "redshift" in posterior.prior.free:
+        known = np.isfinite(photometry.redshift)
+        low, high = _support(posterior, "redshift")
+        beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
+        _mark(status, beyond, "given redshift outside the prior")
+    flux, error = posterior.features.outside(photometry)
+    for i, band in enumerate(bands):
+        _mark(status, flux[:, i], f"flux outside the training range in {band}")
+        _mark(status, error[:, i], f"error outside the training range in {band}")
+    return status
+
+
+def _support(posterior: Posterior, name: str) -> tuple[float, float]:
+    prior = posterior.prior
+    ends = prior.from_unit(np.tile([[1e-12], [1 - 1e-12]], (1, prior.dimension)))
+    low, high = ends[:, prior.names.index(name)]
+    return float(low), float(high)
+
+
+def _mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
+    status[rows & (status == OK)] = reason

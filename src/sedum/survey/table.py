@@ -1,0 +1,156 @@
+"""The posterior catalogue as a file: units, descriptions and provenance travel with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.derived import DERIVED
+from sedum.infer.posterior import Posterior
+from sedum.library.store import versions
+from sedum.storage import atomic_path
+
+__all__ = ["PARAMETERS", "PERCENTILES", "check_format", "count_status", "describe", "write_table"]
+
+PERCENTILES = (16, 50, 84)
+_FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
+
+#: Unit and description of each parameter.
+PARAMETERS = {
+    "redshift": ("", "redshift"),
+    "log_mass": ("dex(solMass)", "log10 stellar mass formed"),
+    "log_z": ("", "log10 metallicity (mass fraction)"),
+    "av": ("mag", "dust attenuation in V"),
+    "log_ssfr": ("dex(1 / yr)", "log10 star-formation rate now per stellar mass formed"),
+    "log_u": ("", "log10 ionisation parameter"),
+    "age": ("Gyr", "time since star formation began"),
+    "log_tau": ("dex(Gyr)", "log10 e-folding time of the star-formation rate"),
+}
+
+
+def describe_parameter(name: str) -> tuple[str, str]:
+    """Return unit and description of a parameter or derived quantity."""
+    derived = {d.name: (d.unit, d.description) for d in DERIVED}
+    if name in PARAMETERS:
+        return PARAMETERS[name]
+    if name in derived:
+        return derived[name]
+    if name.startswith("t") and name[1:].isdigit():
+        return "", f"time when {name[1:]}% of the mass had formed / age of the Universe"
+    return "", name
+
+
+def check_format(path: Path) -> str:
+    """Return the astropy name of the format that a path's extension stands for.
+
+    Raises
+    ------
+    SedumError
+        If the extension is not one that keeps units and metadata.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise SedumError(
+            f"cannot write {path}: unknown extension {suffix!r}; allowed: {', '.join(_FORMATS)}"
+        )
+    return _FORMATS[suffix]
+
+
+def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
+    """Give the columns their units and descriptions, and the table its provenance."""
+    table["id"].description = "identifier, or row number, in the catalogue"
+    table["status"].description = "ok, or why the row was not fitted"
+    table["n_bands"].description = "number of bands observed"
+    if "redshift_catalogue" in table.colnames:
+        table["redshift_catalogue"].description = "redshift in the catalogue"
+    for name in table.colnames:
+        stem, _, ending = name.rpartition("_")
+        if ending == "draws" or (ending[:1] == "p" and ending[1:].isdigit()):
+            unit, text = describe_parameter(stem)
+            what = "posterior draws" if ending == "draws" else f"{ending[1:]}th percentile"
+            table[name].unit = unit or None
+            table[name].description = f"{text}, {what}"
+    table.meta["sedum"] = json.dumps(
+        {
+            "run": run.model_dump(mode="json"),
+            "fingerprint": posterior.fingerprint,
+            "versions": versions(),
+        },
+        sort_keys=True,
+    )
+
+
+def write_table(table: Table, path: str | Path) -> None:
+    """Write a table by extension, atomically; floats are stored in 32 bits."""
+    path = Path(path)
+    kind = check_format(path)
+    stored = table.copy(copy_data=False)
+    for name in stored.colnames:
+        if name not in ("id", "redshift_catalogue") and stored[name].dtype == np.float64:
+            stored[name] = stored[name].astype(np.float32)
+    with atomic_path(path) as temporary:
+        if kind == "fits":
+            _write_fits(stored, temporary)
+        elif kind == "parquet":
+            _write_parquet(stored, temporary)
+        else:
+            stored.write(temporary, format=kind, overwrite=True)
+
+
+def count_status(table: Table) -> list[tuple[str, int]]:
+    """Return each status and how many rows have it, ``ok`` first, then by frequency."""
+    values, counts = np.unique(np.asarray(table["status"]), return_counts=True)
+    pairs = [(str(v), int(c)) for v, c in zip(values, counts, strict=True)]
+    return sorted(pairs, key=lambda p: (p[0] != "ok", -p[1]))
+
+
+def _write_fits(table: Table, path: Path) -> None:
+    """Write FITS; provenance goes to COMMENT cards, which hold text of any length."""
+    from astropy.io import fits
+
+    plain = table.copy(copy_data=False)
+    provenance = plain.meta.pop("sedum", "")
+    # FITS has no name for a logarithmic unit; the description says log10.
+    for name in plain.colnames:
+        if plain[name].unit is not None and "dex" in str(plain[name].unit):
+            inner = str(plain[name].unit)
+            plain[name].description = f"{plain[name].description} [{inner}]"
+            plain[name].unit = None
+    hdu = fits.table_to_hdu(plain)
+    for i, name in enumerate(plain.colnames):
+        hdu.header[f"TCOMM{i + 1}"] = (
+            (plain[name].description or "").encode("ascii", "replace").decode()
+        )
+    if provenance:
+        hdu.header.add_comment("sedum provenance (JSON): " + provenance)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+def _write_parquet(table: Table, path: Path) -> None:
+    """Write Parquet with units and descriptions as field metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    fields, arrays = [], []
+    for name in table.colnames:
+        column = table[name]
+        if column.ndim == 2:
+            array = pa.FixedSizeListArray.from_arrays(
+                pa.array(np.asarray(column).ravel()), column.shape[1]
+            )
+        else:
+            array = pa.array(
+                np.asarray(column).tolist()
+                if column.dtype.kind in "SU"
+                else np.ascontiguousarray(column).astype(column.dtype.newbyteorder("="))
+            )
+        meta = {"description": column.description or "", "unit": str(column.unit or "")}
+        fields.append(pa.field(name, array.type, metadata=meta))
+        arrays.append(array)
+    schema = pa.schema(fields, metadata={k: str(v) for k, v in table.meta.items()})
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
