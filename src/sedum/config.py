@@ -324,7 +324,7 @@ class Library(Section):
 class Estimator(Section):
     """The conditional density estimator."""
 
-    layers: int = Field(default=5, ge=1)
+    layers: int = Field(default=4, ge=1)
     bins: int = Field(default=8, ge=2)
     width: int = Field(default=256, ge=8)
     blocks: int = Field(default=3, ge=1)
@@ -335,7 +335,7 @@ class Training(Section):
 
     steps: int = Field(default=20_000, gt=0)
     batch: int = Field(default=512, gt=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-3, ge=0)
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps")
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of averaged weights")

@@ -1,0 +1,109 @@
+"""Fixtures shared by all tests.
+
+The grid cache goes to a folder of the test session, so that tests neither need nor touch the
+user's own. Statistical tests state their false-alarm rate beside the check.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("sedum", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("sedum")
+torch.set_num_threads(2)
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("SEDUM_CACHE")
+    os.environ["SEDUM_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        os.environ.pop("SEDUM_CACHE")
+    else:
+        os.environ["SEDUM_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    if not SHARED.is_dir():
+        pytest.skip(f"the survey catalogues are not at {SHARED}")
+    return SHARED
+
+
+def run_settings(**changes):
+    """Return a small three-band run file as a mapping; sections in ``changes`` are merged."""
+    bands = ["sdss_g0", "sdss_r0", "sdss_i0"]
+    data = {
+        "name": "small",
+        "filters": bands,
+        "priors": {
+            "redshift": {"kind": "uniform", "low": 0.05, "high": 1.0},
+            "log_mass": {"kind": "uniform", "low": 8.0, "high": 12.0},
+        },
+        "noise": {
+            "depths": {band: 25.0 for band in bands},
+            "selection": {"band": "sdss_r0", "snr": 5.0},
+        },
+        "library": {"size": 3000, "chunk": 1000, "seed": 3},
+        "estimator": {"layers": 2, "bins": 4, "width": 32, "blocks": 1},
+        "training": {"steps": 60, "round": 20, "batch": 128, "device": "cpu"},
+        "catalogue": {
+            "id": "id",
+            "unit": "uJy",
+            "redshift": "z",
+            "columns": {b: {"value": f"f_{b}", "error": f"e_{b}"} for b in bands},
+        },
+        "output": {"draws": 64, "derived_draws": 16},
+    }
+    for section, value in changes.items():
+        if isinstance(value, dict) and isinstance(data.get(section), dict):
+            data[section] = {**data[section], **value}
+        else:
+            data[section] = value
+    return data
+
+
+@pytest.fixture(scope="session")
+def small_run():
+    from sedum.config import parse_run
+
+    return parse_run(run_settings())
+
+
+@pytest.fixture(scope="session")
+def small_model(small_run):
+    from sedum.galaxies.model import GalaxyModel
+
+    return GalaxyModel.from_run(small_run)
+
+
+@pytest.fixture(scope="session")
+def small_library(small_run, small_model, tmp_path_factory):
+    from sedum.library.generate import simulate
+
+    path = tmp_path_factory.mktemp("library") / "small.h5"
+    simulate(small_run, path, model=small_model, show_progress=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_posterior(small_run, small_library):
+    from sedum.infer.train import train
+    from sedum.library.store import Library
+
+    return train(small_run, Library.read(small_library), show_progress=False)
+
+
+@pytest.fixture()
+def rng():
+    return np.random.default_rng(20261123)
