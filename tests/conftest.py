@@ -51,7 +51,7 @@ def run_settings(**changes):
             "log_mass": {"kind": "uniform", "low": 8.0, "high": 12.0},
         },
         "noise": {
-            "depths": {band: 25.0 for band in bands},
+            "depths": dict.fromkeys(bands, 25.0),
             "selection": {"band": "sdss_r0", "snr": 5.0},
         },
         "library": {"size": 3000, "chunk": 1000, "seed": 3},
@@ -104,6 +104,6 @@ def small_posterior(small_run, small_library):
     return train(small_run, Library.read(small_library), show_progress=False)
 
 
-@pytest.fixture()
+@pytest.fixture
 def rng():
     return np.random.default_rng(20261123)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
-from conftest import run_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from conftest import run_settings
 from sedum.config import Catalogue, parse_run
 from sedum.errors import SedumError
 from sedum.photometry.catalogue import read_catalogue, read_table, to_photometry

@@ -2,10 +2,10 @@
 
 import pytest
 import yaml
-from conftest import run_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import run_settings
 from sedum.cli.init import template
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError
@@ -126,7 +126,9 @@ JSON = st.recursive(
 def test_any_value_of_a_section_is_accepted_or_refused_in_one_line(section, value):
     data = run_settings()
     data[section] = value
+    message = ""
     try:
         parse_run(data)
     except SedumError as error:
-        assert "\n" not in str(error)
+        message = str(error)
+    assert "\n" not in message

@@ -1,5 +1,7 @@
 """The forward model: its parts against their definitions, and against plain integration."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -201,7 +203,7 @@ def test_photometry_is_the_filter_average_of_the_spectrum(model, theta):
     for i in range(len(some)):
         edges = model.axis.edges * (1 + some[i, 0])
         # The model is constant in f_λ within cells: sample each cell finely.
-        fine = np.concatenate([np.linspace(a, b, 12)[1:-1] for a, b in zip(edges[:-1], edges[1:], strict=True)])
+        fine = np.concatenate([np.linspace(a, b, 12)[1:-1] for a, b in itertools.pairwise(edges)])
         f_lambda = spectra[i] / (model.axis.centres * (1 + some[i, 0])) ** 2
         f_nu = np.repeat(f_lambda, 10) * fine**2
         brightest = flux[i].max()
@@ -241,7 +243,9 @@ def test_gradients_agree_with_differences(model):
 def test_derived_quantities_agree_with_each_other(model, theta):
     derived = model.derived(theta)
     mass = theta[:, model.prior.names.index("log_mass")]
-    assert ((derived["log_mass_surviving"] < mass) & (derived["log_mass_surviving"] > mass - 0.5)).all()
+    assert (
+        (derived["log_mass_surviving"] < mass) & (derived["log_mass_surviving"] > mass - 0.5)
+    ).all()
     universe = model.cosmology.age_gyr(theta[:, 0])
     assert (derived["mass_weighted_age"] < universe).all()
     assert (derived["log_sfr_100"] <= mass - 8 + 1e-9).all()

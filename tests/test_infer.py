@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import run_settings
 from scipy import stats
 
+from conftest import run_settings
 from sedum import config
 from sedum.check.recovery import ranks
 from sedum.config import parse_run

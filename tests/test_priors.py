@@ -84,7 +84,7 @@ def test_outside_the_support(prior, rng):
 
 def test_times_are_ordered_and_stars_younger_than_the_universe(prior, rng):
     theta = dict(zip(prior.names, prior.sample(5000, rng).T, strict=True))
-    assert (0 <= theta["t25"]).all()
+    assert (theta["t25"] >= 0).all()
     assert (theta["t25"] <= theta["t50"]).all()
     assert (theta["t75"] <= 1).all()
     assert (theta["age"] <= universe_age(theta["redshift"])).all()

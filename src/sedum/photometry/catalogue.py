@@ -146,8 +146,12 @@ def to_photometry(
     if mapping.redshift is not None:
         redshift = _numeric(table, mapping.redshift, source, "catalogue.redshift")
         redshift = np.where(np.isfinite(redshift) & (redshift > 0), redshift, np.nan)
-    ids = _column(table, mapping.id, source, "catalogue.id") if mapping.id else np.arange(n)
-    return CatalogueRows(np.asarray(ids), Photometry.make(flux, error), redshift, status)
+    ids: np.ndarray = np.arange(n)
+    if mapping.id is not None:
+        ids = np.asarray(_column(table, mapping.id, source, "catalogue.id"))
+        if ids.dtype.kind == "S":  # FITS holds text as bytes
+            ids = np.char.decode(ids, "ascii", "replace")
+    return CatalogueRows(ids, Photometry.make(flux, error), redshift, status)
 
 
 def read_catalogue(

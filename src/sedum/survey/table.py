@@ -115,6 +115,8 @@ def _write_fits(table: Table, path: Path) -> None:
 
     plain = table.copy(copy_data=False)
     provenance = plain.meta.pop("sedum", "")
+    # Keywords of FITS are upper case and at most eight letters.
+    plain.meta = {key.upper()[:8]: value for key, value in plain.meta.items()}
     # FITS has no name for a logarithmic unit; the description says log10.
     for name in plain.colnames:
         if plain[name].unit is not None and "dex" in str(plain[name].unit):

@@ -1,0 +1,169 @@
+"""Fitting catalogues: every row keeps its place, and files carry units and provenance."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from conftest import run_settings
+from sedum.config import parse_run
+from sedum.demo import mock_survey
+from sedum.errors import SedumError
+from sedum.survey.fit import fit
+from sedum.survey.table import count_status
+
+BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
+
+
+@pytest.fixture(scope="module")
+def mock(small_model, small_posterior):
+    return mock_survey(small_model, small_posterior.noise, 40, 1)
+
+
+@pytest.fixture
+def catalogue(mock):
+    theta, seen = mock
+    columns = {"id": np.array([f"g{i:03d}" for i in range(len(theta))]), "z": theta[:, 0]}
+    for j, band in enumerate(BANDS):
+        columns[f"f_{band}"] = np.where(seen.observed[:, j], seen.flux[:, j], np.nan)
+        columns[f"e_{band}"] = seen.error[:, j]
+    return Table(columns)
+
+
+def do_fit(table, folder, run, posterior, model, name="out.fits"):
+    source = folder / "in.fits"
+    table.write(source, overwrite=True)
+    return fit(run, posterior, source, folder / name, model=model, show_progress=False)
+
+
+@pytest.mark.parametrize("name", ["out.fits", "out.ecsv", "out.parquet"])
+def test_output_formats(tmp_path, catalogue, small_run, small_posterior, small_model, name):
+    table = do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, name)
+    assert (table["status"] == "ok").all()
+    if name.endswith("parquet"):
+        import pyarrow.parquet as parquet
+
+        stored = parquet.read_table(tmp_path / name)
+        again = {c: stored[c].to_numpy() for c in stored.column_names}
+        field = stored.schema.field("log_mass_p50")
+        assert field.metadata[b"unit"] == b"dex(solMass)"
+        provenance = stored.schema.metadata[b"sedum"].decode()
+    else:
+        again = Table.read(tmp_path / name)
+        if name.endswith("fits"):
+            with fits.open(tmp_path / name) as hdus:
+                comment = "".join(str(c) for c in hdus[1].header["COMMENT"])
+            provenance = comment[comment.index("{") :]
+        else:
+            provenance = again.meta["sedum"]
+            assert str(again["av_p50"].unit) == "mag"
+            assert "84th percentile" in again["av_p84"].description
+    assert json.loads(provenance)["run"]["name"] == "small"
+    assert [str(i).strip() for i in again["id"]] == [f"g{i:03d}" for i in range(40)]
+    np.testing.assert_allclose(again["redshift_p50"], table["redshift_p50"], rtol=1e-6)
+    for column in ("log_mass", "t50", "log_sfr_10", "mass_weighted_age", "uv_slope"):
+        low, middle, high = (np.asarray(again[f"{column}_p{p}"]) for p in (16, 50, 84))
+        assert (low <= middle).all()
+        assert (middle <= high).all()
+
+
+def test_bad_rows_keep_their_place(tmp_path, catalogue, small_run, small_posterior, small_model):
+    whole = do_fit(catalogue, tmp_path, small_run, small_posterior, small_model)
+    catalogue["e_sdss_r0"][3] = -1
+    catalogue["f_sdss_g0"][5] = np.inf
+    for band in BANDS:
+        catalogue[f"f_{band}"][7] = np.nan
+    catalogue["f_sdss_r0"][9] = np.nan
+    catalogue["f_sdss_r0"][11] = 0.0
+    catalogue["f_sdss_i0"][13] = 1e12
+    table = do_fit(catalogue, tmp_path, small_run, small_posterior, small_model)
+    status = dict(enumerate(table["status"]))
+    assert status[3] == "error not positive in sdss_r0"
+    assert status[5] == "flux not finite in sdss_g0"
+    assert status[7] == "no band observed"
+    assert status[9] == "selection band sdss_r0 not observed"
+    assert status[11] == "below the selection in sdss_r0"
+    assert status[13] == "flux outside the training range in sdss_i0"
+    bad = [3, 5, 7, 9, 11, 13]
+    good = np.setdiff1d(np.arange(40), bad)
+    assert np.isnan(table["redshift_p50"][bad]).all()
+    # What is wrong with some rows does not touch the others, to float32 rounding.
+    np.testing.assert_allclose(table["redshift_p50"][good], whole["redshift_p50"][good], rtol=1e-3)
+    assert count_status(table)[0] == ("ok", 34)
+
+
+def test_one_row(tmp_path, catalogue, small_run, small_posterior, small_model):
+    table = do_fit(catalogue[:1], tmp_path, small_run, small_posterior, small_model)
+    assert len(table) == 1
+    assert table["status"][0] == "ok"
+
+
+def test_no_fittable_row(tmp_path, catalogue, small_run, small_posterior, small_model):
+    for band in BANDS:
+        catalogue[f"f_{band}"] = np.nan
+    table = do_fit(catalogue, tmp_path, small_run, small_posterior, small_model)
+    assert (table["status"] == "no band observed").all()
+    assert len(Table.read(tmp_path / "out.fits")) == 40
+
+
+def test_known_redshift_is_used(tmp_path, catalogue, small_posterior, small_model):
+    run = parse_run(run_settings(catalogue={"use_redshift": True}))
+    catalogue["z"][4] = 7.0
+    catalogue["z"][5] = -1.0
+    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
+    assert table["status"][4] == "given redshift outside the prior"
+    assert table["status"][5] == "ok"
+    width = np.asarray(table["redshift_p84"] - table["redshift_p16"])
+    others = np.setdiff1d(np.arange(40), [4, 5])
+    assert np.nanmedian(width[others]) < 0.2 * width[5]
+
+
+def test_draws_are_written_on_request(tmp_path, catalogue, small_posterior, small_model):
+    run = parse_run(run_settings(output={"save_draws": True}))
+    for name in ("out.fits", "out.parquet"):
+        table = do_fit(catalogue, tmp_path, run, small_posterior, small_model, name)
+        assert table["redshift_draws"].shape == (40, 64)
+        middle = np.percentile(table["redshift_draws"], 50, axis=1)
+        np.testing.assert_allclose(middle, table["redshift_p50"], rtol=1e-5)
+    assert Table.read(tmp_path / "out.fits")["redshift_draws"].shape == (40, 64)
+
+
+def test_refused_before_any_work(tmp_path, catalogue, small_run, small_posterior, small_model):
+    with pytest.raises(SedumError, match=r"unknown extension '.txt'"):
+        do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, "out.txt")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SedumError, match="cannot write"):
+        do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, "file/out.fits")
+    data = run_settings()
+    del data["catalogue"]
+    with pytest.raises(SedumError, match="no catalogue section"):
+        do_fit(catalogue, tmp_path, parse_run(data), small_posterior, small_model)
+
+
+def test_estimator_of_another_run_is_refused(tmp_path, catalogue, small_posterior):
+    from sedum.galaxies.model import GalaxyModel
+
+    run = parse_run(run_settings(model={"dust": "none"}))
+    with pytest.raises(SedumError, match="trained with another run file"):
+        do_fit(catalogue, tmp_path, run, small_posterior, GalaxyModel.from_run(run))
+
+
+def test_failed_writing_leaves_the_old_file(
+    tmp_path, catalogue, monkeypatch, small_run, small_posterior, small_model
+):
+    from sedum.survey import table as tables
+
+    do_fit(catalogue, tmp_path, small_run, small_posterior, small_model)
+    before = (tmp_path / "out.fits").read_bytes()
+
+    def dying(table, path):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tables, "_write_fits", dying)
+    with pytest.raises(OSError, match="no space"):
+        do_fit(catalogue[:3], tmp_path, small_run, small_posterior, small_model)
+    assert (tmp_path / "out.fits").read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"in.fits", "out.fits"}
