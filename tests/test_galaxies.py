@@ -274,6 +274,37 @@ def test_dust_reddens_the_ultraviolet_slope(model, theta):
     assert (change < 1.6).all()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"nebular": False},
+        {"dust": "none"},
+        {"igm": "none"},
+        {"history": config.DelayedTau(kind="delayed_tau")},
+        {"history": config.DenseBasis(quantiles=5)},
+    ],
+)
+def test_every_component_can_be_left_out(change):
+    variant = GalaxyModel(FilterSet.from_names(NAMES), config.Model(**change))
+    drawn = variant.prior.sample(200, np.random.default_rng(8))
+    assert np.isfinite(variant.photometry(drawn)).all()
+    assert all(np.isfinite(column).all() for column in variant.derived(drawn).values())
+
+
+def test_components_add_and_remove_light(model, theta):
+    """Gas adds light beyond the Lyman limit; dust and the intergalactic medium remove it."""
+    flux = model.photometry(theta)
+    keep = [i for i, name in enumerate(model.prior.names) if name != "log_u"]
+    stars = GalaxyModel(model.filters, config.Model(nebular=False)).photometry(theta[:, keep])
+    low = theta[:, 0] < 4  # every band is redder than the Lyman limit
+    assert (stars[low] <= flux[low] * (1 + 1e-4)).all()
+    keep = [i for i, name in enumerate(model.prior.names) if name != "av"]
+    clear = GalaxyModel(model.filters, config.Model(dust="none")).photometry(theta[:, keep])
+    assert (clear >= flux * (1 - 1e-4)).all()
+    through = GalaxyModel(model.filters, config.Model(igm="none")).photometry(theta)
+    assert (through >= flux * (1 - 1e-4)).all()
+
+
 # --- bad input -------------------------------------------------------------------------------
 
 

@@ -13,7 +13,14 @@ from sedum.errors import SedumError
 from sedum.infer import train as training
 from sedum.infer.estimator import Estimator
 from sedum.infer.flow import FlowShape
-from sedum.infer.posterior import Posterior, anchor_of, base_draws, hashed_uniforms, prior_of
+from sedum.infer.posterior import (
+    Posterior,
+    anchor_of,
+    base_draws,
+    hashed_uniforms,
+    prior_of,
+    training_fingerprint,
+)
 from sedum.library.store import Library
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
@@ -291,9 +298,10 @@ def test_stored_estimator_is_the_same(tmp_path, small_run, small_model, small_po
     _, seen = observe(small_run, small_model, 10)
     np.testing.assert_array_equal(again.sample(seen, 32), small_posterior.sample(seen, 32))
     assert again.run == small_run
-    again.require(small_model.fingerprint(), path)
+    right = training_fingerprint(small_model.fingerprint(), small_run)
+    again.require(right)
     with pytest.raises(SedumError, match="its grid differ"):
-        again.require({**small_model.fingerprint(), "grid": "x"}, path)
+        again.require({**right, "grid": "x"})
 
 
 def test_damaged_estimators_are_named(tmp_path, small_posterior):

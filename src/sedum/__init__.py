@@ -12,9 +12,12 @@ from sedum._version import __version__
 
 if TYPE_CHECKING:
     from sedum.check.recovery import recovery as recovery
+    from sedum.cli.init import init_run as init_run
     from sedum.config import RunFile as RunFile
     from sedum.config import load_run as load_run
+    from sedum.demo import run_demo as run_demo
     from sedum.errors import SedumError as SedumError
+    from sedum.galaxies.grid import list_grids as list_grids
     from sedum.galaxies.model import GalaxyModel as GalaxyModel
     from sedum.infer.posterior import Posterior as Posterior
     from sedum.infer.train import train as train
@@ -37,10 +40,13 @@ _HOMES = {
     "RunFile": "sedum.config",
     "SedumError": "sedum.errors",
     "fit": "sedum.survey.fit",
+    "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
+    "list_grids": "sedum.galaxies.grid",
     "load_run": "sedum.config",
     "read_catalogue": "sedum.photometry.catalogue",
     "recovery": "sedum.check.recovery",
+    "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "train": "sedum.infer.train",
 }

@@ -38,7 +38,8 @@ def run() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         console.print(
-            "\nsedum: interrupted; finished work is kept, and the same command goes on from there"
+            "\nsedum: interrupted; no file is half-written, and the same command goes on from what "
+            "simulate and train had finished"
         )
         sys.exit(130)
     except typer.Exit as stop:
@@ -72,7 +73,7 @@ def init(
 ) -> None:
     """Write a commented run file: 14 HST and JWST bands, the default model and priors.
 
-    Python: sedum.cli.init_run(path)
+    Python: sedum.init_run("run.yaml")
     """
     from sedum.cli.init import init_run
 
@@ -209,7 +210,7 @@ def filters(
 def grids() -> None:
     """List the stellar and nebular grids, their axes and where they come from.
 
-    Python: sedum.galaxies.grid.list_grids()
+    Python: sedum.list_grids()
     """
     from sedum.galaxies.grid import list_grids
 
@@ -234,7 +235,7 @@ def demo(
     Takes some five minutes on two cores. Results go to a folder; interrupted, the same
     command goes on.
 
-    Python: sedum.demo.run_demo("demo")
+    Python: sedum.run_demo("demo")
     """
     from sedum.demo import run_demo
 

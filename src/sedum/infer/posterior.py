@@ -21,9 +21,9 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 from sedum.priors.joint import Prior
-from sedum.storage import atomic_path
+from sedum.storage import atomic_path, digest
 
-__all__ = ["Posterior", "anchor_of", "prior_of"]
+__all__ = ["Posterior", "anchor_of", "prior_of", "training_fingerprint"]
 
 _KIND = "sedum estimator"
 _FORMAT = 1
@@ -73,9 +73,11 @@ class Posterior:
     run
         The run file of the training.
     fingerprint
-        What the simulations depended on; see :meth:`sedum.GalaxyModel.fingerprint`.
+        What the training depended on; see :func:`training_fingerprint`.
     history
         Record of the training.
+    source
+        The file it was read from, for messages.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class Posterior:
         run: RunFile,
         fingerprint: dict[str, str],
         history: dict[str, Any] | None = None,
+        source: str = "in memory",
     ):
         self.estimator = estimator.eval()
         self.features = features
         self.run = run
         self.fingerprint = fingerprint
         self.history = history or {}
+        self.source = source
         self.prior = prior_of(run)
         self.noise = NoiseModel(run.band_names(), run.noise)
 
@@ -232,17 +236,33 @@ class Posterior:
             raise SedumError(
                 f"estimator {path} does not fit its own run file; train it again"
             ) from None
-        return cls(estimator, features, run, meta["fingerprint"], meta["history"])
+        return cls(estimator, features, run, meta["fingerprint"], meta["history"], source=str(path))
 
-    def require(self, fingerprint: dict[str, str], path: str | Path) -> None:
-        """Make sure that the estimator belongs to a model, or say what differs."""
+    def require(self, fingerprint: dict[str, str]) -> None:
+        """Make sure that the estimator was trained for a run file, or say what differs.
+
+        Parameters
+        ----------
+        fingerprint
+            That of the run file; see :func:`training_fingerprint`.
+
+        Raises
+        ------
+        SedumError
+            Naming the parts of the run file that differ.
+        """
         differing = [k for k in fingerprint if self.fingerprint.get(k) != fingerprint[k]]
         if differing:
             raise SedumError(
-                f"estimator {path} was trained with another run file: its "
+                f"estimator {self.source} was trained with another run file: its "
                 f"{' and '.join(differing)} differ; train again, or use the run file it was "
                 "trained with"
             )
+
+
+def training_fingerprint(simulations: dict[str, str], run: RunFile) -> dict[str, str]:
+    """Return what a posterior depends on: the simulations' fingerprint, and the noise."""
+    return {**simulations, "noise": digest(run.noise.model_dump(mode="json"))}
 
 
 def make_estimator(run: RunFile, features: FeatureTransform) -> Estimator:

@@ -18,7 +18,13 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.estimator import Estimator
-from sedum.infer.posterior import Posterior, anchor_of, make_estimator, prior_of
+from sedum.infer.posterior import (
+    Posterior,
+    anchor_of,
+    make_estimator,
+    prior_of,
+    training_fingerprint,
+)
 from sedum.library.store import Library
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
@@ -34,8 +40,9 @@ _PORTION = 32_768
 #: Observations for the standardisation, and the most for validation.
 _SAMPLE = 50_000
 _VALIDATION = 8_192
-#: Sections of the run file that training does not depend on.
-_NOT_TRAINED = {"catalogue", "output", "name"}
+#: Sections of the run file that training does not depend on, and the filters, whose files may
+#: be named by another path; the fingerprint knows their curves.
+_NOT_TRAINED = {"catalogue", "output", "name", "filters"}
 
 
 def train(
@@ -96,7 +103,8 @@ def train(
                 state.write(path, identity)
     estimator.load_state_dict(state.best)
     history = {"losses": state.losses, "steps_per_round": run.training.round}
-    return Posterior(estimator, data.features, run, library.fingerprint, history)
+    fingerprint = training_fingerprint(library.fingerprint, run)
+    return Posterior(estimator, data.features, run, fingerprint, history)
 
 
 def train_to_file(
@@ -119,12 +127,13 @@ def train_to_file(
     source.require(fingerprint, library)
     if path.exists():
         found = Posterior.read(path)
+        # What differs is named where it can be; the rest is sizes, steps and seeds.
+        found.require(training_fingerprint(fingerprint, run))
         if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
             raise SedumError(
                 f"estimator {path} exists and was trained with another run file; remove it or "
                 "write elsewhere"
             )
-        found.require(fingerprint, path)
         return found
     checkpoint = path.with_name(path.name + ".checkpoint")
     posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)

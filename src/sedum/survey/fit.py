@@ -11,7 +11,7 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.derived import DERIVED
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.posterior import Posterior
+from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.photometry.catalogue import OK, CatalogueRows, read_catalogue
 from sedum.photometry.observed import Photometry
 from sedum.progress import progress
@@ -66,7 +66,7 @@ def fit(
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     model = model or GalaxyModel.from_run(run)
-    posterior.require(model.fingerprint(), "given")
+    posterior.require(training_fingerprint(model.fingerprint(), run))
     rows = read_catalogue(catalogue, run.catalogue, model.filters)
     table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
     table.meta["catalogue"] = str(Path(catalogue).name)
