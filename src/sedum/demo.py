@@ -155,6 +155,6 @@ def _as_table(run: RunFile, photometry: Photometry, theta: np.ndarray, model: Ga
 
 
 def _typical(photometry: Photometry) -> int:
-    """Return the galaxy whose total signal-to-noise is at the 80th percentile."""
+    """Return the galaxy whose total signal-to-noise is the median."""
     snr = np.sqrt(((photometry.flux / photometry.error) ** 2).sum(axis=1))
-    return int(np.argsort(snr)[int(0.8 * (len(snr) - 1))])
+    return int(np.argsort(snr)[len(snr) // 2])

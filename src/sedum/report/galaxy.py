@@ -42,7 +42,9 @@ def plot_sed(
     high = 1.1 * max(f.limits[1] for f in filters)
     wavelength = np.geomspace(low, high, 1200)
     spectra = model.spectrum(draws, wavelength)
-    lines = np.nanpercentile(spectra, [2.5, 16, 50, 84, 97.5], axis=0)
+    covered = np.isfinite(spectra).all(axis=0)
+    wavelength, spectra = wavelength[covered], spectra[:, covered]
+    lines = np.percentile(spectra, [2.5, 16, 50, 84, 97.5], axis=0)
     bands = np.percentile(model.photometry(draws), [16, 50, 84], axis=0)
     seen = photometry.observed[0]
     flux, error = photometry.flux[0], photometry.error[0]
@@ -75,16 +77,17 @@ def plot_sed(
             ms=4,
             label="observed",
         )
-        positive = bands[1][bands[1] > 0]
-        least = min(positive.min(), np.min(error[seen])) if len(positive) else error[seen].min()
-        axis.set_yscale("symlog", linthresh=float(max(least, 1e-12)))
+        # Linear up to the noise, logarithmic above: negative fluxes are real and are shown.
+        noise = float(np.median(error[seen]))
+        axis.set_yscale("symlog", linthresh=2 * noise, linscale=0.4)
         axis.set_xscale("log")
         axis.set_xlim(low / 1e4, high / 1e4)
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axis.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
-        top = max(float(np.nanmax(lines[2])), float((flux + error)[seen].max()))
-        axis.set_ylim(-2 * float(error[seen].min()), 2 * top)
+        top = max(float(bands[2].max()), float((flux + error)[seen].max()))
+        bottom = min(-noise, float((flux - error)[seen].min()))
+        axis.set_ylim(1.2 * bottom, 3 * top)
         axis.axhline(0, color=GREY, lw=0.5)
         axis.set(xlabel="observed wavelength [µm]", ylabel=r"$f_\nu$ [µJy]", title=title)
         axis.legend(loc="upper left")
@@ -101,8 +104,7 @@ def plot_corner(
     some = [n for n, v in zip(names, varied, strict=True) if v]
     with styled(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fig = figure(1.35 * len(some), 1.35 * len(some))
-        fig.set_layout_engine("none")
+        fig = figure(1.35 * len(some), 1.35 * len(some), constrained=False)
         corner.corner(
             draws[:, varied],
             labels=[label(n) for n in some],
@@ -118,4 +120,5 @@ def plot_corner(
             labelpad=0.15,
             fig=fig,
         )
+        fig.subplots_adjust(left=0.08, bottom=0.08, right=0.985, top=0.985)
         return save(fig, path)

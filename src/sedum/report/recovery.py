@@ -46,7 +46,7 @@ def plot_recovery(draws: np.ndarray, truth: np.ndarray, names: list[str], path: 
         Where to write; the extension chooses the format.
     """
     low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
-    columns = min(4, len(names))
+    columns = min(len(names), 4 if len(names) <= 8 else 5)
     lines = -(-len(names) // columns)
     with styled():
         fig = figure(2.9 * columns, 2.8 * lines)

@@ -60,9 +60,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float) -> Figure:
-    """Return a figure of a size in inches that needs no display and no global state."""
-    made = Figure(figsize=(width, height), layout="constrained")
+def figure(width: float, height: float, constrained: bool = True) -> Figure:
+    """Return a figure of a size in inches that needs no display and no global state.
+
+    ``constrained`` lets matplotlib place the axes; False is for those who place them.
+    """
+    made = Figure(figsize=(width, height), layout="constrained" if constrained else None)
     FigureCanvasAgg(made)
     return made
 
