@@ -146,10 +146,10 @@ def test_estimator_of_another_run_is_refused(tmp_path, catalogue, small_posterio
     from sedum.galaxies.model import GalaxyModel
 
     run = parse_run(run_settings(model={"dust": "none"}))
-    with pytest.raises(SedumError, match="trained with another run file: its model"):
+    with pytest.raises(SedumError, match="made with another run file: its model"):
         do_fit(catalogue, tmp_path, run, small_posterior, GalaxyModel.from_run(run))
     run = parse_run(run_settings(noise={"floor": 0.07}))
-    with pytest.raises(SedumError, match="its noise differ"):
+    with pytest.raises(SedumError, match="its noise differs"):
         do_fit(catalogue, tmp_path, run, small_posterior, GalaxyModel.from_run(run))
 
 

@@ -300,7 +300,7 @@ def test_stored_estimator_is_the_same(tmp_path, small_run, small_model, small_po
     assert again.run == small_run
     right = training_fingerprint(small_model.fingerprint(), small_run)
     again.require(right)
-    with pytest.raises(SedumError, match="its grid differ"):
+    with pytest.raises(SedumError, match="its grid differs"):
         again.require({**right, "grid": "x"})
 
 
@@ -328,7 +328,7 @@ def test_existing_estimator_of_another_run_is_refused(tmp_path, small_run, small
     again = training.train_to_file(short, small_library, path, show_progress=False)
     assert again.history == first.history
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(SedumError, match="trained with another run file"):
+    with pytest.raises(SedumError, match="made with another run file"):
         training.train_to_file(small_run, small_library, path, show_progress=False)
 
 

@@ -88,7 +88,7 @@ def test_other_settings_are_refused(tmp_path, monkeypatch, small_model, small_li
 
 def test_library_of_another_model(small_model, small_library):
     library = Library.read(small_library)
-    with pytest.raises(SedumError, match="its priors differ"):
+    with pytest.raises(SedumError, match="its priors differs"):
         library.require({**small_model.fingerprint(), "priors": "other"}, small_library)
 
 

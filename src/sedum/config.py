@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from sedum.errors import SedumError, nearest
+from sedum.messages import describe
 
 __all__ = ["RunFile", "load_run", "parse_run"]
 
@@ -487,7 +488,7 @@ def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -
     try:
         return RunFile.model_validate(data)
     except ValidationError as error:
-        raise SedumError(f"{source}: {_describe(error)}") from None
+        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS)}") from None
 
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -506,68 +507,8 @@ def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**data, "filters": anchored}
 
 
-def _describe(error: ValidationError) -> str:
-    """Say in one line what pydantic found first, in the words of the run file."""
-    problems = error.errors(include_url=False)
-    # In a union every alternative complains; the one that got furthest is the one meant.
-    problem = max(problems, key=lambda p: len(p["loc"]))
-    if problem["loc"][:1] != ("filters",):
-        problem = problems[0]
-    # pydantic puts the tags of unions and the names of models in the path: not keys of the file.
-    tags = {"str", "EazyBand", "CurveBand", "float", "dict[str,float]"}
-    kinds = set(PRIOR_KINDS) | {"dense_basis", "delayed_tau"}
-    parts: list[str] = []
-    for i, part in enumerate(problem["loc"]):
-        is_tag = str(part) in tags or (i > 0 and part in kinds)
-        if not is_tag:
-            parts.append(
-                f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
-            )
-    path = "".join(parts)
-    found = problem.get("input")
-    shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
-    match problem["type"]:
-        case "extra_forbidden":
-            known = _keys_at(problem["loc"])
-            return (
-                f"{path}: unknown key{nearest(str(problem['loc'][-1]), known)} "
-                f"allowed: {', '.join(known)}"
-            )
-        case "missing":
-            return f"{path}: this key is required"
-        case "union_tag_invalid" | "union_tag_not_found":
-            context = problem.get("ctx", {})
-            tag = str(context.get("tag", ""))
-            allowed = str(context.get("expected_tags", "")) or ", ".join(PRIOR_KINDS)
-            names = [t.strip(" '") for t in allowed.split(",")]
-            what = f"found {tag!r}" if tag else "this key is required"
-            return f"{path}.kind: {what}{nearest(tag, names)} allowed: {', '.join(names)}"
-        case "value_error":
-            message = str(problem["msg"]).removeprefix("Value error, ")
-            return f"{path}: {message}" if path else message
-        case "literal_error":
-            allowed = str(problem["ctx"]["expected"]).replace("'", "")
-            names = [n for part in allowed.split(" or ") for n in part.split(", ")]
-            return f"{path}: found {shown}{nearest(str(found), names)} allowed: {', '.join(names)}"
-        case _:
-            message = str(problem["msg"])
-            return f"{path}: {message[0].lower()}{message[1:]}, found {shown}"
-
-
-PRIOR_KINDS = (
-    "fixed",
-    "uniform",
-    "log_uniform",
-    "normal",
-    "student_t",
-    "tabulated",
-    "dirichlet",
-    "main_sequence",
-    "mass_metallicity",
-    "universe_age",
-)
-
-_MODELS: dict[str, type[Section]] = {
+#: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
+_SECTIONS: dict[str, type[BaseModel]] = {
     **{
         m.model_fields["kind"].annotation.__args__[0]: m  # type: ignore[union-attr]
         for m in (
@@ -597,11 +538,3 @@ _MODELS: dict[str, type[Section]] = {
     "columns": Column,
     "output": Output,
 }
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys allowed beside an unknown one."""
-    for part in reversed(location[:-1]):
-        if part in _MODELS:
-            return list(_MODELS[str(part)].model_fields)
-    return list(RunFile.model_fields)

@@ -16,7 +16,14 @@ import platformdirs
 
 from sedum.errors import SedumError
 
-__all__ = ["array_digest", "atomic_path", "cache_folder", "check_writable", "digest"]
+__all__ = [
+    "array_digest",
+    "atomic_path",
+    "cache_folder",
+    "check_writable",
+    "digest",
+    "require_same",
+]
 
 
 @contextmanager
@@ -64,6 +71,32 @@ def check_writable(path: str | Path) -> Path:
             f"cannot write {path}: {error.strerror or error}; choose another output path"
         ) from None
     return path
+
+
+def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:
+    """Make sure that an artefact was made with a run file, or say which parts differ.
+
+    Parameters
+    ----------
+    found, wanted
+        Fingerprints of the artefact and of the run file: hashes by the name of the part.
+    what
+        The artefact, with its file.
+    remedy
+        What to do.
+
+    Raises
+    ------
+    SedumError
+        Naming the parts that differ.
+    """
+    differing = [part for part in wanted if found.get(part) != wanted[part]]
+    if differing:
+        verb = "differs" if len(differing) == 1 else "differ"
+        raise SedumError(
+            f"{what} was made with another run file: its {' and '.join(differing)} {verb}; "
+            f"{remedy}, or use the run file it was made with"
+        )
 
 
 def cache_folder() -> Path:

@@ -95,6 +95,6 @@ def _uv_slope(model: GalaxyModel, p: dict[str, torch.Tensor]) -> torch.Tensor:
     x = np.where(inside, x - x[inside].mean(), 0.0)
     weights = torch.from_numpy((x / (x**2).sum()).astype(np.float32)).to(model.device)
     slope = torch.empty(len(p["redshift"]), dtype=torch.float32, device=model.device)
-    for rows, light in model._luminosity(p, cells):
+    for rows, light in model.luminosity(p, cells):
         slope[rows] = torch.log(light.clamp(min=1e-35)) @ weights
     return slope.double()

@@ -245,7 +245,7 @@ class GalaxyModel:
         # index_copy rather than assignment, so that gradients pass.
         out = theta.new_zeros(len(theta), len(self.filters))
         scale = self._scale(p)
-        for rows, light in self._luminosity(p):
+        for rows, light in self.luminosity(p):
             light = self._absorb(light, p["redshift"][rows])
             flux = self._bands(light, p["redshift"][rows]).to(out.dtype)
             out = out.index_copy(0, rows, flux * scale[rows, None])
@@ -273,7 +273,7 @@ class GalaxyModel:
             full = torch.from_numpy(theta).to(self.device)
             for start in range(0, len(theta), _PORTION):
                 p = self._columns(full[start : start + _PORTION])
-                for rows, light in self._luminosity(p):
+                for rows, light in self.luminosity(p):
                     light = self._absorb(light, p["redshift"][rows]).double()
                     factor = self._scale(p)[rows, None] / 2.99792458e18
                     z = p["redshift"][rows].cpu().numpy()
@@ -341,7 +341,7 @@ class GalaxyModel:
         living = torch.lerp(self._surviving[low], self._surviving[low + 1], share[:, None])
         return (self.age_weights(p) * living).sum(1)
 
-    def _luminosity(
+    def luminosity(
         self, p: dict[str, torch.Tensor], cells: slice | None = None
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield rows and their attenuated L_λ [rows, cells] per solar mass, by grid cell."""

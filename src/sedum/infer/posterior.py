@@ -21,7 +21,7 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 from sedum.priors.joint import Prior
-from sedum.storage import atomic_path, digest
+from sedum.storage import atomic_path, digest, require_same
 
 __all__ = ["Posterior", "anchor_of", "prior_of", "training_fingerprint"]
 
@@ -251,13 +251,7 @@ class Posterior:
         SedumError
             Naming the parts of the run file that differ.
         """
-        differing = [k for k in fingerprint if self.fingerprint.get(k) != fingerprint[k]]
-        if differing:
-            raise SedumError(
-                f"estimator {self.source} was trained with another run file: its "
-                f"{' and '.join(differing)} differ; train again, or use the run file it was "
-                "trained with"
-            )
+        require_same(self.fingerprint, fingerprint, f"estimator {self.source}", "train again")
 
 
 def training_fingerprint(simulations: dict[str, str], run: RunFile) -> dict[str, str]:

@@ -131,7 +131,7 @@ def train_to_file(
         found.require(training_fingerprint(fingerprint, run))
         if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
             raise SedumError(
-                f"estimator {path} exists and was trained with another run file; remove it or "
+                f"estimator {path} exists and was made with another run file; remove it or "
                 "write elsewhere"
             )
         return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from sedum._version import __version__
 from sedum.errors import SedumError
-from sedum.storage import atomic_path
+from sedum.storage import atomic_path, require_same
 
 __all__ = ["Library", "versions", "write_library"]
 
@@ -102,12 +102,7 @@ class Library:
         SedumError
             Naming the parts of the run file that differ.
         """
-        differing = [k for k in fingerprint if self.fingerprint.get(k) != fingerprint[k]]
-        if differing:
-            raise SedumError(
-                f"library {path} was made with another run file: its {' and '.join(differing)} "
-                "differ; simulate again, or use the run file it was made with"
-            )
+        require_same(self.fingerprint, fingerprint, f"library {path}", "simulate again")
 
 
 def write_library(
