@@ -27,28 +27,33 @@ app = typer.Typer(
 RunOption = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
 
 
+#: What shells report of a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
 def run() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        app(standalone_mode=False)
+        # Outside its standalone mode, typer returns the code it would have exited with.
+        code = app(standalone_mode=False) or 0
     except SedumError as error:
         console.print("[red]sedum:[/red] ", end="")
         console.print(str(error), markup=False)
-        sys.exit(2)
+        code = 2
     except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's usage errors have it
+            raise
+        console.print(f"[red]sedum:[/red] {error.format_message()}; see sedum --help")
+        code = 2
+    if code == _INTERRUPTED:
         console.print(
             "\nsedum: interrupted; no file is half-written, and the same command goes on from what "
             "simulate and train had finished"
         )
-        sys.exit(130)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # click's usage errors
-            console.print(f"[red]sedum:[/red] {error.format_message()}; see sedum --help")
-            sys.exit(2)
-        raise
+    sys.exit(code)
 
 
 def _version(value: bool) -> None:
