@@ -90,7 +90,7 @@ def main() -> None:
         out.add_column(heading, justify="right" if heading else "left")
     for name, value in scores.items():
         other = EAZY.get(name)
-        out.add_row(name, f"{value:+.3f}", "" if other is None else f"{other:+.3f}")
+        out.add_row(name, f"{value:+.4f}", "" if other is None else f"{other:+.3f}")
     out.add_row("galaxies / CPU s", f"{len(table) / cpu:.0f}", f"{EAZY['rate']:.0f}")
     console = Console()
     console.print(out)

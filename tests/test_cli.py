@@ -67,6 +67,7 @@ def test_whole_path(tmp_path):
     text = sedum("fit", "cat.fits", "--run", "run.yaml", cwd=tmp_path)
     assert "12  ok" in text
     assert len(Table.read(tmp_path / "cat-posterior.fits")) == 12
+    assert (tmp_path / "cat-posterior.png").stat().st_size > 10_000
     names = {p.name for p in tmp_path.iterdir()}
     assert {"small.h5", "small.safetensors", "small.png"} <= names
     assert not any("partial" in n or "checkpoint" in n or "parts" in n for n in names)

@@ -162,7 +162,7 @@ def fit(
     """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
 
     Rows stay in their order. A row that cannot be fitted keeps its place, and its status says
-    why.
+    why. A figure of the results is written beside the output.
 
     Python: sedum.fit(run, sedum.Posterior.read("estimator.safetensors"), "cat.fits", "out.fits")
     """
@@ -179,6 +179,9 @@ def fit(
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
     table = fit_catalogue(settings, posterior, catalogue, target, show_progress=not quiet)
+    from sedum.report.catalogue import plot_catalogue
+
+    plot_catalogue(table, target.with_suffix(".png"))
     print(f"{target}: {len(table):,} rows")
     for reason, count in count_status(table):
         print(f"  {count:8,}  {reason}")
