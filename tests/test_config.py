@@ -56,7 +56,7 @@ def test_defaults_are_the_published_priors():
         ),
         (
             {"priors": {"redshift": {"kind": "uniform", "low": 0, "hihg": 1}}},
-            ["priors.redshift"],
+            ["priors.redshift.hihg: unknown key; did you mean high? allowed: kind, low, high"],
         ),
         (
             {"priors": {"log_mas": {"kind": "uniform", "low": 0, "high": 1}}},
@@ -75,6 +75,17 @@ def test_defaults_are_the_published_priors():
         ({"catalogue": {"unit": "zeropoint"}}, ["catalogue", "zeropoint"]),
         ({"filters": ["sdss_g0", "sdss_g0"]}, ["sdss_g0", "twice"]),
         ({"filters": []}, ["filters"]),
+        (
+            {"filters": [{"name": "x", "eazi": 3, "file": "a"}]},
+            ["filters[0].eazi: unknown key; did you mean eazy"],
+        ),
+        ({"filters": [3]}, ["filters[0]: expected a band's name", "found 3"]),
+        ({"model": {"history": {"quantiles": 3}}}, ["model.history.kind", "dense_basis"]),
+        ({"training": {"device": "gpu"}}, ["training.device: found 'gpu'; allowed: auto"]),
+        (
+            {"priors": {"log_ssfr": {"kind": "main_sequence", "low": -7, "high": -9}}},
+            ["priors.log_ssfr: low (-7.0) must be below high (-9.0)"],
+        ),
     ],
 )
 def test_mistakes_are_named(change, parts):

@@ -8,6 +8,7 @@ what was found there and what is allowed.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from sedum.errors import SedumError, nearest
+from sedum.errors import SedumError, allowed
 from sedum.messages import describe
 
 __all__ = ["RunFile", "load_run", "parse_run"]
@@ -57,6 +58,17 @@ Band = str | EazyBand | CurveBand
 # --- priors ----------------------------------------------------------------------------------
 
 
+class Bounded(Section):
+    """A prior with limits, which must be in order where both are given."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Bounded:
+        low, high = getattr(self, "low", None), getattr(self, "high", None)
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"low ({low}) must be below high ({high})")
+        return self
+
+
 class Fixed(Section):
     """A parameter that is known: it takes no part in the inference."""
 
@@ -64,35 +76,23 @@ class Fixed(Section):
     value: float
 
 
-class Uniform(Section):
+class Uniform(Bounded):
     """Flat between two limits."""
 
     kind: Literal["uniform"]
     low: float
     high: float
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Uniform:
-        if not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
-
-class LogUniform(Section):
+class LogUniform(Bounded):
     """Flat in the logarithm between two positive limits."""
 
     kind: Literal["log_uniform"]
     low: float = Field(gt=0)
     high: float = Field(gt=0)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> LogUniform:
-        if not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
-
-class Normal(Section):
+class Normal(Bounded):
     """A normal distribution, truncated where limits are given."""
 
     kind: Literal["normal"]
@@ -101,14 +101,8 @@ class Normal(Section):
     low: float | None = None
     high: float | None = None
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Normal:
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
-
-class StudentT(Section):
+class StudentT(Bounded):
     """Student's t distribution, truncated where limits are given."""
 
     kind: Literal["student_t"]
@@ -117,12 +111,6 @@ class StudentT(Section):
     dof: float = Field(gt=0)
     low: float | None = None
     high: float | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> StudentT:
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
 
 class Tabulated(Section):
@@ -154,7 +142,7 @@ class DirichletQuantiles(Section):
     concentration: float = Field(default=1.0, gt=0)
 
 
-class MainSequence(Section):
+class MainSequence(Bounded):
     """log10 specific star-formation rate, Student-t about a star-forming sequence.
 
     The centre is ``at_1e10 + slope * (log_mass - 10) + evolution * log10(1 + z)``.
@@ -170,21 +158,15 @@ class MainSequence(Section):
     high: float = -7.0
 
 
-class UniverseAge(Section):
+class UniverseAge(Bounded):
     """An age in Gyr, flat between ``low`` and the smaller of ``high`` and the Universe's age."""
 
     kind: Literal["universe_age"]
     low: float = Field(default=0.01, gt=0)
     high: float = Field(default=14.0, gt=0)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> UniverseAge:
-        if not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
-
-class MassMetallicity(Section):
+class MassMetallicity(Bounded):
     """log10 metallicity, normal about a relation with mass and truncated to the grid.
 
     The centre is ``at_1e10 + slope * (log_mass - 10)``.
@@ -196,12 +178,6 @@ class MassMetallicity(Section):
     sigma: float = Field(default=0.4, gt=0)
     low: float = -4.0
     high: float = -1.39
-
-    @model_validator(mode="after")
-    def _ordered(self) -> MassMetallicity:
-        if not self.low < self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
 
 
 PriorSpec = Annotated[
@@ -251,7 +227,7 @@ class Model(Section):
     def _known(cls, value: str) -> str:
         known = ("WMAP1", "WMAP3", "WMAP5", "WMAP7", "WMAP9", "Planck13", "Planck15", "Planck18")
         if value not in known:
-            raise ValueError(f"unknown cosmology {value!r}{nearest(value, known)} allowed: {known}")
+            raise ValueError(f"found {value!r}{allowed(value, known)}")
         return value
 
     def parameters(self) -> list[str]:
@@ -345,7 +321,14 @@ class Training(Section):
     patience: int = Field(default=20, gt=0, description="rounds without improvement")
     round: int = Field(default=500, gt=0, description="steps between validations")
     seed: int = Field(default=1, ge=0)
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str = "auto"
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", value):
+            raise ValueError(f"found {value!r}; allowed: auto, cpu, cuda, cuda:0 and so on, mps")
+        return value
 
 
 class Column(Section):
@@ -385,7 +368,7 @@ class Output(Section):
 class RunFile(Section):
     """A whole analysis."""
 
-    name: str = Field(default="run", pattern=r"^[\w.-]+$")
+    name: str = "run"
     filters: list[Band] = Field(min_length=1)
     model: Model = Model()
     priors: dict[str, PriorSpec] = Field(default_factory=dict)
@@ -395,6 +378,13 @@ class RunFile(Section):
     training: Training = Training()
     catalogue: Catalogue | None = None
     output: Output = Output()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", value):
+            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
+        return value
 
     def band_names(self) -> list[str]:
         """Return the names of the bands, in order."""
@@ -419,12 +409,11 @@ class RunFile(Section):
         for name in self.priors:
             if name not in needed:
                 raise ValueError(
-                    f"priors.{name}: the model has no such parameter{nearest(name, needed)} "
-                    f"allowed: {', '.join(needed)}"
+                    f"priors.{name}: the model has no such parameter{allowed(name, needed)}"
                 )
         quantiles = self.priors.get("quantiles")
         if quantiles is not None and quantiles.kind != "dirichlet":
-            raise ValueError(f"priors.quantiles.kind: found {quantiles.kind!r}, allowed: dirichlet")
+            raise ValueError(f"priors.quantiles.kind: found {quantiles.kind!r}; allowed: dirichlet")
         for name, prior in self.priors.items():
             if name != "quantiles" and prior.kind == "dirichlet":
                 raise ValueError(f"priors.{name}.kind: 'dirichlet' is only for quantiles")
@@ -434,10 +423,7 @@ class RunFile(Section):
     def _check_bands(path: str, found: list[str], known: list[str], complete: bool = False) -> None:
         for name in found:
             if name not in known:
-                raise ValueError(
-                    f"{path}: {name!r} is not among the filters{nearest(name, known)} "
-                    f"allowed: {', '.join(known)}"
-                )
+                raise ValueError(f"{path}: {name!r} is not among the filters{allowed(name, known)}")
         if complete and (absent := [n for n in known if n not in found]):
             raise ValueError(f"{path}: missing for {', '.join(absent)}")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["SedumError", "nearest"]
+__all__ = ["SedumError", "allowed", "nearest"]
 
 
 class SedumError(Exception):
@@ -41,3 +41,16 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     if not hits:
         hits = [k for k in folded if wanted and (wanted in k or k in wanted)][:count]
     return f"; did you mean {', '.join(folded[h] for h in hits)}?" if hits else ""
+
+
+def allowed(name: str, known: Iterable[str]) -> str:
+    """Say what would have been accepted, near names first, as the end of a message.
+
+    Returns
+    -------
+    str
+        ``"; did you mean a? allowed: a, b, c"`` or ``"; allowed: a, b, c"``.
+    """
+    names = list(known)
+    near = nearest(name, names)
+    return f"{near or ';'} allowed: {', '.join(names)}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from sedum.errors import nearest
+from sedum.errors import allowed, nearest
 
 __all__ = ["describe"]
 
@@ -25,6 +26,13 @@ PRIOR_KINDS = (
 )
 
 
+#: Kinds of star-formation histories, likewise.
+HISTORY_KINDS = ("dense_basis", "delayed_tau")
+
+#: The alternatives of unions, which pydantic puts into paths too.
+TAGS = ("str", "EazyBand", "CurveBand", "float", "dict[str,float]")
+
+
 def describe(
     error: ValidationError, root: type[BaseModel], sections: Mapping[str, type[BaseModel]]
 ) -> str:
@@ -39,17 +47,12 @@ def describe(
     sections
         The models of its parts, by the names that stand for them in an error's location.
     """
-    problems = error.errors(include_url=False)
-    # In a union every alternative complains; the one that got furthest is the one meant.
-    problem = max(problems, key=lambda p: len(p["loc"]))
-    if problem["loc"][:1] != ("filters",):
-        problem = problems[0]
+    problem = _foremost(error.errors(include_url=False), root, sections)
     # pydantic puts the tags of unions and the names of models in the path: not keys of the file.
-    tags = {"str", "EazyBand", "CurveBand", "float", "dict[str,float]"}
-    kinds = set(PRIOR_KINDS) | {"dense_basis", "delayed_tau"}
+    kinds = set(PRIOR_KINDS) | set(HISTORY_KINDS)
     parts: list[str] = []
     for i, part in enumerate(problem["loc"]):
-        is_tag = str(part) in tags or (i > 0 and part in kinds)
+        is_tag = str(part) in TAGS or (i > 0 and part in kinds)
         if not is_tag:
             parts.append(
                 f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
@@ -60,29 +63,62 @@ def describe(
     match problem["type"]:
         case "extra_forbidden":
             known = _keys_at(problem["loc"], root, sections)
-            return (
-                f"{path}: unknown key{nearest(str(problem['loc'][-1]), known)} "
-                f"allowed: {', '.join(known)}"
-            )
+            return f"{path}: unknown key{allowed(str(problem['loc'][-1]), known)}"
         case "missing":
             return f"{path}: this key is required"
         case "union_tag_invalid" | "union_tag_not_found":
             context = problem.get("ctx", {})
             tag = str(context.get("tag", ""))
-            allowed = str(context.get("expected_tags", "")) or ", ".join(PRIOR_KINDS)
-            names = [t.strip(" '") for t in allowed.split(",")]
+            names = list(HISTORY_KINDS if problem["loc"][-1] == "history" else PRIOR_KINDS)
             what = f"found {tag!r}" if tag else "this key is required"
-            return f"{path}.kind: {what}{nearest(tag, names)} allowed: {', '.join(names)}"
+            return f"{path}.kind: {what}{allowed(tag, names)}"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return f"{path}: expected a mapping of keys to values, found {shown}"
+        case "string_type" if problem["loc"][:1] == ("filters",):
+            return (
+                f"{path}: expected a band's name, or a mapping with name, eazy and file, or with "
+                f"name and curve; found {shown}"
+            )
         case "value_error":
             message = str(problem["msg"]).removeprefix("Value error, ")
             return f"{path}: {message}" if path else message
         case "literal_error":
-            allowed = str(problem["ctx"]["expected"]).replace("'", "")
-            names = [n for part in allowed.split(" or ") for n in part.split(", ")]
-            return f"{path}: found {shown}{nearest(str(found), names)} allowed: {', '.join(names)}"
+            expected = str(problem["ctx"]["expected"]).replace("'", "")
+            names = [n for part in expected.split(" or ") for n in part.split(", ")]
+            return f"{path}: found {shown}{allowed(str(found), names)}"
         case _:
             message = str(problem["msg"])
             return f"{path}: {message[0].lower()}{message[1:]}, found {shown}"
+
+
+def _foremost(
+    problems: Sequence[ErrorDetails],
+    root: type[BaseModel],
+    sections: Mapping[str, type[BaseModel]],
+) -> ErrorDetails:
+    """Return the problem that most likely is the mistake.
+
+    A mistyped key is both unknown and, under its right name, missing: the typing is the
+    mistake. Of the alternatives of a union, each of which complains, the one that was
+    understood furthest is meant.
+    """
+    for problem in problems:
+        if problem["type"] == "extra_forbidden":
+            known = _keys_at(problem["loc"], root, sections)
+            if nearest(str(problem["loc"][-1]), known):
+                return problem
+    # Below a mapping, the complaint that it is no plain name or number says nothing.
+    told = [
+        p
+        for p in problems
+        if not isinstance(p.get("input"), dict) or not set(p["loc"][-1:]) & set(TAGS)
+    ]
+    return max(told or problems, key=lambda p: _understood(p["loc"]))
+
+
+def _understood(location: tuple[int | str, ...]) -> int:
+    """Return how far into a union of bands a problem lies; other problems are all alike."""
+    return len(location) if location[:1] == ("filters",) else 0
 
 
 def _keys_at(

@@ -169,7 +169,7 @@ def _mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
 def _column(table: Table, name: str, source: str, key: str) -> np.ndarray:
     if name not in table.colnames:
         raise SedumError(
-            f"{source} has no column {name!r} (mapped by {key}){nearest(name, table.colnames)} "
+            f"{source} has no column {name!r} (mapped by {key}){nearest(name, table.colnames) or ';'} "
             f"its columns are {', '.join(table.colnames[:20])}"
         )
     return table[name]

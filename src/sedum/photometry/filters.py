@@ -174,7 +174,7 @@ def load_sedpy(name: str, where: str = "filters") -> Filter:
     known = list_filters()
     if name not in known:
         raise SedumError(
-            f"{where}: unknown band {name!r}{nearest(name, known)} "
+            f"{where}: unknown band {name!r}{nearest(name, known) or ';'} "
             f"'sedum filters' lists the {len(known)} known names"
         )
     path = files("sedpy") / "data" / "filters" / f"{name}.par"

@@ -69,8 +69,8 @@ def to_microjansky(
     except (ValueError, TypeError):
         known = ["uJy", "nJy", "mJy", "Jy", "ABmag", "zeropoint", "erg / (s cm2 Hz)"]
         raise SedumError(
-            f"catalogue.unit: unknown unit {unit!r}{nearest(unit, known)} "
-            f"allowed: any astropy flux density, 'ABmag', 'zeropoint'"
+            f"catalogue.unit: unknown unit {unit!r}{nearest(unit, known) or ';'} "
+            "allowed: any astropy flux density, 'ABmag', 'zeropoint'"
         ) from None
     try:
         around = units.spectral_density(pivot * units.AA) if pivot else []
