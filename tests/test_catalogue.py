@@ -136,6 +136,35 @@ def test_unmapped_band_is_missing_everywhere():
     assert rows.photometry.observed.sum() == 4
 
 
+def test_unit_of_a_column_must_be_that_of_the_run_file():
+    own = table()
+    own["f_sdss_r0"].unit = own["e_sdss_r0"].unit = "uJy"
+    assert (to_photometry(own, mapping(), FILTERS).status == "ok").all()
+    own["e_sdss_r0"].unit = "nJy"
+    with pytest.raises(SedumError, match=r"'e_sdss_r0'.*is in nJy, but catalogue.unit is 'uJy'"):
+        to_photometry(own, mapping(), FILTERS)
+    with pytest.raises(SedumError, match=r"is in uJy, but catalogue\.unit is 'ABmag'"):
+        to_photometry(own, mapping(unit="ABmag"), FILTERS)
+
+
+def test_identifiers_can_always_be_stored():
+    odd = table()
+    odd["id"] = np.array(["a", None, "c", 4], dtype=object)
+    assert to_photometry(odd, mapping(), FILTERS).ids.tolist() == ["a", "", "c", "4"]
+    odd["id"] = MaskedColumn([1, 2, 3, 4], mask=[False, True, False, False])
+    assert to_photometry(odd, mapping(), FILTERS).ids.tolist() == ["1", "", "3", "4"]
+
+
+def test_columns_that_are_not_one_number_a_row():
+    odd = table()
+    odd["f_sdss_r0"] = np.ones((4, 2))
+    with pytest.raises(SedumError, match="more than one value"):
+        to_photometry(odd, mapping(), FILTERS)
+    odd["f_sdss_r0"] = np.ones(4) * 1j
+    with pytest.raises(SedumError, match="not numeric"):
+        to_photometry(odd, mapping(), FILTERS)
+
+
 def test_one_row_and_none(tmp_path):
     assert len(to_photometry(table(1), mapping(), FILTERS).status) == 1
     path = tmp_path / "empty.fits"

@@ -94,6 +94,22 @@ def test_bad_rows_keep_their_place(tmp_path, catalogue, small_run, small_posteri
     assert count_status(table)[0] == ("ok", 34)
 
 
+def test_identifiers_of_any_alphabet(tmp_path, catalogue, small_run, small_posterior, small_model):
+    catalogue["id"] = [f"α{i}" for i in range(40)]
+    source = tmp_path / "in.ecsv"
+    catalogue.write(source)
+    fit(
+        small_run,
+        small_posterior,
+        source,
+        tmp_path / "out.fits",
+        model=small_model,
+        show_progress=False,
+    )
+    stored = Table.read(tmp_path / "out.fits")
+    assert len(set(stored["id"])) == 40
+
+
 def test_one_row(tmp_path, catalogue, small_run, small_posterior, small_model):
     table = do_fit(catalogue[:1], tmp_path, small_run, small_posterior, small_model)
     assert len(table) == 1

@@ -111,7 +111,7 @@ def _foremost(
     told = [
         p
         for p in problems
-        if not isinstance(p.get("input"), dict) or not set(p["loc"][-1:]) & set(TAGS)
+        if not (isinstance(p.get("input"), dict) and set(p["loc"][-1:]) & set(TAGS))
     ]
     return max(told or problems, key=lambda p: _understood(p["loc"]))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy import units
 from astropy.table import Table
 
 from sedum import config
@@ -120,7 +121,8 @@ def to_photometry(
     Raises
     ------
     SedumError
-        If a mapped column is absent or not numeric, or the unit is not a flux density.
+        If a mapped column is absent, not numeric or in another unit than the run file says,
+        or the unit is not a flux density.
     """
     n = len(table)
     flux = np.full((n, len(filters)), np.nan)
@@ -132,6 +134,9 @@ def to_photometry(
         column = mapping.columns[band.name]
         value = _numeric(table, column.value, source, f"catalogue.columns.{band.name}.value")
         sigma = _numeric(table, column.error, source, f"catalogue.columns.{band.name}.error")
+        for which in ("value", "error"):
+            key = f"catalogue.columns.{band.name}.{which}"
+            _check_unit(table, getattr(column, which), mapping.unit, source, key)
         missing = np.isnan(value) | np.isin(value, mapping.missing)
         missing |= np.isin(sigma, mapping.missing)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -146,11 +151,9 @@ def to_photometry(
     if mapping.redshift is not None:
         redshift = _numeric(table, mapping.redshift, source, "catalogue.redshift")
         redshift = np.where(np.isfinite(redshift) & (redshift > 0), redshift, np.nan)
-    ids: np.ndarray = np.arange(n)
+    ids = np.arange(n)
     if mapping.id is not None:
-        ids = np.asarray(_column(table, mapping.id, source, "catalogue.id"))
-        if ids.dtype.kind == "S":  # FITS holds text as bytes
-            ids = np.char.decode(ids, "ascii", "replace")
+        ids = _identifiers(_column(table, mapping.id, source, "catalogue.id"))
     return CatalogueRows(ids, Photometry.make(flux, error), redshift, status)
 
 
@@ -168,18 +171,58 @@ def _mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
 
 def _column(table: Table, name: str, source: str, key: str) -> np.ndarray:
     if name not in table.colnames:
+        near = nearest(name, table.colnames) or ";"
         raise SedumError(
-            f"{source} has no column {name!r} (mapped by {key}){nearest(name, table.colnames) or ';'} "
+            f"{source} has no column {name!r} (mapped by {key}){near} "
             f"its columns are {', '.join(table.colnames[:20])}"
         )
     return table[name]
+
+
+def _identifiers(column: np.ndarray) -> np.ndarray:
+    """Return identifiers as numbers or text that any format can store; unknown ones as ""."""
+    ids = np.ma.masked_array(column)
+    if ids.dtype.kind == "S":  # FITS holds text as bytes
+        ids = np.ma.masked_array(np.char.decode(ids.data, "ascii", "replace"), ids.mask)
+    if ids.dtype.kind == "O":  # a None among text
+        unknown = np.array([value is None for value in ids.data]) | np.ma.getmaskarray(ids)
+        ids = np.ma.masked_array([str(value) for value in ids.data], unknown)
+    if np.ma.getmaskarray(ids).any():
+        ids = np.ma.masked_array(ids.data.astype(str), ids.mask)
+        return np.where(np.ma.getmaskarray(ids), "", ids.data)
+    return np.asarray(ids.data)
+
+
+def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> None:
+    """Refuse a column whose own unit contradicts the run file: the flux would be off unseen."""
+    own = getattr(table[name], "unit", None)
+    if own is None:
+        return
+    try:
+        own = units.Unit(str(own))
+    except ValueError:
+        return  # a word that is no unit contradicts nothing
+    if unit == "ABmag":
+        agrees = "mag" in str(own).lower()
+    elif unit == "zeropoint":
+        agrees = not own.is_equivalent(units.Jy)
+    else:
+        agrees = own == units.Unit(unit, parse_strict="silent")
+    if not agrees:
+        raise SedumError(
+            f"{source}: column {name!r} (mapped by {key}) is in {own}, but catalogue.unit is "
+            f"{unit!r}; set catalogue.unit to what the column holds"
+        )
 
 
 def _numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
     """Return a column as float64 with masked values as NaN."""
     column = _column(table, name, source, key)
     try:
-        values = np.ma.masked_array(getattr(column, "value", column)).astype(float)
+        found = np.ma.masked_array(getattr(column, "value", column))
+        if found.dtype.kind == "c":
+            raise TypeError("complex")
+        values = found.astype(float)
     except (TypeError, ValueError):
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) is not numeric") from None
     if values.ndim != 1:

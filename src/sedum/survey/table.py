@@ -117,6 +117,10 @@ def _write_fits(table: Table, path: Path) -> None:
     provenance = plain.meta.pop("sedum", "")
     # Keywords of FITS are upper case and at most eight letters.
     plain.meta = {key.upper()[:8]: value for key, value in plain.meta.items()}
+    # FITS holds ASCII alone; escapes keep other identifiers apart.
+    for name in plain.colnames:
+        if plain[name].dtype.kind == "U" and not all(str(v).isascii() for v in plain[name]):
+            plain[name] = [str(v).encode("ascii", "backslashreplace").decode() for v in plain[name]]
     # FITS has no name for a logarithmic unit; the description says log10.
     for name in plain.colnames:
         if plain[name].unit is not None and "dex" in str(plain[name].unit):
