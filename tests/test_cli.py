@@ -69,7 +69,7 @@ def test_whole_path(tmp_path):
     assert len(Table.read(tmp_path / "cat-posterior.fits")) == 12
     assert (tmp_path / "cat-posterior.png").stat().st_size > 10_000
     names = {p.name for p in tmp_path.iterdir()}
-    assert {"small.h5", "small.safetensors", "small.png"} <= names
+    assert {"small.h5", "small.safetensors", "small-loss.png"} <= names
     assert not any("partial" in n or "checkpoint" in n or "parts" in n for n in names)
 
 

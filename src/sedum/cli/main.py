@@ -139,7 +139,7 @@ def train(
     from sedum.report.recovery import plot_losses
 
     losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
-    plot_losses(losses, steps, target.with_suffix(".png"))
+    plot_losses(losses, steps, target.with_name(f"{target.stem}-loss.png"))
     print(f"{target}: held-out loss {min(losses):.3f} nat per galaxy")
 
 

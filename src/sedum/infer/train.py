@@ -77,6 +77,11 @@ def train(
         If the selection leaves too few galaxies, the checkpoint belongs to another run, or
         the loss stops being finite.
     """
+    if library.names != prior_of(run).names or library.bands != run.band_names():
+        raise SedumError(
+            "the library's parameters or bands are not those of the run file; simulate again, or "
+            "use the run file it was made with"
+        )
     torch.manual_seed(run.training.seed)
     data = _Data(run, library)
     estimator = make_estimator(run, data.features).to(choose_device(run.training.device))

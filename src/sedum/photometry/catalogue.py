@@ -137,8 +137,8 @@ def to_photometry(
         for which in ("value", "error"):
             key = f"catalogue.columns.{band.name}.{which}"
             _check_unit(table, getattr(column, which), mapping.unit, source, key)
-        missing = np.isnan(value) | np.isin(value, mapping.missing)
-        missing |= np.isin(sigma, mapping.missing)
+        missing = np.isnan(value) | _is_marker(value, mapping.missing)
+        missing |= _is_marker(sigma, mapping.missing)
         with np.errstate(over="ignore", invalid="ignore"):
             value, sigma = to_microjansky(value, sigma, mapping.unit, mapping.zeropoint, band.pivot)
         _mark(status, ~missing & ~np.isfinite(value), f"flux not finite in {band.name}")
@@ -177,6 +177,11 @@ def _column(table: Table, name: str, source: str, key: str) -> np.ndarray:
             f"its columns are {', '.join(table.colnames[:20])}"
         )
     return table[name]
+
+
+def _is_marker(values: np.ndarray, markers: list[float]) -> np.ndarray:
+    """Say which values mean "missing", also where the file holds them in 32 bits."""
+    return np.isin(values, np.concatenate([markers, np.float32(markers).astype(float)]))
 
 
 def _identifiers(column: np.ndarray) -> np.ndarray:

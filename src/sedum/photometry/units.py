@@ -72,6 +72,11 @@ def to_microjansky(
             f"catalogue.unit: unknown unit {unit!r}{nearest(unit, known) or ';'} "
             "allowed: any astropy flux density, 'ABmag', 'zeropoint'"
         ) from None
+    if isinstance(parsed, units.function.FunctionUnitBase):
+        raise SedumError(
+            f"catalogue.unit: {unit!r} is logarithmic; for magnitudes write 'ABmag', else give a "
+            "linear flux density"
+        )
     try:
         around = units.spectral_density(pivot * units.AA) if pivot else []
         scale = (1 * parsed).to_value(units.uJy, equivalencies=around)

@@ -63,6 +63,8 @@ def fit(
     """
     output = check_writable(output)
     check_format(output)
+    if output.resolve() == Path(catalogue).resolve():
+        raise SedumError(f"{output} is the catalogue itself; choose another output path")
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     model = model or GalaxyModel.from_run(run)
@@ -94,8 +96,8 @@ def fit_rows(
     n, output = len(status), run.output
     names = posterior.names + [d.name for d in DERIVED]
     columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
-    kept = np.full((n, output.draws, len(posterior.names)), np.nan, np.float32)
-    kept = kept if output.save_draws else kept[:0]
+    kept_rows = n if output.save_draws else 0
+    kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for start in range(0, len(good), _PORTION):
             at = good[start : start + _PORTION]
