@@ -69,7 +69,17 @@ def test_magnitudes_and_zeropoints():
     np.testing.assert_allclose(relative, 0.1 * np.log(10) / 2.5)
 
 
+def test_missing_markers_in_32_bits():
+    marked = table()
+    marked["f_sdss_g0"] = marked["f_sdss_g0"].astype(np.float32)
+    marked["f_sdss_g0"][2] = -99.9
+    rows = to_photometry(marked, mapping(missing=[-99.9]), FILTERS)
+    assert rows.photometry.observed[:, 0].tolist() == [True, True, False, True]
+
+
 def test_unit_mistakes():
+    with pytest.raises(SedumError, match="logarithmic; for magnitudes write 'ABmag'"):
+        to_photometry(table(), mapping(unit="mag(AB)"), FILTERS)
     with pytest.raises(SedumError, match="did you mean uJy"):
         to_photometry(table(), mapping(unit="uJyy"), FILTERS)
     with pytest.raises(SedumError, match="not a flux density"):

@@ -147,6 +147,8 @@ def test_draws_are_written_on_request(tmp_path, catalogue, small_posterior, smal
 
 
 def test_refused_before_any_work(tmp_path, catalogue, small_run, small_posterior, small_model):
+    with pytest.raises(SedumError, match="is the catalogue itself"):
+        do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, "in.fits")
     with pytest.raises(SedumError, match=r"unknown extension '.txt'"):
         do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, "out.txt")
     (tmp_path / "file").write_text("")

@@ -267,6 +267,13 @@ def test_foreign_and_damaged_checkpoints(tmp_path, small_run, small_library):
         training.train(small_run, library, checkpoint=path, show_progress=False)
 
 
+def test_library_of_other_bands_is_refused(small_library):
+    bands = ["sdss_r0", "sdss_g0", "sdss_i0"]
+    run = parse_run(run_settings(filters=bands))
+    with pytest.raises(SedumError, match="not those of the run file"):
+        training.train(run, Library.read(small_library), show_progress=False)
+
+
 def test_selection_that_leaves_nothing(small_library):
     strict = parse_run(run_settings(noise={"selection": {"band": "sdss_r0", "snr": 1e9}}))
     with pytest.raises(SedumError, match=r"pass noise\.selection"):

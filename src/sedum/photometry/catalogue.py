@@ -181,7 +181,8 @@ def _column(table: Table, name: str, source: str, key: str) -> np.ndarray:
 
 def _is_marker(values: np.ndarray, markers: list[float]) -> np.ndarray:
     """Say which values mean "missing", also where the file holds them in 32 bits."""
-    return np.isin(values, np.concatenate([markers, np.float32(markers).astype(float)]))
+    exact = np.asarray(markers, float)
+    return np.isin(values, np.concatenate([exact, exact.astype(np.float32).astype(float)]))
 
 
 def _identifiers(column: np.ndarray) -> np.ndarray:
