@@ -67,7 +67,7 @@ def main() -> None:
     run = load_run(TOP / "examples" / "hdfn.yaml")
     model = GalaxyModel.from_run(run)
     simulate(run, work / "hdfn.h5", model=model)
-    posterior = train_to_file(run, work / "hdfn.h5", work / "hdfn.safetensors")
+    posterior = train_to_file(run, work / "hdfn.h5", work / "hdfn.safetensors", model=model)
     torch.set_num_threads(1)
     start = time.process_time()
     table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model, show_progress=False)

@@ -10,6 +10,7 @@ from sedum import config
 from sedum.check.recovery import ranks
 from sedum.config import parse_run
 from sedum.errors import SedumError
+from sedum.galaxies.parameters import prior_of
 from sedum.infer import train as training
 from sedum.infer.estimator import Estimator
 from sedum.infer.flow import FlowShape
@@ -18,7 +19,6 @@ from sedum.infer.posterior import (
     anchor_of,
     base_draws,
     hashed_uniforms,
-    prior_of,
     training_fingerprint,
 )
 from sedum.library.store import Library
@@ -211,7 +211,7 @@ def test_given_redshift_pins_the_posterior(small_run, small_model, small_posteri
 
 
 def test_anchor_follows_the_given_redshift(small_run):
-    prior = prior_of(small_run)
+    prior = prior_of(small_run.model, small_run.priors)
     unknown = np.full(4, np.nan)
     blank = np.ones((4, 3))
     seen = Photometry(blank, blank, blank > 0, unknown, unknown)

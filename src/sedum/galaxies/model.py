@@ -24,8 +24,8 @@ from sedum.galaxies.dust import attenuation_curve
 from sedum.galaxies.grid import GRID_AXIS, StellarGrid, load_grid
 from sedum.galaxies.histories import make_history
 from sedum.galaxies.igm import TABLE_STEP, transmission_table
+from sedum.galaxies.parameters import prior_of
 from sedum.photometry.filters import FilterSet
-from sedum.priors.joint import Prior, quantile_name
 from sedum.storage import digest
 
 __all__ = ["GalaxyModel"]
@@ -80,18 +80,17 @@ class GalaxyModel:
         self.config = model or config.Model()
         self.device = torch.device(device)
         self.cosmology = CosmologyTable(self.config.cosmology)
-        history = self.config.history
-        n_quantiles = history.quantiles if isinstance(history, config.DenseBasis) else 0
-        specs = {
-            name: (priors or {}).get(name, config.default_prior(name))
-            for name in self.config.parameters()
-        }
-        self.prior = Prior(specs, self.cosmology.age_gyr, n_quantiles)
-        names = [quantile_name(i, n_quantiles) for i in range(1, n_quantiles + 1)]
-        self.history = make_history(history, names)
+        self.prior = prior_of(self.config, priors or {})
+        self.history = make_history(self.config.history, self.prior.quantiles)
         self.grid = grid or load_grid(self.config.stellar)
-        self._specs = specs
         self.redshift_range = self._find_redshift_range()
+        #: The range of each parameter that the model is not defined everywhere for.
+        self._bounds = {
+            "redshift": self.redshift_range,
+            "log_z": (self.grid.log_z[0], self.grid.log_z[-1]),
+            "log_u": (self.grid.log_u[0], self.grid.log_u[-1]),
+            "av": (0.0, np.inf),
+        }
         self._check_ranges()
         self._build()
 
@@ -102,18 +101,8 @@ class GalaxyModel:
 
     # --- construction --------------------------------------------------------------------
 
-    def _limits(self, name: str) -> tuple[float, float]:
-        """Return the least and greatest value that the prior gives a parameter."""
-        if name not in self.prior.free:
-            value = self.prior.sample(1, np.random.default_rng(0))[0, self.prior.names.index(name)]
-            return float(value), float(value)
-        u = np.full((2, self.prior.dimension), 0.5)
-        u[:, self.prior.free.index(name)] = [1e-300, 1.0]
-        low, high = self.prior.from_unit(u)[:, self.prior.names.index(name)]
-        return float(low), float(high)
-
     def _find_redshift_range(self) -> tuple[float, float]:
-        low, high = self._limits("redshift")
+        low, high = self.prior.support("redshift")
         if not (0 < low < MAX_REDSHIFT and high <= MAX_REDSHIFT):
             raise SedumError(
                 f"priors.redshift: runs from {low:g} to {high:g}; allowed: above 0, up to "
@@ -122,15 +111,10 @@ class GalaxyModel:
         return low, high
 
     def _check_ranges(self) -> None:
-        bounds = {
-            "log_z": (self.grid.log_z[0], self.grid.log_z[-1]),
-            "log_u": (self.grid.log_u[0], self.grid.log_u[-1]),
-            "av": (0.0, np.inf),
-        }
         for name in self.prior.names:
-            if name in bounds:
-                low, high = self._limits(name)
-                least, most = bounds[name]
+            if name in self._bounds:
+                low, high = self.prior.support(name)
+                least, most = self._bounds[name]
                 if low < least - 1e-9 or high > most + 1e-9:
                     raise SedumError(
                         f"priors.{name}: runs from {low:g} to {high:g}; the grid "
@@ -208,7 +192,7 @@ class GalaxyModel:
             "filters": self.filters.digest(),
             "grid": self.grid.digest,
             "model": digest(self.config.model_dump(mode="json")),
-            "priors": digest({k: v.model_dump(mode="json") for k, v in self._specs.items()}),
+            "priors": digest({k: v.model_dump(mode="json") for k, v in self.prior.specs.items()}),
         }
 
     # --- evaluation ----------------------------------------------------------------------
@@ -301,14 +285,8 @@ class GalaxyModel:
                 f"parameters have {theta.shape[1]} columns; the model has "
                 f"{len(self.prior.names)}: {', '.join(self.prior.names)}"
             )
-        bounds = {
-            "redshift": self.redshift_range,
-            "log_z": (self.grid.log_z[0], self.grid.log_z[-1]),
-            "log_u": (self.grid.log_u[0], self.grid.log_u[-1]),
-            "av": (0.0, np.inf),
-        }
         for j, name in enumerate(self.prior.names):
-            low, high = bounds.get(name, (-np.inf, np.inf))
+            low, high = self._bounds.get(name, (-np.inf, np.inf))
             slack = 1e-9 * (1 + abs(low))
             column = theta[:, j]
             bad = ~((column >= low - slack) & (column <= high + slack) & np.isfinite(column))

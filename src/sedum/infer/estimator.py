@@ -105,14 +105,15 @@ class Estimator(nn.Module):
             return y
         centre, width = anchor[:, None].unbind(-1)
         column = y[..., self.anchored] * width + centre
-        return torch.cat(
-            [y[..., : self.anchored], column[..., None], y[..., self.anchored + 1 :]], dim=-1
-        )
+        return _replace(y, self.anchored, column)
 
     def _anchor(self, y: torch.Tensor, centre: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
         if self.anchored is None:
             return y
         column = (y[..., self.anchored] - centre) / width
-        return torch.cat(
-            [y[..., : self.anchored], column[..., None], y[..., self.anchored + 1 :]], dim=-1
-        )
+        return _replace(y, self.anchored, column)
+
+
+def _replace(y: torch.Tensor, index: int, column: torch.Tensor) -> torch.Tensor:
+    """Return y with one coordinate replaced, leaving y itself to autograd."""
+    return torch.cat([y[..., :index], column[..., None], y[..., index + 1 :]], dim=-1)

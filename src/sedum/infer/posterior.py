@@ -12,10 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from scipy import special, stats
 
-from sedum import config
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
-from sedum.galaxies.cosmology import CosmologyTable
+from sedum.galaxies.parameters import prior_of
 from sedum.infer.estimator import Estimator
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
@@ -23,20 +22,12 @@ from sedum.photometry.observed import Photometry
 from sedum.priors.joint import Prior
 from sedum.storage import atomic_path, digest, require_same
 
-__all__ = ["Posterior", "anchor_of", "prior_of", "training_fingerprint"]
+__all__ = ["Posterior", "anchor_of", "training_fingerprint"]
 
 _KIND = "sedum estimator"
 _FORMAT = 1
 #: Galaxies drawn together; bounds memory at 1,000 draws to some 200 MB.
 _PORTION = 200
-
-
-def prior_of(run: RunFile) -> Prior:
-    """Return the joint prior of a run file without building the forward model."""
-    history = run.model.history
-    quantiles = history.quantiles if isinstance(history, config.DenseBasis) else 0
-    specs = {name: run.prior(name) for name in run.model.parameters()}
-    return Prior(specs, CosmologyTable(run.model.cosmology).age_gyr, quantiles)
 
 
 def anchor_of(prior: Prior, photometry: Photometry) -> np.ndarray:
@@ -51,8 +42,7 @@ def anchor_of(prior: Prior, photometry: Photometry) -> np.ndarray:
         return anchor
     z = photometry.redshift[known]
     sigma = photometry.redshift_error[known] * (1 + z)
-    ends = prior.from_unit(np.tile([[1e-9], [1 - 1e-9]], (1, prior.dimension)))
-    low, high = ends[:, prior.names.index("redshift")]
+    low, high = prior.support("redshift", tail=1e-9)
     inside = np.clip(z, low, high)
     above = prior.latent_of("redshift", np.clip(inside + sigma, low, high))
     below = prior.latent_of("redshift", np.clip(inside - sigma, low, high))
@@ -95,7 +85,7 @@ class Posterior:
         self.fingerprint = fingerprint
         self.history = history or {}
         self.source = source
-        self.prior = prior_of(run)
+        self.prior = prior_of(run.model, run.priors)
         self.noise = NoiseModel(run.band_names(), run.noise)
 
     @property
@@ -261,7 +251,7 @@ def training_fingerprint(simulations: dict[str, str], run: RunFile) -> dict[str,
 
 def make_estimator(run: RunFile, features: FeatureTransform) -> Estimator:
     """Build an untrained estimator of the run file's sizes."""
-    prior = prior_of(run)
+    prior = prior_of(run.model, run.priors)
     anchored = prior.free.index("redshift") if "redshift" in prior.free else None
     return Estimator(features.size, prior.dimension, run.estimator, anchored)
 

@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.parameters import prior_of
 from sedum.infer.estimator import Estimator
 from sedum.infer.posterior import (
     Posterior,
     anchor_of,
     make_estimator,
-    prior_of,
     training_fingerprint,
 )
 from sedum.library.store import Library
@@ -77,7 +77,7 @@ def train(
         If the selection leaves too few galaxies, the checkpoint belongs to another run, or
         the loss stops being finite.
     """
-    if library.names != prior_of(run).names or library.bands != run.band_names():
+    if library.names != prior_of(run.model, run.priors).names or library.bands != run.band_names():
         raise SedumError(
             "the library's parameters or bands are not those of the run file; simulate again, or "
             "use the run file it was made with"
@@ -113,10 +113,16 @@ def train(
 
 
 def train_to_file(
-    run: RunFile, library: str | Path, path: str | Path, *, show_progress: bool = True
+    run: RunFile,
+    library: str | Path,
+    path: str | Path,
+    *,
+    model: GalaxyModel | None = None,
+    show_progress: bool = True,
 ) -> Posterior:
     """Train on a library file and write the estimator; see :func:`train`.
 
+    ``model`` is the forward model, where the caller has it already: its fingerprint is needed.
     The checkpoint is ``<path>.checkpoint`` while training goes on. An estimator of the same
     run file that is there already is read instead of trained again.
 
@@ -128,7 +134,7 @@ def train_to_file(
     """
     path = check_writable(path)
     source = Library.read(library)
-    fingerprint = GalaxyModel.from_run(run).fingerprint()
+    fingerprint = (model or GalaxyModel.from_run(run)).fingerprint()
     source.require(fingerprint, library)
     if path.exists():
         found = Posterior.read(path)
@@ -165,7 +171,7 @@ class _Data:
 
     def __init__(self, run: RunFile, library: Library):
         self.run = run
-        self.prior: Prior = prior_of(run)
+        self.prior: Prior = prior_of(run.model, run.priors)
         self.noise = NoiseModel(run.band_names(), run.noise)
         self._flux = library.flux
         self._redshift = library.theta[:, library.names.index("redshift")]

@@ -71,19 +71,14 @@ class NoiseModel:
         observed = rng.random((n, b), np.float32) >= self.spec.missing
         if self._cut is not None:
             observed[:, self._cut] = True
-        given, given_error = np.full(n, np.nan), np.full(n, np.nan)
+        given = np.full(n, np.nan)
         if redshift is not None:
             known = rng.random(n) < self.spec.redshift_given
             sigma = self.spec.redshift_error * (1 + redshift)
             measured = redshift + sigma * rng.standard_normal(n)
-            given[known], given_error[known] = measured[known], self.spec.redshift_error
-        return Photometry(
-            np.where(observed, noisy, 0.0),
-            np.where(observed, error, 1.0),
-            observed,
-            given,
-            given_error,
-        )
+            given[known] = measured[known]
+        seen = Photometry.make(np.where(observed, noisy, np.nan), error)
+        return seen.with_redshift(given, self.spec.redshift_error)
 
     def selected(self, photometry: Photometry) -> np.ndarray:
         """Say which galaxies the survey would keep, [n]: a cut on what is observed alone."""

@@ -16,7 +16,7 @@ from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.photometry.units import to_microjansky
 
-__all__ = ["OK", "CatalogueRows", "read_catalogue", "read_table", "to_photometry"]
+__all__ = ["OK", "CatalogueRows", "mark", "read_catalogue", "read_table", "to_photometry"]
 
 #: The status of a row with nothing against it.
 OK = "ok"
@@ -141,12 +141,12 @@ def to_photometry(
         missing |= _is_marker(sigma, mapping.missing)
         with np.errstate(over="ignore", invalid="ignore"):
             value, sigma = to_microjansky(value, sigma, mapping.unit, mapping.zeropoint, band.pivot)
-        _mark(status, ~missing & ~np.isfinite(value), f"flux not finite in {band.name}")
-        _mark(status, ~missing & ~np.isfinite(sigma), f"error not finite in {band.name}")
-        _mark(status, ~missing & ~(sigma > 0), f"error not positive in {band.name}")
+        mark(status, ~missing & ~np.isfinite(value), f"flux not finite in {band.name}")
+        mark(status, ~missing & ~np.isfinite(sigma), f"error not finite in {band.name}")
+        mark(status, ~missing & ~(sigma > 0), f"error not positive in {band.name}")
         flux[:, i] = np.where(missing | ~np.isfinite(value), np.nan, value)
         error[:, i] = np.where(missing | ~(sigma > 0) | ~np.isfinite(sigma), 1.0, sigma)
-    _mark(status, ~np.isfinite(flux).any(axis=1), "no band observed")
+    mark(status, ~np.isfinite(flux).any(axis=1), "no band observed")
     redshift = np.full(n, np.nan)
     if mapping.redshift is not None:
         redshift = _numeric(table, mapping.redshift, source, "catalogue.redshift")
@@ -164,7 +164,7 @@ def read_catalogue(
     return to_photometry(read_table(path), mapping, filters, source=str(path))
 
 
-def _mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
+def mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
     """Give rows a reason, unless they have one already."""
     status[rows & (status == OK)] = reason
 

@@ -41,6 +41,10 @@ class Prior:
         Names of the parameters in ``theta``, fixed ones included.
     free
         Names of those that are inferred: the columns of ``u`` and ``y``.
+    quantiles
+        Names of the mass-assembly times among them, early to late; empty without any.
+    specs
+        The priors it was made from.
 
     Examples
     --------
@@ -56,12 +60,15 @@ class Prior:
         universe_age: Callable[[np.ndarray], np.ndarray],
         quantiles: int = 3,
     ):
+        self.specs = dict(specs)
         self._steps: list[tuple[str, Transform | float]] = []
+        self.quantiles: list[str] = []
         for name, spec in specs.items():
             if isinstance(spec, config.Fixed):
                 self._steps.append((name, spec.value))
             elif isinstance(spec, config.DirichletQuantiles):
-                self._steps += self._dirichlet(spec, quantiles)
+                self.quantiles = [quantile_name(i, quantiles) for i in range(1, quantiles + 1)]
+                self._steps += self._dirichlet(spec)
             else:
                 self._steps.append((name, make_transform(name, spec, universe_age)))
         self.names = [name for name, _ in self._steps]
@@ -69,13 +76,12 @@ class Prior:
         if not self.free:
             raise SedumError("priors: every parameter is fixed; leave at least one free")
 
-    @staticmethod
-    def _dirichlet(spec: config.DirichletQuantiles, quantiles: int) -> list:
-        names = [quantile_name(i, quantiles) for i in range(1, quantiles + 1)]
-        before: list[str | None] = [None, *names[:-1]]
+    def _dirichlet(self, spec: config.DirichletQuantiles) -> list[tuple[str, Transform]]:
+        before: list[str | None] = [None, *self.quantiles[:-1]]
+        count = len(self.quantiles)
         return [
-            (name, DirichletStep(spec.concentration, quantiles - i, before[i]))
-            for i, name in enumerate(names)
+            (name, DirichletStep(spec.concentration, count - i, before[i]))
+            for i, name in enumerate(self.quantiles)
         ]
 
     @property
@@ -110,6 +116,23 @@ class Prior:
     def to_latent(self, theta: np.ndarray) -> np.ndarray:
         """Map parameters [n, len(names)] to the latent space [n, d]; NaN outside the support."""
         return np.clip(special.ndtri(self.to_unit(theta)), -LATENT_LIMIT, LATENT_LIMIT)
+
+    def support(self, name: str, tail: float = 0.0) -> tuple[float, float]:
+        """Return the least and greatest value of a parameter; both the same where it is fixed.
+
+        Parameters
+        ----------
+        name
+            The parameter.
+        tail
+            Probability to leave out at either end. What other parameters it depends on are at
+            their medians.
+        """
+        u = np.full((2, self.dimension), 0.5)
+        if name in self.free:
+            u[:, self.free.index(name)] = [max(tail, 1e-300), 1 - tail]
+        low, high = self.from_unit(u)[:, self.names.index(name)]
+        return float(low), float(high)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw parameters, [n, len(names)]."""

@@ -12,7 +12,7 @@ from sedum.errors import SedumError
 from sedum.galaxies.derived import DERIVED
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.photometry.catalogue import OK, CatalogueRows, read_catalogue
+from sedum.photometry.catalogue import OK, CatalogueRows, mark, read_catalogue
 from sedum.photometry.observed import Photometry
 from sedum.progress import progress
 from sedum.storage import check_writable
@@ -132,27 +132,16 @@ def _unfit(posterior: Posterior, status: np.ndarray, photometry: Photometry) -> 
     if spec.selection is not None:
         cut = bands.index(spec.selection.band)
         absent = ~photometry.observed[:, cut]
-        _mark(status, absent, f"selection band {spec.selection.band} not observed")
+        mark(status, absent, f"selection band {spec.selection.band} not observed")
         below = ~posterior.noise.selected(photometry)
-        _mark(status, below, f"below the selection in {spec.selection.band}")
+        mark(status, below, f"below the selection in {spec.selection.band}")
     if "redshift" in posterior.prior.free:
         known = np.isfinite(photometry.redshift)
-        low, high = _support(posterior, "redshift")
+        low, high = posterior.prior.support("redshift", tail=1e-12)
         beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
-        _mark(status, beyond, "given redshift outside the prior")
+        mark(status, beyond, "given redshift outside the prior")
     flux, error = posterior.features.outside(photometry)
     for i, band in enumerate(bands):
-        _mark(status, flux[:, i], f"flux outside the training range in {band}")
-        _mark(status, error[:, i], f"error outside the training range in {band}")
+        mark(status, flux[:, i], f"flux outside the training range in {band}")
+        mark(status, error[:, i], f"error outside the training range in {band}")
     return status
-
-
-def _support(posterior: Posterior, name: str) -> tuple[float, float]:
-    prior = posterior.prior
-    ends = prior.from_unit(np.tile([[1e-12], [1 - 1e-12]], (1, prior.dimension)))
-    low, high = ends[:, prior.names.index(name)]
-    return float(low), float(high)
-
-
-def _mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
-    status[rows & (status == OK)] = reason
