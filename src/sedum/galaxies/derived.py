@@ -1,21 +1,55 @@
 """Derived quantities: deterministic functions of a galaxy's parameters.
 
 They are computed from posterior draws, never regressed, so they always agree with each other
-and with the parameters.
+and with the parameters. A run file names those it wants under ``output.derived``; ``N``, ``X``,
+``LINE`` and ``FILTER`` stand for a number, a percentage, a line and a filter:
+
+========================== ===================================================================
+``log_mass_surviving``     log10 mass in stars and remnants
+``log_sfr_N``              log10 mean star-formation rate of the last N Myr
+``log_ssfr_N``             the same per surviving mass
+``mass_weighted_age``      mean age of the stars by mass formed, Gyr
+``light_weighted_age``     mean age by luminosity at 5500 Å before dust, Gyr
+``lookback_tX``            time in Gyr since which all but X% of the mass formed
+``absmag_FILTER``          absolute AB magnitude in the rest frame, dust included
+``colour_A_minus_B``       difference of two such magnitudes
+``m_uv``                   absolute AB magnitude at 1450-1550 Å, dust included
+``uv_slope``               slope beta of f_lambda, 1268-2580 Å, dust included
+``d4000``                  narrow 4000 Å break (Balogh et al. 1999), dust included
+``balmer_break``           f_nu at 4000-4100 Å / 3500-3650 Å, dust included
+``log_lum_LINE``           log10 luminosity of a line before dust
+``log_flux_LINE``          log10 flux of a line after dust, before the intergalactic medium
+``ew_LINE``                rest-frame equivalent width in emission, Å
+``log_q_ion``              log10 ionising photons per second of the stars in birth clouds
+``log_xi_ion``             the same per luminosity density at 1500 Å before dust
+``log_l_ir``               log10 luminosity that dust absorbs and emits
+========================== ===================================================================
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from sedum.galaxies.model import GalaxyModel
+from sedum.config import DEFAULT_DERIVED
+from sedum.errors import SedumError, nearest
+from sedum.galaxies.axis import LYMAN_LIMIT
+from sedum.galaxies.bands import BandProjection
+from sedum.galaxies.lines import LINES, line_indices
+from sedum.photometry.filters import FilterSet
 
-__all__ = ["DERIVED", "Derived", "derive"]
+if TYPE_CHECKING:
+    from sedum.galaxies.model import Galaxies, GalaxyModel
+
+__all__ = ["DEFAULTS", "Derived", "derived_quantities", "describe_derived"]
+
+DEFAULTS: Sequence[str] = DEFAULT_DERIVED
 
 #: Windows free of strong absorption, in Angstrom (Calzetti, Kinney & Storchi-Bergmann 1994).
 UV_WINDOWS = (
@@ -31,70 +65,327 @@ UV_WINDOWS = (
     (2400, 2580),
 )
 
+#: Below this no star formation is told apart from none: one star in the age of the Universe.
+_LEAST_SFR = 1e-10
+#: Keeps logarithms of no light at all finite.
+_LEAST = 1e-35
+_LIGHT_SPEED = 2.99792458e18  # Å / s
+_SOLAR_LUMINOSITY = 3.828e33
+
+Compute = Callable[["GalaxyModel", "Galaxies"], torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Derived:
-    """Name, unit and description of a derived quantity."""
+    """Name, unit and description of a derived quantity, and how it is computed: [n]."""
 
     name: str
     unit: str
     description: str
+    compute: Compute
 
 
-DERIVED = (
-    Derived("log_mass_surviving", "dex(solMass)", "log10 mass in stars and remnants"),
-    Derived("log_sfr_10", "dex(solMass / yr)", "log10 mean star-formation rate of 10 Myr"),
-    Derived("log_sfr_100", "dex(solMass / yr)", "log10 mean star-formation rate of 100 Myr"),
-    Derived("mass_weighted_age", "Gyr", "mean age of the stars by mass formed"),
-    Derived("uv_slope", "", "slope beta of f_lambda, 1268-2580 Å, dust included"),
-)
+def derived_quantities(names: Sequence[str]) -> list[Derived]:
+    """Return the quantities of some names.
 
-#: Below this no star formation is told apart from none: one star in the age of the Universe.
-_LEAST_SFR = 1e-10
+    Raises
+    ------
+    SedumError
+        If there is no such quantity, line or filter.
+    """
+    return [_quantity(name) for name in names]
 
 
-def derive(model: GalaxyModel, p: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    """Return each quantity of :data:`DERIVED` for parameters given as columns [n]."""
-    universe = model.cosmology.age(p["redshift"])
-    recent = torch.tensor([1e7, 1e8], dtype=torch.float64, device=universe.device)
+def describe_derived(name: str) -> tuple[str, str]:
+    """Return unit and description of a derived quantity."""
+    found = _quantity(name)
+    return found.unit, found.description
+
+
+def _quantity(name: str) -> Derived:
+    if name in _PLAIN:
+        unit, description, compute = _PLAIN[name]
+        return Derived(name, unit, description, compute)
+    for pattern, make in _FAMILIES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            unit, description, compute = make(*match.groups())
+            return Derived(name, unit, description, compute)
+    known = [*_PLAIN, "log_sfr_100", "log_ssfr_100", "lookback_t50", "absmag_sdss_r0", "ew_Ha"]
+    raise SedumError(
+        f"output.derived: there is no quantity {name!r}{nearest(name, known)}; known: "
+        f"{', '.join(known)} and their kin"
+    )
+
+
+# --- mass, star formation, ages ----------------------------------------------------------
+
+
+def _surviving(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    return galaxies.log_mass + torch.log10(model.starlight.surviving(galaxies.mixture))
+
+
+def _sfr(model: GalaxyModel, galaxies: Galaxies, window: float) -> torch.Tensor:
+    """Return log10 of the mean rate in Msun/yr over the last ``window`` yr."""
     # At high redshift the Universe may be younger than the window; the mean is over its age.
-    window = torch.minimum(recent, universe[:, None])
-    formed = model.history.formed_since(window, p, universe)
-    mass = 10 ** p["log_mass"]
-    sfr = (mass[:, None] * formed / window).clamp(min=_LEAST_SFR)
-    surviving = mass * model.surviving_fraction(p)
-    columns = {
-        "log_mass_surviving": torch.log10(surviving),
-        "log_sfr_10": torch.log10(sfr[:, 0]),
-        "log_sfr_100": torch.log10(sfr[:, 1]),
-        "mass_weighted_age": _mean_age(model, p, universe) / 1e9,
-        "uv_slope": _uv_slope(model, p),
-    }
-    return {name: column.cpu().numpy() for name, column in columns.items()}
+    since = galaxies.universe.clamp(max=window)[:, None]
+    formed = model.formed_since(galaxies, since) / since
+    return torch.log10((10**galaxies.log_mass * formed[:, 0]).clamp(min=_LEAST_SFR))
 
 
-def _mean_age(
-    model: GalaxyModel, p: dict[str, torch.Tensor], universe: torch.Tensor
-) -> torch.Tensor:
-    """Return the mass-weighted age in yr: the integral of 1 - G over lookback time."""
+def _ssfr(model: GalaxyModel, galaxies: Galaxies, window: float) -> torch.Tensor:
+    return _sfr(model, galaxies, window) - _surviving(model, galaxies)
+
+
+def _mean_age(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    """Return the mass-weighted age in Gyr: the integral of 1 - G over lookback time."""
     # Points crowd towards the present, where bursts make G steep.
-    s = torch.linspace(0, 1, 257, dtype=torch.float64, device=universe.device)
-    lookback = s**3 * universe[:, None]
-    older = 1 - model.history.formed_since(lookback, p, universe)
-    return torch.trapezoid(older, lookback, dim=1)
+    s = torch.linspace(0, 1, 257, dtype=torch.float64, device=galaxies.universe.device)
+    lookback = s**3 * galaxies.universe[:, None]
+    older = 1 - model.formed_since(galaxies, lookback)
+    return torch.trapezoid(older, lookback, dim=1) / 1e9
 
 
-def _uv_slope(model: GalaxyModel, p: dict[str, torch.Tensor]) -> torch.Tensor:
+def _light_age(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    """Return the age in Gyr weighted by stellar light at 5500 Å, bins at their centres."""
+    edges = torch.from_numpy(model.grid.age_edges).to(model.device)
+    _, cells = model.rest_axis(5450, 5550)
+    bright = torch.from_numpy(model.grid.stellar[:, :, cells].mean(-1)).to(model.device)
+    light = galaxies.mixture.stars * bright[galaxies.mixture.nodes]
+    middle = (edges[1:] + edges[:-1]).float() / 2e9
+    by_age = light.sum(1)
+    # The oldest bin reaches beyond the Big Bang, at which its stars end.
+    ages = torch.minimum(middle, galaxies.universe[:, None].float() / 1e9)
+    return (by_age * ages).sum(1) / by_age.sum(1)
+
+
+def _lookback(model: GalaxyModel, galaxies: Galaxies, percent: float) -> torch.Tensor:
+    """Return the lookback time in Gyr by which ``percent`` of the mass had formed."""
+    low = torch.zeros_like(galaxies.universe)
+    high = galaxies.universe.clone()
+    for _ in range(50):  # bisection: G is monotone, but need not be smooth
+        middle = (low + high) / 2
+        late = model.formed_since(galaxies, middle[:, None])[:, 0] < 1 - percent / 100
+        low, high = torch.where(late, middle, low), torch.where(late, high, middle)
+    return (low + high) / 2e9
+
+
+# --- light at rest -----------------------------------------------------------------------
+
+
+def _mean_light(
+    model: GalaxyModel, galaxies: Galaxies, low: float, high: float, dust: bool = True
+) -> torch.Tensor:
+    """Return the mean of λ² L_λ over ln λ in a window: proportional to f_ν, [n]."""
+    axis, cells = model.rest_axis(low, high)
+    edges = np.clip(axis.edges, low, high)
+    weight = np.diff(np.log(edges)) * axis.centres**2 / np.log(high / low)
+    weights = torch.from_numpy(weight.astype(np.float32)).to(model.device)
+    return _light_sum(model, galaxies, cells, weights, dust)
+
+
+def _light_sum(
+    model: GalaxyModel,
+    galaxies: Galaxies,
+    cells: slice,
+    weights: torch.Tensor,
+    dust: bool = True,
+) -> torch.Tensor:
+    out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
+    for rows, light in model.emerging(galaxies, cells, dust):
+        out[rows] = (light @ weights).double()
+    return out
+
+
+def _uv_slope(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
     """Return the least-squares slope of log f_λ against log λ in the windows."""
-    centres = model.axis.centres
-    span = (centres > UV_WINDOWS[0][0]) & (centres < UV_WINDOWS[-1][1])
-    start, stop = np.flatnonzero(span)[[0, -1]]
-    cells = slice(int(start), int(stop) + 1)
-    inside = np.any([(centres > a) & (centres < b) for a, b in UV_WINDOWS], axis=0)[cells]
-    x = np.log(centres[cells])
+    axis, cells = model.rest_axis(UV_WINDOWS[0][0], UV_WINDOWS[-1][1])
+    inside = np.any([(axis.centres > a) & (axis.centres < b) for a, b in UV_WINDOWS], axis=0)
+    x = np.log(axis.centres)
     x = np.where(inside, x - x[inside].mean(), 0.0)
     weights = torch.from_numpy((x / (x**2).sum()).astype(np.float32)).to(model.device)
-    slope = torch.empty(len(p["redshift"]), dtype=torch.float32, device=model.device)
-    for rows, light in model.luminosity(p, cells):
-        slope[rows] = torch.log(light.clamp(min=1e-35)) @ weights
-    return slope.double()
+    slope = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
+    for rows, light in model.emerging(galaxies, cells):
+        slope[rows] = (torch.log(light.clamp(min=_LEAST)) @ weights).double()
+    return slope
+
+
+def _magnitude(model: GalaxyModel, galaxies: Galaxies, f_nu: torch.Tensor) -> torch.Tensor:
+    """Return absolute AB magnitudes of means of λ² L_λ / c per solar mass."""
+    microjansky = f_nu.clamp(min=_LEAST) * model.flux_scale(galaxies, rest=True)
+    return 23.9 - 2.5 * torch.log10(microjansky)
+
+
+def _m_uv(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    light = _mean_light(model, galaxies, 1450, 1550) / _LIGHT_SPEED
+    return _magnitude(model, galaxies, light)
+
+
+def _absolute(model: GalaxyModel, galaxies: Galaxies, filters: FilterSet) -> torch.Tensor:
+    (band,) = filters
+    low, high = model.axis.edges[0], model.axis.edges[-1]
+    if band.limits[0] < low or band.limits[1] > high:
+        raise SedumError(
+            f"output.derived: {band.name} ({band.limits[0]:.0f}-{band.limits[1]:.0f} Å) leaves "
+            f"the spectra, which cover {low:.0f} to {high:.3g} Å at rest"
+        )
+    axis, cells = model.rest_axis(*band.limits)
+    projection = BandProjection(filters, axis).to(model.device)
+    out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
+    for rows, light in model.emerging(galaxies, cells):
+        at_rest = torch.zeros(len(rows), dtype=torch.float64, device=model.device)
+        out[rows] = projection(light, at_rest)[:, 0].double()
+    return _magnitude(model, galaxies, out)
+
+
+def _colour(
+    model: GalaxyModel, galaxies: Galaxies, blue: FilterSet, red: FilterSet
+) -> torch.Tensor:
+    return _absolute(model, galaxies, blue) - _absolute(model, galaxies, red)
+
+
+def _break(
+    model: GalaxyModel, galaxies: Galaxies, red: tuple[int, int], blue: tuple[int, int]
+) -> torch.Tensor:
+    return _mean_light(model, galaxies, *red) / _mean_light(model, galaxies, *blue)
+
+
+# --- gas, ionising photons, dust ---------------------------------------------------------
+
+
+def _require_gas(model: GalaxyModel, what: str) -> None:
+    if not model.config.nebular:
+        raise SedumError(f"output.derived: {what} needs model.nebular: true")
+
+
+def _line(model: GalaxyModel, galaxies: Galaxies, line: str) -> tuple[torch.Tensor, list[int]]:
+    """Return luminosities before dust of the members of a line in Lsun/Msun, [n, members]."""
+    _require_gas(model, f"the line {line}")
+    which = line_indices(line, model.grid.line_names, model.grid.line_wavelengths)
+    if not which:
+        raise SedumError(f"output.derived: the grid {model.grid.name!r} has no line {line}")
+    return model.starlight.lines(galaxies.mixture, which).double(), which
+
+
+def _screen(model: GalaxyModel, galaxies: Galaxies, which: list[int], clouds: bool) -> torch.Tensor:
+    """Return the share of light at lines that dust lets pass, [n, members]."""
+    if model.line_attenuation is None:
+        return torch.ones(1, len(which), dtype=torch.float64, device=model.device)
+    diffuse, extra = model.line_attenuation.depths(galaxies.p)
+    depth = diffuse.expand(len(galaxies.universe), -1)[:, which]
+    if clouds and extra is not None:
+        depth = depth + extra.expand(len(galaxies.universe), -1)[:, which]
+    return torch.exp(-depth.double())
+
+
+def _line_luminosity(model: GalaxyModel, galaxies: Galaxies, line: str) -> torch.Tensor:
+    bright = _line(model, galaxies, line)[0].sum(1) * _SOLAR_LUMINOSITY
+    return galaxies.log_mass + torch.log10(bright.clamp(min=_LEAST))
+
+
+def _line_flux(model: GalaxyModel, galaxies: Galaxies, line: str) -> torch.Tensor:
+    bright, which = _line(model, galaxies, line)
+    seen = (bright * _screen(model, galaxies, which, clouds=True)).sum(1) * _SOLAR_LUMINOSITY
+    # The scale to µJy at rest, without the factor (1 + z) of bandwidths and the units.
+    scale = model.flux_scale(galaxies) * (1 + galaxies.p["redshift"]) / _SOLAR_LUMINOSITY / 1e29
+    return torch.log10((seen * scale).clamp(min=1e-60))
+
+
+def _equivalent_width(model: GalaxyModel, galaxies: Galaxies, line: str) -> torch.Tensor:
+    """Return line over continuum, the stars' from both sides of the line and the gas's at it."""
+    bright, which = _line(model, galaxies, line)
+    bright = bright * _screen(model, galaxies, which, clouds=True)
+    centre = float(np.mean(model.grid.line_wavelengths[which]))
+    sides = [(0.985 * centre, 0.992 * centre), (1.008 * centre, 1.015 * centre)]
+    gas_free = torch.zeros(len(galaxies.universe), dtype=torch.float64, device=model.device)
+    for low, high in sides:
+        _, cells = model.rest_axis(low, high)
+        gas_free += model.stellar_continuum(galaxies, cells) / 2
+    beneath = model.starlight.lines(galaxies.mixture, which, continuum=True).double()
+    beneath = (beneath * _screen(model, galaxies, which, clouds=True)).mean(1)
+    return bright.sum(1) / (gas_free + beneath).clamp(min=_LEAST)
+
+
+def _ionising(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    photons = model.starlight.ionising(galaxies.mixture).clamp(min=1.0)
+    return galaxies.log_mass + torch.log10(photons)
+
+
+def _xi_ion(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    light = _mean_light(model, galaxies, 1450, 1550, dust=False) / _LIGHT_SPEED
+    density = torch.log10((light * _SOLAR_LUMINOSITY).clamp(min=_LEAST))
+    return _ionising(model, galaxies) - galaxies.log_mass - density
+
+
+def _infrared(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
+    _, cells = model.rest_axis(LYMAN_LIMIT, 5e4)
+    lost = model.absorbed(galaxies, cells).double()
+    return galaxies.log_mass + torch.log10(lost.clamp(min=_LEAST))
+
+
+_LINE_KEYS = "|".join(LINES)
+_PLAIN: dict[str, tuple[str, str, Compute]] = {
+    "log_mass_surviving": ("dex(solMass)", "log10 mass in stars and remnants", _surviving),
+    "mass_weighted_age": ("Gyr", "mean age of the stars by mass formed", _mean_age),
+    "light_weighted_age": ("Gyr", "mean age of the stars by light at 5500 Å", _light_age),
+    "m_uv": ("mag(AB)", "absolute magnitude at 1450-1550 Å, dust included", _m_uv),
+    "uv_slope": ("", "slope beta of f_lambda, 1268-2580 Å, dust included", _uv_slope),
+    "d4000": (
+        "",
+        "narrow 4000 Å break (Balogh et al. 1999)",
+        partial(_break, red=(4000, 4100), blue=(3850, 3950)),
+    ),
+    "balmer_break": (
+        "",
+        "f_nu at 4000-4100 Å / 3500-3650 Å",
+        partial(_break, red=(4000, 4100), blue=(3500, 3650)),
+    ),
+    "log_q_ion": ("dex(1 / s)", "log10 ionising photons of stars in birth clouds", _ionising),
+    "log_xi_ion": ("dex(Hz / erg)", "log10 ionising photons per L_nu at 1500 Å", _xi_ion),
+    "log_l_ir": ("dex(solLum)", "log10 luminosity absorbed and emitted by dust", _infrared),
+}
+
+
+def _windowed(kind: str, number: str) -> tuple[str, str, Compute]:
+    window = float(number) * 1e6
+    if kind == "log_sfr":
+        unit, text = "dex(solMass / yr)", "log10 mean star-formation rate of"
+        return unit, f"{text} {number} Myr", partial(_sfr, window=window)
+    text = "log10 mean star-formation rate per surviving mass of"
+    return "dex(1 / yr)", f"{text} {number} Myr", partial(_ssfr, window=window)
+
+
+def _assembly(percent: str) -> tuple[str, str, Compute]:
+    text = f"lookback time by which {percent}% of the mass had formed"
+    return "Gyr", text, partial(_lookback, percent=float(percent))
+
+
+def _in_filter(name: str) -> tuple[str, str, Compute]:
+    filters = FilterSet.from_names([name])
+    return "mag(AB)", f"absolute magnitude in {name}", partial(_absolute, filters=filters)
+
+
+def _in_filters(blue: str, red: str) -> tuple[str, str, Compute]:
+    sets = [FilterSet.from_names([name]) for name in (blue, red)]
+    return "mag", f"colour {blue} - {red} at rest", partial(_colour, blue=sets[0], red=sets[1])
+
+
+def _of_line(kind: str, line: str) -> tuple[str, str, Compute]:
+    match kind:
+        case "log_lum":
+            text = f"log10 luminosity of {line} before dust"
+            return "dex(erg / s)", text, partial(_line_luminosity, line=line)
+        case "log_flux":
+            text = f"log10 flux of {line} after dust"
+            return "dex(erg / (s cm2))", text, partial(_line_flux, line=line)
+    text = f"rest-frame equivalent width of {line} in emission"
+    return "Angstrom", text, partial(_equivalent_width, line=line)
+
+
+_FAMILIES: list[tuple[str, Callable[..., tuple[str, str, Compute]]]] = [
+    (r"(log_sfr|log_ssfr)_([1-9]\d*(?:\.\d+)?)", _windowed),
+    (r"lookback_t([1-9]\d?)", _assembly),
+    (r"absmag_(\w+)", _in_filter),
+    (r"colour_(\w+)_minus_(\w+)", _in_filters),
+    (rf"(log_lum|log_flux|ew)_({_LINE_KEYS})", _of_line),
+]

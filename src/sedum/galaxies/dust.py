@@ -1,10 +1,20 @@
-"""Dust attenuation curves, A(λ) / A(V)."""
+"""Dust attenuation: curves A(λ) / A(V), and the optical depths of a model's galaxies."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
-__all__ = ["attenuation_curve", "calzetti"]
+import numpy as np
+import torch
+from astropy import units
+
+from sedum import config
+
+__all__ = ["Attenuation", "calzetti", "extinction"]
+
+_DEPTH = 0.4 * np.log(10)
+_V = 5500.0
+_CALZETTI_RV = 4.05
 
 
 def calzetti(wavelength: np.ndarray) -> np.ndarray:
@@ -19,18 +29,107 @@ def calzetti(wavelength: np.ndarray) -> np.ndarray:
     wavelength
         Rest wavelength in Angstrom.
     """
-    r_v = 4.05
     micron = np.asarray(wavelength, float) / 1e4
 
     def blue(m: np.ndarray | float) -> np.ndarray | float:
-        return 2.659 * (-2.156 + 1.509 / m - 0.198 / m**2 + 0.011 / m**3) + r_v
+        return 2.659 * (-2.156 + 1.509 / m - 0.198 / m**2 + 0.011 / m**3) + _CALZETTI_RV
 
-    red = 2.659 * (-1.857 + 1.040 / micron) + r_v
+    red = 2.659 * (-1.857 + 1.040 / micron) + _CALZETTI_RV
     k = np.where(micron < 0.63, blue(np.maximum(micron, 0.12)), np.maximum(red, 0))
     k = np.where(micron < 0.12, blue(0.12) * (np.minimum(micron, 0.12) / 0.12) ** -0.77, k)
-    return k / r_v
+    return k / _CALZETTI_RV
 
 
-def attenuation_curve(name: str, wavelength: np.ndarray) -> np.ndarray | None:
-    """Return the curve that a run file names, or None for no dust."""
-    return calzetti(wavelength) if name == "calzetti" else None
+def extinction(name: str, wavelength: np.ndarray) -> np.ndarray:
+    """Return A(λ)/A(V) of an extinction curve of the ``dust_extinction`` package.
+
+    ``smc`` is the bar of the Small Magellanic Cloud (Gordon et al. 2003) and ``milky_way`` the
+    law of Cardelli, Clayton & Mathis (1989) with R_V = 3.1. Beyond the wavelengths that a
+    curve is defined for it goes on as a power law with the slope at its end.
+    """
+    from dust_extinction.averages import G03_SMCBar
+    from dust_extinction.parameter_averages import CCM89
+
+    curve = G03_SMCBar() if name == "smc" else CCM89(Rv=3.1)
+    low, high = curve.x_range  # 1 / µm
+    low, high = low * 1.0001, high * 0.9999
+    x = 1e4 / np.asarray(wavelength, float)
+    inside = np.asarray(curve(np.clip(x, low, high) / units.micron), float)
+    ends = np.array([low, low * 1.05, high / 1.05, high])
+    value = np.asarray(curve(ends / units.micron), float)
+    red = np.log(value[1] / value[0]) / np.log(ends[1] / ends[0])
+    blue = np.log(value[3] / value[2]) / np.log(ends[3] / ends[2])
+    slope = np.where(x < low, red, np.where(x > high, blue, 0.0))
+    return inside * (x / np.clip(x, low, high)) ** slope
+
+
+class Attenuation:
+    """Optical depths of diffuse dust and of birth clouds, for parameters of galaxies.
+
+    Parameters
+    ----------
+    spec
+        The law.
+    wavelength
+        Rest wavelengths in Angstrom, [m].
+    device
+        Where to compute.
+
+    Notes
+    -----
+    Without birth clouds all light is attenuated by A_V times the curve. With them, young stars
+    and gas by ``eta`` times as much in V: the rest is that of their clouds, which follows the
+    same curve, or in ``charlot_fall`` (Charlot & Fall 2000) its own power law. ``salim`` is the
+    law of Noll et al. (2009) and Salim, Boquien & Lee (2018): Calzetti's times (λ/V)^delta,
+    and a Drude profile at 2175 Å.
+    """
+
+    def __init__(self, spec: config.Dust, wavelength: np.ndarray, device: torch.device):
+        self.spec = spec
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.asarray(values, np.float32)).to(device)
+
+        log_ratio = np.log(wavelength / _V)
+        if spec.law in ("power_law", "charlot_fall", "salim"):
+            self._log_ratio = tensor(log_ratio)
+        if spec.law == "calzetti":
+            self._curve = tensor(_DEPTH * calzetti(wavelength))
+        elif spec.law in ("smc", "milky_way"):
+            self._curve = tensor(_DEPTH * extinction(spec.law, wavelength))
+        elif spec.law == "salim":
+            self._curve = tensor(_DEPTH * calzetti(wavelength))
+            square = wavelength**2
+            drude = square * 350.0**2 / ((square - 2175.0**2) ** 2 + square * 350.0**2)
+            self._drude = tensor(_DEPTH * drude)
+
+    def depths(
+        self, p: Mapping[str, torch.Tensor], cells: slice = slice(None)
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return optical depths of diffuse dust, and of birth clouds if any: [n, cells]."""
+        av = p["av"].float()[:, None]
+        shape = self._shape(p, cells)
+        diffuse = av * shape
+        if not self.spec.two_components:
+            return diffuse, None
+        extra = av * (p["eta"].float()[:, None] - 1)
+        if self.spec.law == "charlot_fall":
+            shape = self._power(p["dust_slope_birth"], cells)
+        return diffuse, extra * shape
+
+    def _power(self, slope: torch.Tensor, cells: slice) -> torch.Tensor:
+        return float(_DEPTH) * torch.exp(-slope.float()[:, None] * self._log_ratio[cells])
+
+    def _shape(self, p: Mapping[str, torch.Tensor], cells: slice) -> torch.Tensor:
+        """Return the optical depth for A_V = 1, [n or 1, cells]."""
+        match self.spec.law:
+            case "power_law" | "charlot_fall":
+                return self._power(p["dust_slope"], cells)
+            case "salim":
+                delta = p["dust_delta"].float()[:, None]
+                bump = p["dust_bump"].float()[:, None]
+                # R_V of the modified law (Salim et al. 2018, eq. 4).
+                r_v = _CALZETTI_RV / ((_CALZETTI_RV + 1) * (4400 / _V) ** delta - _CALZETTI_RV)
+                tilted = self._curve[cells] * torch.exp(delta * self._log_ratio[cells])
+                return tilted + bump / r_v * self._drude[cells]
+        return self._curve[cells][None]

@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 
 from sedum import config
+from sedum.galaxies.binned import BinnedHistory, FlexibleBins
+from sedum.galaxies.splines import rational_quadratic
 
 __all__ = ["History", "make_history"]
 
@@ -27,6 +29,153 @@ class History(Protocol):
         self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
     ) -> torch.Tensor:
         """Return G at lookback times [k] or [n, k] in yr, for n galaxies: [n, k]."""
+
+
+class ConstantHistory:
+    """A constant rate since ``age`` Gyr ago, ended for the last ``quiet_fraction`` of it."""
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        age = (p["age"] * 1e9)[:, None]
+        end = age * p["quiet_fraction"][:, None]
+        return ((lookback - end) / (age - end)).clamp(0, 1)
+
+
+class BurstHistory:
+    """All stars formed at a constant rate within a narrow range about ``age`` Gyr ago.
+
+    The range is ``width`` dex from edge to edge, but does not reach beyond the Big Bang. Its
+    width makes fluxes continuous in the age.
+    """
+
+    def __init__(self, width: float):
+        self.width = width
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        age = p["age"] * 1e9
+        old = torch.minimum(age * 10 ** (self.width / 2), universe_age)[:, None]
+        young = (age * 10 ** (-self.width / 2))[:, None]
+        return ((lookback - young) / (old - young)).clamp(0, 1)
+
+
+class ExponentialHistory:
+    """A rate proportional to exp(-t / tau), t years after the beginning ``age`` Gyr ago."""
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        age = (p["age"] * 1e9)[:, None]
+        tau = 10 ** (p["log_tau"] + 9)[:, None]
+        begun = torch.minimum(lookback.expand(len(age), -1), age)
+        # (e^-(age - a)/τ - e^-age/τ) / (1 - e^-age/τ), written without cancellation.
+        late = torch.exp(-(age - begun) / tau) * -torch.expm1(-begun / tau)
+        return late / -torch.expm1(-age / tau)
+
+
+class DelayedTauHistory:
+    """A rate proportional to t exp(-t / tau), t years after the beginning ``age`` Gyr ago."""
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        age = torch.minimum(p["age"] * 1e9, universe_age)[:, None]
+        tau = 10 ** (p["log_tau"] + 9)[:, None]
+        x = (age - lookback).clamp(min=0) / tau
+        total = self._grown(age / tau)
+        return (total - self._grown(x)) / total
+
+    @staticmethod
+    def _grown(x: torch.Tensor) -> torch.Tensor:
+        """Return 1 - (1 + x) exp(-x), the mass formed by x = t / tau, without cancellation."""
+        series = x**2 * (0.5 - x * (1 / 3 - x * (1 / 8 - x * (1 / 30 - x / 144))))
+        return torch.where(x < 0.05, series, -torch.expm1(-x) - x * torch.exp(-x))
+
+
+class LogNormalHistory:
+    """A rate log-normal in the time since the Big Bang (Gladders et al. 2013).
+
+    ``t_peak`` is the time of the greatest rate and ``fwhm`` the full width at half maximum,
+    both in Gyr, as in Carnall et al. (2019). Half the maximum is reached at
+    t_peak exp(±τ sqrt(2 ln 2)), so τ follows from the width in closed form.
+    """
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        width = torch.asinh(p["fwhm"] / (2 * p["t_peak"])) / 1.1774100225154747
+        centre = torch.log(p["t_peak"] * 1e9) + width**2
+        time = (universe_age[:, None] - lookback).clamp(min=1.0)
+        now = torch.special.log_ndtr((torch.log(universe_age) - centre) / width)[:, None]
+        then = torch.special.log_ndtr((torch.log(time) - centre[:, None]) / width[:, None])
+        formed = -torch.expm1(then - now)
+        return torch.where(lookback >= universe_age[:, None], torch.ones_like(formed), formed)
+
+
+class DoublePowerLawHistory:
+    """A rate 1 / ((t / t_turn)^alpha + (t / t_turn)^-beta), t since the Big Bang.
+
+    The integral has no elementary form. It is summed over pieces that are taken as power laws,
+    which is exact away from the turn; the pieces are narrow about it.
+    """
+
+    _REACH = 20.0
+    _NODES = 161
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        alpha, beta = p["alpha"][:, None], p["beta"][:, None]
+        core = 3 / (alpha + beta)
+        s = torch.linspace(-1, 1, self._NODES, dtype=alpha.dtype, device=alpha.device)
+        # Nodes in ln(t / turn): close together over the turn, whose width is 1 / (α + β).
+        x = core * torch.sinh(s * torch.asinh(self._REACH / core))
+        turn = (p["t_turn"] * 1e9)[:, None]
+        # Rates relative to the greatest before the present: steep ones would underflow.
+        last = torch.log(universe_age[:, None] / turn).clamp(-self._REACH, self._REACH)
+        log_rate = _log_rate(x, alpha, beta) - _log_rate(last.clamp(max=0), alpha, beta)
+        log_rate = log_rate.clamp(-600, 60)
+        mass = _power_law_mass(x[:, :-1], x[:, 1:], log_rate[:, :-1], log_rate[:, 1:])
+        cumulative = torch.cat([0 * x[:, :1], mass.cumsum(1)], dim=1)
+
+        def formed_by(time: torch.Tensor) -> torch.Tensor:
+            at = torch.log(time / turn).clamp(-self._REACH, self._REACH)
+            i = (torch.searchsorted(x.detach().contiguous(), at.detach().contiguous()) - 1).clamp(
+                0, self._NODES - 2
+            )
+            x0, y0, before = (torch.gather(v, 1, i) for v in (x, log_rate, cumulative))
+            x1, y1 = (torch.gather(v, 1, i + 1) for v in (x, log_rate))
+            y = y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+            return before + _power_law_mass(x0, at, y0, y)
+
+        time = (universe_age[:, None] - lookback).clamp(min=1.0)
+        total = formed_by(universe_age[:, None])
+        share = 1 - formed_by(time) / total
+        return torch.where(lookback >= universe_age[:, None], torch.ones_like(share), share)
+
+
+def _log_rate(x: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    """Return ln of the double power law at x = ln(t / turn), and of the t dx = dt."""
+    return x - torch.logaddexp(alpha * x, -beta * x)
+
+
+def _power_law_mass(
+    x0: torch.Tensor, x1: torch.Tensor, y0: torch.Tensor, y1: torch.Tensor
+) -> torch.Tensor:
+    """Integrate exp(y) over x between points, y linear between them."""
+    rise = y1 - y0
+    small = rise.abs() < 1e-6
+    safe = torch.where(small, torch.ones_like(rise), rise)
+    factor = torch.where(small, 1 + rise / 2, torch.expm1(safe) / safe)
+    return torch.exp(y0) * (x1 - x0) * factor
 
 
 class DenseBasisHistory:
@@ -46,6 +195,7 @@ class DenseBasisHistory:
     def formed_since(
         self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
     ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
         knots_x, knots_y, slopes = self._spline(p, universe_age)
         u = (lookback / universe_age[:, None]).clamp(max=1.0)
         return rational_quadratic(u, knots_x, knots_y, slopes)
@@ -70,61 +220,45 @@ class DenseBasisHistory:
         return x, y, torch.cat([now, inner, 0 * edge], dim=1)
 
 
-class DelayedTauHistory:
-    """Star formation since ``age`` Gyr ago at a rate proportional to t exp(-t / tau)."""
+class SumHistory:
+    """Histories added one after the other, each a ``fraction`` of the sum so far."""
+
+    def __init__(self, components: list[History], prefixes: list[str]):
+        self.components, self.prefixes = components, prefixes
 
     def formed_since(
         self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
     ) -> torch.Tensor:
-        age = torch.minimum(p["age"] * 1e9, universe_age)[:, None]
-        tau = 10 ** (p["log_tau"] + 9)[:, None]
-        x = (age - lookback).clamp(min=0) / tau
-        total = self._grown(age / tau)
-        return (total - self._grown(x)) / total
-
-    @staticmethod
-    def _grown(x: torch.Tensor) -> torch.Tensor:
-        """Return 1 - (1 + x) exp(-x), the mass formed by x = t / tau, without cancellation."""
-        series = x**2 * (0.5 - x * (1 / 3 - x * (1 / 8 - x * (1 / 30 - x / 144))))
-        return torch.where(x < 0.05, series, -torch.expm1(-x) - x * torch.exp(-x))
+        """Return the share formed since ``lookback``."""
+        formed = self.components[0].formed_since(lookback, p, universe_age)
+        for prefix, component in zip(self.prefixes[1:], self.components[1:], strict=True):
+            own = {k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)}
+            added = component.formed_since(lookback, own, universe_age)
+            formed = torch.lerp(formed, added, own["fraction"][:, None])
+        return formed
 
 
-def make_history(spec: config.DenseBasis | config.DelayedTau, names: list[str]) -> History:
-    """Build the history that a run file names; ``names`` are those of the quantiles."""
-    if isinstance(spec, config.DenseBasis):
-        return DenseBasisHistory(names)
+def make_history(spec: config.HistorySpec) -> History:
+    """Build the history that a run file names."""
+    match spec:
+        case config.Sum():
+            return SumHistory([make_history(c) for c in spec.components], spec.prefixes())
+        case config.DenseBasis():
+            return DenseBasisHistory(spec.vectors()["quantiles"])
+        case config.Continuity():
+            return BinnedHistory(spec, ratios=spec.vectors()["log_sfr_ratios"])
+        case config.DirichletHistory():
+            return BinnedHistory(spec, shares=spec.vectors()["shares"])
+        case config.ContinuityFlex():
+            return FlexibleBins(spec)
+        case config.Burst():
+            return BurstHistory(spec.width)
+        case config.Constant():
+            return ConstantHistory()
+        case config.Exponential():
+            return ExponentialHistory()
+        case config.LogNormal():
+            return LogNormalHistory()
+        case config.DoublePowerLaw():
+            return DoublePowerLawHistory()
     return DelayedTauHistory()
-
-
-def rational_quadratic(
-    u: torch.Tensor, x: torch.Tensor, y: torch.Tensor, d: torch.Tensor
-) -> torch.Tensor:
-    """Evaluate monotone rational quadratic splines (Gregory & Delbourgo 1982).
-
-    Parameters
-    ----------
-    u
-        Where to evaluate, within the knots, [n, k] or [k].
-    x, y
-        Knots, increasing, [n, m].
-    d
-        Non-negative slopes at the knots, [n, m].
-
-    Returns
-    -------
-    Tensor
-        [n, k]
-    """
-    u = u.expand(len(x), -1).contiguous()
-    i = (torch.searchsorted(x.contiguous(), u, right=True) - 1).clamp(0, x.shape[1] - 2)
-
-    def pick(values: torch.Tensor) -> torch.Tensor:
-        return torch.gather(values, 1, i)
-
-    x0, y0, d0, d1 = pick(x), pick(y), pick(d), pick(d[:, 1:])
-    h = (pick(x[:, 1:]) - x0).clamp(min=1e-9)
-    rise = pick(y[:, 1:]) - y0
-    s = rise / h
-    t = ((u - x0) / h).clamp(0, 1)
-    across = t * (1 - t)
-    return y0 + rise * (s * t**2 + d0 * across) / (s + (d0 + d1 - 2 * s) * across)

@@ -1,15 +1,22 @@
-"""Absorption by the intergalactic medium."""
+"""Absorption by the intergalactic medium: mean transmission, and the damping wing."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from sedum.galaxies.axis import LYMAN_ALPHA, LYMAN_LIMIT, WavelengthAxis
 from sedum.galaxies.bagpipes_files import lyman_series_file
 from sedum.galaxies.cosmology import MAX_REDSHIFT
 from sedum.galaxies.grid import cached_arrays
 
-__all__ = ["TABLE_STEP", "inoue14_optical_depth", "transmission_table"]
+__all__ = [
+    "TABLE_STEP",
+    "damping_wing",
+    "inoue14_optical_depth",
+    "madau95_optical_depth",
+    "transmission_table",
+]
 
 #: Spacing in redshift of the tabulated transmission.
 TABLE_STEP = 0.02
@@ -73,7 +80,37 @@ def _continuum_dla(x: np.ndarray, z: float) -> np.ndarray:
     return np.where(x < 3, 0.634 + deep - 0.135 * x**2 - 0.291 * x**-0.3, deep - 2.92e-2 * x**3)
 
 
-def transmission_table(axis: WavelengthAxis) -> np.ndarray:
+def madau95_optical_depth(wavelength: np.ndarray, redshift: float) -> np.ndarray:
+    """Return the mean optical depth of Madau (1995), eqs. 12-16 and footnote 3.
+
+    Parameters
+    ----------
+    wavelength
+        Rest wavelength in Angstrom at the source, [m].
+    redshift
+        Redshift of the source.
+    """
+    observed = np.asarray(wavelength, float) * (1 + redshift)
+    tau = np.zeros_like(observed)
+    strengths = ((LYMAN_ALPHA, 3.6e-3), (1025.72, 1.7e-3), (972.537, 1.2e-3), (949.743, 9.3e-4))
+    for line, strength in strengths:
+        tau += np.where(observed < line * (1 + redshift), strength * (observed / line) ** 3.46, 0)
+    x, top = observed / LYMAN_LIMIT, 1 + redshift
+    x = np.clip(x, 1e-3, top)
+    continuum = (
+        0.25 * x**3 * (top**0.46 - x**0.46)
+        + 9.4 * x**1.5 * (top**0.18 - x**0.18)
+        - 0.7 * x**3 * (x**-1.32 - top**-1.32)
+        - 0.023 * (top**1.68 - x**1.68)
+    )
+    ionised = observed < LYMAN_LIMIT * (1 + redshift)
+    return tau + np.where(ionised, np.maximum(continuum, 0), 0)
+
+
+_MODELS = {"inoue14": inoue14_optical_depth, "madau95": madau95_optical_depth}
+
+
+def transmission_table(axis: WavelengthAxis, model: str = "inoue14") -> np.ndarray:
     """Return transmission averaged over cells, against redshift: [redshifts, blue cells].
 
     The cells are those of ``axis`` below Lyman alpha; above it nothing is absorbed. The
@@ -81,14 +118,68 @@ def transmission_table(axis: WavelengthAxis) -> np.ndarray:
     """
 
     def build() -> dict[str, np.ndarray]:
-        blue = WavelengthAxis(axis.first, -axis.first)
+        blue = WavelengthAxis(axis.first, -axis.first, axis.fineness)
         offsets = (np.arange(_SUBSAMPLES) + 0.5) / _SUBSAMPLES
         log_fine = (blue.first + np.arange(blue.size)[:, None] + offsets) * blue.step
         fine = LYMAN_ALPHA * np.exp(log_fine.ravel())
         redshifts = np.arange(0, MAX_REDSHIFT + TABLE_STEP / 2, TABLE_STEP)
-        table = np.stack([np.exp(-inoue14_optical_depth(fine, z)) for z in redshifts])
+        table = np.stack([np.exp(-_MODELS[model](fine, z)) for z in redshifts])
         table = table.reshape(len(redshifts), blue.size, _SUBSAMPLES).mean(axis=2)
         return {"transmission": table.astype(np.float32)}
 
-    key = {"model": "inoue14", "first": axis.first, "step": TABLE_STEP, "fine": _SUBSAMPLES}
-    return cached_arrays("igm_inoue14", key, build)[0]["transmission"]
+    key = {
+        "model": model,
+        "first": axis.first,
+        "fineness": axis.fineness,
+        "step": TABLE_STEP,
+        "fine": _SUBSAMPLES,
+    }
+    return cached_arrays(f"igm_{model}", key, build)[0]["transmission"]
+
+
+#: Where hydrogen is taken as ionised, and the wing therefore ends.
+END_OF_REIONISATION = 6.0
+
+
+def damping_wing(
+    wavelength: torch.Tensor, redshift: torch.Tensor, neutral: torch.Tensor
+) -> torch.Tensor:
+    """Return transmission redward of Lyman alpha by neutral gas in front of a galaxy.
+
+    Miralda-Escudé (1998), eqs. 8-12, for a uniform neutral fraction from the galaxy's redshift
+    down to 6; nothing at lower redshifts.
+
+    Parameters
+    ----------
+    wavelength
+        Rest wavelengths above Lyman alpha in Angstrom, [m].
+    redshift, neutral
+        Redshift and neutral fraction, [n].
+
+    Returns
+    -------
+    Tensor
+        [n, m]
+    """
+    top = (1 + redshift)[:, None]
+    depth = 7.16e5 * (top / 10) ** 1.5 * neutral[:, None]
+    near = LYMAN_ALPHA / wavelength.to(top.dtype)
+    far = near * (1 + END_OF_REIONISATION) / top
+    # 2.02e-8 is the damping constant of Lyman alpha over 4 π ν.
+    wing = _wing(near) - _wing(far.clamp(max=near.max()))
+    tau = 2.02e-8 * depth / torch.pi * near**-1.5 * wing.clamp(min=0)
+    beyond = top > 1 + END_OF_REIONISATION
+    return torch.where(beyond, torch.exp(-tau), torch.ones_like(tau))
+
+
+def _wing(x: torch.Tensor) -> torch.Tensor:
+    """Return I(x) of Miralda-Escudé (1998), eq. 12."""
+    root = x.sqrt()
+    return (
+        x**4.5 / (1 - x)
+        + 9 / 7 * x**3.5
+        + 9 / 5 * x**2.5
+        + 3 * x**1.5
+        + 9 * root
+        - 4.5 * torch.log((1 + root) / (1 - root))
+    )

@@ -1,40 +1,74 @@
-"""The assembled forward model.
+"""The assembled forward model: from parameters of galaxies to what a telescope sees.
 
-A galaxy's spectrum is a weighted sum over the grid of ages, metallicities and ionisation
-parameters, attenuated by dust and the intergalactic medium, and averaged over the filters.
-Galaxies are sorted by the grid cell (metallicity, ionisation parameter) they fall in, so that
-the sum is one matrix product for each of a few dozen cells, and each product, small enough
-for the processor's cache, is carried through to photometry before the next one begins.
+Stars and gas (:mod:`~sedum.galaxies.starlight`) are attenuated by dust, which emits what it
+absorbs; an active nucleus may be added; then come the intergalactic medium, distance, the Milky
+Way and the filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from sedum import config
 from sedum.errors import SedumError
-from sedum.galaxies.axis import LYMAN_LIMIT, WavelengthAxis
+from sedum.galaxies.agn import ActiveNucleus
+from sedum.galaxies.axis import LYMAN_ALPHA, LYMAN_LIMIT, WavelengthAxis, fineness_of
 from sedum.galaxies.bands import BandProjection
+from sedum.galaxies.bounds import check_parameters
 from sedum.galaxies.cosmology import MAX_REDSHIFT, CosmologyTable
-from sedum.galaxies.derived import DERIVED, derive
-from sedum.galaxies.dust import attenuation_curve
-from sedum.galaxies.grid import GRID_AXIS, StellarGrid, load_grid
+from sedum.galaxies.derived import DEFAULTS, Derived, derived_quantities
+from sedum.galaxies.dust import Attenuation
+from sedum.galaxies.emission import make_emission
+from sedum.galaxies.foreground import MilkyWay
+from sedum.galaxies.grid import StellarGrid, load_grid
 from sedum.galaxies.histories import make_history
-from sedum.galaxies.igm import TABLE_STEP, transmission_table
+from sedum.galaxies.igm import TABLE_STEP, damping_wing, transmission_table
 from sedum.galaxies.parameters import prior_of
+from sedum.galaxies.spectra import observed_spectrum
+from sedum.galaxies.starlight import Light, Mixture, Starlight
+from sedum.galaxies.tabulated import TabulatedHistories
 from sedum.photometry.filters import FilterSet
 from sedum.storage import digest
 
-__all__ = ["GalaxyModel"]
+__all__ = ["Galaxies", "GalaxyModel"]
 
 _SOLAR_LUMINOSITY = 3.828e33  # erg / s, IAU 2015
 _MICROJANSKY = 1e29  # per erg / (s cm² Hz)
+_TEN_PARSEC = 3.0856775814913674e19  # cm
 _PORTION = 10_000
 #: Cells through which less than this passes at every redshift that shows them are left out.
 _DARK = 1e-6
+#: Dust absorbs next to nothing redward of this, in Angstrom.
+_ABSORBED_TO = 5e4
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """Galaxies on their way through the model.
+
+    Attributes
+    ----------
+    p
+        Parameters, each [n].
+    universe
+        Age of the Universe in yr, [n].
+    log_mass
+        log10 of the mass formed in Msun, [n].
+    mixture
+        What they are made of.
+    histories
+        Their histories, where these are tables rather than given by parameters.
+    """
+
+    p: dict[str, torch.Tensor]
+    universe: torch.Tensor
+    log_mass: torch.Tensor
+    mixture: Mixture
+    histories: TabulatedHistories | None = None
 
 
 class GalaxyModel:
@@ -77,133 +111,146 @@ class GalaxyModel:
         device: str | torch.device = "cpu",
     ):
         self.filters = filters
-        self.config = model or config.Model()
+        self.config = spec = model or config.Model()
         self.device = torch.device(device)
-        self.cosmology = CosmologyTable(self.config.cosmology)
-        self.prior = prior_of(self.config, priors or {})
-        self.history = make_history(self.config.history, self.prior.quantiles)
-        self.grid = grid or load_grid(self.config.stellar)
+        self.cosmology = CosmologyTable(spec.cosmology)
+        self.prior = prior_of(spec, priors or {})
+        self.history = make_history(spec.history)
+        self.grid = grid or load_grid(spec.stellar, fineness_of(spec.resolving_power))
         self.redshift_range = self._find_redshift_range()
-        #: The range of each parameter that the model is not defined everywhere for.
-        self._bounds = {
-            "redshift": self.redshift_range,
-            "log_z": (self.grid.log_z[0], self.grid.log_z[-1]),
-            "log_u": (self.grid.log_u[0], self.grid.log_u[-1]),
-            "av": (0.0, np.inf),
-        }
-        self._check_ranges()
-        self._build()
+        self._bounds = self._find_bounds()
+        self._check_grid()
+        self._check_bands()
+        self.axis = self.grid.axis
+        self.starlight = Starlight(self.grid, spec, self.device)
+        self._age_edges = torch.from_numpy(self.grid.age_edges).to(self.device)
+        centres, widths = self.axis.centres, self.axis.widths
+        self._widths = torch.from_numpy(widths.astype(np.float32)).to(self.device)
+        self.attenuation = self._attenuation(centres)
+        self.line_attenuation = self._attenuation(self.grid.line_wavelengths)
+        self._emission = make_emission(spec.dust, self.axis, self.device)
+        self._nucleus = ActiveNucleus(self.axis, self.device) if spec.agn else None
+        self.foreground = MilkyWay(self.axis, self.device) if spec.milky_way else None
+        self._igm: torch.Tensor | None = None
+        if spec.igm != "none":
+            table = transmission_table(self.axis, spec.igm)
+            self._igm = torch.from_numpy(table).to(self.device)
+        self._seen = self._seen_cells()
+        self._bands = BandProjection(filters, self.axis.cut(self._seen)).to(self.device)
 
     @classmethod
     def from_run(cls, run: config.RunFile, device: str | torch.device = "cpu") -> GalaxyModel:
         """Build the model of a run file."""
+        derived_quantities(run.output.derived)  # a wrong name is found before any work
         return cls(FilterSet.from_run(run), run.model, dict(run.priors), device=device)
 
     # --- construction --------------------------------------------------------------------
 
+    def _attenuation(self, wavelength: np.ndarray) -> Attenuation | None:
+        spec = self.config.dust
+        return None if spec.law == "none" else Attenuation(spec, wavelength, self.device)
+
     def _find_redshift_range(self) -> tuple[float, float]:
         low, high = self.prior.support("redshift")
-        if not (0 < low < MAX_REDSHIFT and high <= MAX_REDSHIFT):
+        if not (0 <= low <= high <= MAX_REDSHIFT):
             raise SedumError(
-                f"priors.redshift: runs from {low:g} to {high:g}; allowed: above 0, up to "
-                f"{MAX_REDSHIFT:g}"
+                f"priors.redshift: runs from {low:g} to {high:g}; allowed: 0 to {MAX_REDSHIFT:g}"
             )
         return low, high
 
-    def _check_ranges(self) -> None:
+    def _find_bounds(self) -> dict[str, tuple[float, float]]:
+        """Return the range of each parameter: where it has a meaning, and the grid reaches."""
+        bounds = {}
         for name in self.prior.names:
-            if name in self._bounds:
-                low, high = self.prior.support(name)
-                least, most = self._bounds[name]
-                if low < least - 1e-9 or high > most + 1e-9:
-                    raise SedumError(
-                        f"priors.{name}: runs from {low:g} to {high:g}; the grid "
-                        f"{self.grid.name!r} covers {least:g} to {most:g}"
-                    )
-        low, high = self.redshift_range
-        edges = GRID_AXIS.edges
-        for band in self.filters:
-            blue, red = band.limits
-            if blue / (1 + low) < edges[0] * 1.02 or red / (1 + low) > edges[-1]:
+            known = config.parameter(name)
+            bounds[name] = (known.low, known.high)
+        bounds["redshift"] = self.redshift_range
+        metals = (float(self.grid.log_z[0]), float(self.grid.log_z[-1]))
+        for name in ("log_z", "log_z_gas"):
+            bounds[name] = metals
+        bounds["log_u"] = (float(self.grid.log_u[0]), float(self.grid.log_u[-1]))
+        return bounds
+
+    def _check_grid(self) -> None:
+        single = len(self.grid.log_u) == 1
+        if self.config.nebular and single and self.config.ionisation == "free":
+            raise SedumError(
+                f"model.ionisation: the grid {self.grid.name!r} has one ionisation parameter "
+                "only; set ionisation: grid"
+            )
+        if self.config.nebular and not single and self.config.ionisation == "grid":
+            raise SedumError(
+                f"model.ionisation: the grid {self.grid.name!r} has {len(self.grid.log_u)} "
+                "ionisation parameters; set ionisation: free, with a fixed prior for one value"
+            )
+        for name in self.prior.names:
+            low, high = self.prior.support(name)
+            least, most = self._bounds[name]
+            if low < least - 1e-9 * (1 + abs(least)) or high > most + 1e-9 * (1 + abs(most)):
                 raise SedumError(
-                    f"filters: band {band.name!r} ({blue:.0f}-{red:.0f} Å) leaves the spectra, "
-                    f"which cover {edges[0]:.0f} to {edges[-1]:.0f} Å at rest, at z = {low:g}"
+                    f"priors.{name}: runs from {low:g} to {high:g}; the grid "
+                    f"{self.grid.name!r} covers {least:g} to {most:g}"
                 )
 
-    def _build(self) -> None:
-        """Cut the grid to the cells that the bands can see, and arrange it for products."""
+    def _check_bands(self) -> None:
+        z_low, z_high = self.redshift_range
+        edges = self.grid.axis.edges
+        blue = max(edges[0] * 1.02, self.grid.limits[0])
+        red = edges[-1]
+        if self.config.dust.emission == "none":
+            red = min(red, self.grid.limits[1])
+        for band in self.filters:
+            for z in (z_low, z_high):
+                if band.limits[0] / (1 + z) < blue or band.limits[1] / (1 + z) > red:
+                    raise SedumError(
+                        f"filters: band {band.name!r} ({band.limits[0]:.0f}-"
+                        f"{band.limits[1]:.0f} Å) leaves the spectra, which cover {blue:.0f} to "
+                        f"{red:.0f} Å at rest, at z = {z:g}; leave the band out or narrow "
+                        "priors.redshift"
+                    )
+
+    def _seen_cells(self) -> slice:
+        """Return the cells that the bands can see, less those that are always dark."""
         z_low, z_high = self.redshift_range
         blue = min(band.limits[0] for band in self.filters) / (1 + z_high)
         red = max(band.limits[1] for band in self.filters) / (1 + z_low)
-        # The ultraviolet is always kept, for the derived quantities measured there.
-        low = max(min(blue, LYMAN_LIMIT), GRID_AXIS.edges[1])
-        axis = WavelengthAxis.covering(low, min(max(red, 3200.0), GRID_AXIS.edges[-1]))
-        self._igm: torch.Tensor | None = None
-        if self.config.igm == "inoue14":
-            table = transmission_table(GRID_AXIS)
-            axis = self._skip_dark(axis, table)
-            cut = table[:, axis.first - GRID_AXIS.first :]
-            self._igm = torch.from_numpy(np.ascontiguousarray(cut)).to(self.device)
-        self.axis = axis
-        part = GRID_AXIS.slice_of(axis)
-        stellar = self.grid.stellar[:, :, part].copy()
-        nebular = self.grid.nebular[:, :, :, part].copy()
-        young = self._young_share()
-        if self.config.nebular:
-            # Gas around young stars absorbs what ionises it and gives back the nebular light.
-            ionising = axis.centres < LYMAN_LIMIT
-            stellar[:, :, ionising] *= (1 - young)[None, :, None]
-            nebular *= young[: nebular.shape[2], None]
-        self._stellar = torch.from_numpy(stellar).to(self.device)
-        self._nebular = torch.from_numpy(nebular).to(self.device)
-        self._blocks: dict[tuple[int, int], torch.Tensor] = {}
-        self._age_edges = torch.from_numpy(self.grid.age_edges).to(self.device)
-        self._log_z = torch.from_numpy(self.grid.log_z).to(self.device)
-        self._log_u = torch.from_numpy(self.grid.log_u).to(self.device)
-        self._surviving = torch.from_numpy(self.grid.surviving).double().to(self.device)
-        curve = attenuation_curve(self.config.dust, axis.centres)
-        self._curve = None
-        if curve is not None:
-            optical_depth = torch.from_numpy(curve * 0.4 * np.log(10))
-            self._curve = optical_depth.float().to(self.device)
-        self._bands = BandProjection(self.filters, axis).to(self.device)
-
-    def _skip_dark(self, axis: WavelengthAxis, table: np.ndarray) -> WavelengthAxis:
-        """Leave out blue cells that the intergalactic medium hides from every band."""
+        seen = self.axis.part(blue, red)
+        if self._igm is None:
+            return seen
+        table = self._igm.cpu().numpy()
         bluest = min(band.limits[0] for band in self.filters)
-        seen_from = np.maximum(bluest / axis.edges[1:] - 1, self.redshift_range[0])
-        count = max(-axis.first, 0)
-        offset = axis.first - GRID_AXIS.first
-        rows = np.minimum((seen_from[:count] / TABLE_STEP).astype(int), len(table) - 1)
-        passed = table[rows, offset + np.arange(count)]
-        lit = np.flatnonzero(passed > _DARK)
+        count = max(table.shape[1] - seen.start, 0)
+        edges = self.axis.edges[seen.start + 1 : seen.start + 1 + count]
+        seen_from = np.maximum(bluest / edges - 1, z_low)
+        rows = np.minimum((seen_from / TABLE_STEP).astype(int), len(table) - 1)
+        lit = np.flatnonzero(table[rows, seen.start + np.arange(count)] > _DARK)
         skip = int(lit[0]) if len(lit) else 0
-        return WavelengthAxis(axis.first + skip, axis.size - skip)
-
-    def _young_share(self) -> np.ndarray:
-        """Return the share of each age bin that is still in its birth cloud, [ages]."""
-        edges = self.grid.age_edges
-        limit = self.config.birth_cloud_age * 1e6
-        return np.clip((limit - edges[:-1]) / np.diff(edges), 0, 1)
+        return slice(seen.start + skip, seen.stop)
 
     def fingerprint(self) -> dict[str, str]:
         """Describe everything that fluxes depend on: equal fingerprints, equal fluxes."""
         return {
             "filters": self.filters.digest(),
             "grid": self.grid.digest,
-            "model": digest(self.config.model_dump(mode="json")),
+            "model": digest(self.config.model_dump(mode="json", exclude={"stellar"})),
             "priors": digest({k: v.model_dump(mode="json") for k, v in self.prior.specs.items()}),
         }
 
     # --- evaluation ----------------------------------------------------------------------
 
-    def photometry(self, theta: np.ndarray) -> np.ndarray:
+    def photometry(
+        self, theta: np.ndarray, histories: TabulatedHistories | None = None
+    ) -> np.ndarray:
         """Return noiseless flux densities.
 
         Parameters
         ----------
         theta
-            Parameters in the order of ``prior.names``, [n, d].
+            Parameters in the order of ``prior.names``, [n, d]. At redshift 0 exactly, fluxes
+            are those at 10 pc: absolute magnitudes.
+        histories
+            Tabulated histories that take the place of the mass, the history and the
+            metallicity of the parameters.
 
         Returns
         -------
@@ -215,173 +262,274 @@ class GalaxyModel:
         SedumError
             If a value is not finite or lies outside the model's range; names row and value.
         """
-        theta = self.check(theta)
         out = np.empty((len(theta), len(self.filters)), np.float32)
         with torch.no_grad():
-            for start in range(0, len(theta), _PORTION):
-                rows = slice(start, start + _PORTION)
-                out[rows] = self.flux(torch.from_numpy(theta[rows]).to(self.device)).cpu().numpy()
+            for rows, galaxies in self._portions(theta, histories):
+                out[rows] = self._flux(galaxies).cpu().numpy()
         return out
 
     def flux(self, theta: torch.Tensor) -> torch.Tensor:
         """Return fluxes in µJy, [n, bands]; differentiable, and without checks of the input."""
-        p = self._columns(theta)
-        # index_copy rather than assignment, so that gradients pass.
-        out = theta.new_zeros(len(theta), len(self.filters))
-        scale = self._scale(p)
-        for rows, light in self.luminosity(p):
-            light = self._absorb(light, p["redshift"][rows])
-            flux = self._bands(light, p["redshift"][rows]).to(out.dtype)
-            out = out.index_copy(0, rows, flux * scale[rows, None])
-        return out
+        return self._flux(self.galaxies(theta))
 
-    def spectrum(self, theta: np.ndarray, wavelength: np.ndarray | None = None) -> np.ndarray:
-        """Return observed spectra.
+    def spectrum(
+        self,
+        theta: np.ndarray,
+        wavelength: np.ndarray | None = None,
+        *,
+        frame: str = "observed",
+        resolution: float | None = None,
+        histories: TabulatedHistories | None = None,
+    ) -> np.ndarray:
+        """Return spectra.
 
         Parameters
         ----------
         theta
             Parameters, [n, d].
         wavelength
-            Observed wavelengths in Angstrom, [m]; those of the rest-frame cells, redshifted
-            for each galaxy, where None.
+            Wavelengths in Angstrom in the frame asked for, [m]; the cells of :attr:`axis`, and
+            in the observed frame those redshifted for each galaxy, where None.
+        frame
+            ``"observed"``, or ``"rest"``: as seen from 10 pc, without the intergalactic medium
+            and the Milky Way.
+        resolution
+            λ/Δλ at half maximum to which a Gaussian smooths the spectrum. Finer than the cells
+            (``model.resolving_power``) is refused.
+        histories
+            As for :meth:`photometry`.
 
         Returns
         -------
         ndarray
             f_ν in µJy, [n, m]; NaN beyond the model's wavelengths.
         """
-        theta = self.check(theta)
-        out = np.empty((len(theta), self.axis.size if wavelength is None else len(wavelength)))
+        size = self.axis.size if wavelength is None else len(wavelength)
+        out = np.empty((len(theta), size))
         with torch.no_grad():
-            full = torch.from_numpy(theta).to(self.device)
-            for start in range(0, len(theta), _PORTION):
-                p = self._columns(full[start : start + _PORTION])
-                for rows, light in self.luminosity(p):
-                    light = self._absorb(light, p["redshift"][rows]).double()
-                    factor = self._scale(p)[rows, None] / 2.99792458e18
-                    z = p["redshift"][rows].cpu().numpy()
-                    seen = self.axis.centres * (1 + z[:, None])
-                    f_nu = (light * factor).cpu().numpy() * seen**2
-                    at = start + rows.cpu().numpy()
-                    out[at] = f_nu if wavelength is None else _resample(wavelength, seen, f_nu)
+            for rows, galaxies in self._portions(theta, histories, portion=1000):
+                out[rows] = observed_spectrum(self, galaxies, wavelength, frame, resolution)
         return out
 
-    def derived(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+    def derived(
+        self,
+        theta: np.ndarray,
+        names: Sequence[str] = DEFAULTS,
+        histories: TabulatedHistories | None = None,
+    ) -> dict[str, np.ndarray]:
         """Return derived quantities, each [n]; see :mod:`sedum.galaxies.derived`."""
-        theta = self.check(theta)
-        parts = []
+        quantities: list[Derived] = derived_quantities(names)
+        parts: list[dict[str, np.ndarray]] = []
         with torch.no_grad():
-            for start in range(0, len(theta), _PORTION):
-                portion = torch.from_numpy(theta[start : start + _PORTION]).to(self.device)
-                parts.append(derive(self, self._columns(portion)))
-        return {d.name: np.concatenate([p[d.name] for p in parts]) for d in DERIVED}
+            for _, galaxies in self._portions(theta, histories):
+                parts.append(
+                    {q.name: q.compute(self, galaxies).double().cpu().numpy() for q in quantities}
+                )
+        return {
+            q.name: np.concatenate([part[q.name] for part in parts]) if parts else np.empty(0)
+            for q in quantities
+        }
+
+    def star_formation_rate(
+        self, theta: np.ndarray, edges: np.ndarray, histories: TabulatedHistories | None = None
+    ) -> np.ndarray:
+        """Return mean star-formation rates between lookback times.
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, d].
+        edges
+            Lookback times in yr, increasing, [k + 1].
+
+        Returns
+        -------
+        ndarray
+            Msun/yr, [n, k]; zero before the Big Bang.
+        """
+        times = torch.from_numpy(np.asarray(edges, float)).to(self.device)
+        out = np.empty((len(theta), len(edges) - 1))
+        with torch.no_grad():
+            for rows, galaxies in self._portions(theta, histories):
+                formed = self.formed_since(galaxies, times)
+                rate = 10 ** galaxies.log_mass[:, None] * formed.diff(dim=1) / times.diff()
+                out[rows] = rate.cpu().numpy()
+        return out
 
     def check(self, theta: np.ndarray) -> np.ndarray:
         """Return the parameters as float64 [n, d], or say which row lies outside the model."""
-        theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, float)))
-        if theta.shape[1] != len(self.prior.names):
-            raise SedumError(
-                f"parameters have {theta.shape[1]} columns; the model has "
-                f"{len(self.prior.names)}: {', '.join(self.prior.names)}"
-            )
-        for j, name in enumerate(self.prior.names):
-            low, high = self._bounds.get(name, (-np.inf, np.inf))
-            slack = 1e-9 * (1 + abs(low))
-            column = theta[:, j]
-            bad = ~((column >= low - slack) & (column <= high + slack) & np.isfinite(column))
-            if bad.any():
-                row = int(np.flatnonzero(bad)[0])
-                raise SedumError(
-                    f"parameters, row {row}: {name} = {column[row]:g} is outside the model's "
-                    f"range {low:g} to {high:g}"
-                )
-        return theta
+        return check_parameters(theta, self.prior.names, self._bounds, self.cosmology)
 
-    def _columns(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
-        return dict(zip(self.prior.names, theta.unbind(1), strict=True))
+    def _portions(
+        self, theta: np.ndarray, histories: TabulatedHistories | None, portion: int = _PORTION
+    ) -> Iterator[tuple[slice, Galaxies]]:
+        """Yield the galaxies in portions that bound the memory."""
+        theta = self.check(theta)
+        if histories is not None:
+            if len(histories) != len(theta):
+                raise SedumError(f"{len(histories)} histories for {len(theta)} rows of parameters")
+            redshift = theta[:, self.prior.names.index("redshift")]
+            histories.check(self.cosmology.age_gyr(redshift) * 1e9, self.grid.log_z)
+        for start in range(0, len(theta), portion):
+            rows = slice(start, start + portion)
+            part = torch.from_numpy(theta[rows]).to(self.device)
+            yield rows, self.galaxies(part, histories[rows] if histories is not None else None)
 
-    def _scale(self, p: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
-        area = 4 * torch.pi * self.cosmology.luminosity_distance(p["redshift"]) ** 2
-        factor = _SOLAR_LUMINOSITY * _MICROJANSKY * 10 ** p["log_mass"]
-        return factor / (area * (1 + p["redshift"]))
-
-    def age_weights(self, p: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return the share of the mass formed that falls in each age bin, [n, ages]."""
+    def galaxies(
+        self, theta: torch.Tensor, histories: TabulatedHistories | None = None
+    ) -> Galaxies:
+        """Return what galaxies are made of, from parameters [n, d]; without checks."""
+        p = dict(zip(self.prior.names, theta.unbind(1), strict=True))
         universe = self.cosmology.age(p["redshift"])
+        if histories is not None:
+            metals = histories.shares(self._age_edges, self.grid.log_z).to(self.device)
+            mixture = self.starlight.mixture(metals.sum(1), p, metals)
+            mass = torch.from_numpy(np.log10(histories.mass)).to(self.device)
+            return Galaxies(p, universe, mass, mixture, histories)
         formed = self.history.formed_since(self._age_edges, p, universe)
-        return formed[:, 1:] - formed[:, :-1]
+        mixture = self.starlight.mixture(formed[:, 1:] - formed[:, :-1], p)
+        return Galaxies(p, universe, p["log_mass"], mixture)
 
-    def surviving_fraction(self, p: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return mass in stars and remnants per mass formed, [n]."""
-        low, share = _bracket(p["log_z"], self._log_z)
-        living = torch.lerp(self._surviving[low], self._surviving[low + 1], share[:, None])
-        return (self.age_weights(p) * living).sum(1)
+    def formed_since(self, galaxies: Galaxies, lookback: torch.Tensor) -> torch.Tensor:
+        """Return the share of the mass formed since lookback times in yr, [n, k]."""
+        if galaxies.histories is not None:
+            return galaxies.histories.formed_since(lookback)
+        return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
 
-    def luminosity(
-        self, p: dict[str, torch.Tensor], cells: slice | None = None
+    # --- the way of the light ------------------------------------------------------------
+
+    def _flux(self, galaxies: Galaxies) -> torch.Tensor:
+        p = galaxies.p
+        # index_copy rather than assignment, so that gradients pass.
+        out = p["redshift"].new_zeros(len(p["redshift"]), len(self.filters))
+        scale = self.flux_scale(galaxies)
+        for rows, light in self.emerging(galaxies, self._seen):
+            redshift = p["redshift"][rows]
+            light = self.absorb(light, galaxies, rows, self._seen)
+            if self.foreground is not None:
+                light = light * self.foreground.transmission(
+                    p["ebv_mw"][rows], redshift, self._seen
+                )
+            out = out.index_copy(0, rows, self._bands(light, redshift).to(out.dtype))
+        return out * scale[:, None]
+
+    def flux_scale(self, galaxies: Galaxies, rest: bool = False) -> torch.Tensor:
+        """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
+        redshift = galaxies.p["redshift"]
+        if rest:
+            redshift = torch.zeros_like(redshift)
+        distance = self.cosmology.luminosity_distance(redshift)
+        distance = torch.where(redshift == 0, torch.full_like(distance, _TEN_PARSEC), distance)
+        factor = _SOLAR_LUMINOSITY * _MICROJANSKY * 10**galaxies.log_mass
+        return factor / (4 * torch.pi * distance**2 * (1 + redshift))
+
+    def emerging(
+        self, galaxies: Galaxies, cells: slice, dust: bool = True
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield rows and their attenuated L_λ [rows, cells] per solar mass, by grid cell."""
-        ages = self.age_weights(p).float()
-        young = ages[:, : self._nebular.shape[2]]
-        iz, fz = _bracket(p["log_z"], self._log_z)
-        fz = fz.float()[:, None]
-        if "log_u" in p:
-            iu, fu = _bracket(p["log_u"], self._log_u)
-            fu = fu.float()[:, None]
+        """Yield rows and their L_λ [rows, cells] per solar mass, as it leaves the galaxy.
+
+        Parameters
+        ----------
+        galaxies
+            The galaxies.
+        cells
+            Cells of the axis.
+        dust
+            Attenuate by dust, and add what it emits.
+        """
+        p = galaxies.p
+        work = cells
+        if self._emission is not None and dust:
+            absorbed = self.axis.part(LYMAN_LIMIT, _ABSORBED_TO)
+            work = slice(min(cells.start, absorbed.start), max(cells.stop, absorbed.stop))
+        inner = slice(cells.start - work.start, cells.stop - work.start)
+        bolometric = self.starlight.bolometric(galaxies.mixture) if self._nucleus else None
+        for rows, light in self.starlight.light(galaxies.mixture, work, p.get("f_esc")):
+            own = {name: p[name][rows] for name in self._late}
+            out, lost = self._through_dust(light, own, work, dust)
+            out = out[:, inner]
+            if self._emission is not None and lost is not None:
+                out = out + lost[:, None] * self._emission.spectrum(own, cells)
+            if self._nucleus is not None and bolometric is not None:
+                power = (own["agn_fraction"] * bolometric[rows]).float()[:, None]
+                out = out + power * self._nucleus.spectrum(own, cells)
+            yield rows, out
+
+    @property
+    def _late(self) -> list[str]:
+        """Names of the parameters that act on the light of the stars."""
+        agn = ["agn_fraction", "agn_torus", "agn_slope", "agn_av"] if self.config.agn else []
+        return self.config.dust.parameters() + agn
+
+    def stellar_continuum(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+        """Return the mean L_λ per solar mass of attenuated starlight without gas, [n]."""
+        bare = galaxies.mixture._replace(gas=torch.zeros_like(galaxies.mixture.gas))
+        out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=self.device)
+        for rows, light in self.starlight.light(bare, cells, galaxies.p.get("f_esc")):
+            own = {name: galaxies.p[name][rows] for name in self._late}
+            out[rows] = self._through_dust(light, own, cells)[0].mean(1).double()
+        return out
+
+    def absorbed(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+        """Return the luminosity in Lsun/Msun that dust absorbs in some of the cells, [n]."""
+        out = torch.empty(len(galaxies.universe), dtype=torch.float32, device=self.device)
+        for rows, light in self.starlight.light(galaxies.mixture, cells, galaxies.p.get("f_esc")):
+            own = {name: galaxies.p[name][rows] for name in self._late}
+            _, lost = self._through_dust(light, own, cells, energy=True)
+            assert lost is not None
+            out[rows] = lost
+        return out
+
+    def _through_dust(
+        self,
+        light: Light,
+        p: dict[str, torch.Tensor],
+        cells: slice,
+        dust: bool = True,
+        energy: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return light after the dust [n, cells], and the luminosity it lost [n] if needed."""
+        old, young, bare = light
+        if self.attenuation is None or not dust:
+            total = old if young is None else old + young
+            total = total if bare is None else total + bare
+            return total, total.new_zeros(len(total)) if energy else None
+        diffuse, clouds = self.attenuation.depths(p, cells)
+        passed = torch.exp(-diffuse)
+        if young is None:
+            before, after = old, old * passed
         else:
-            iu = torch.zeros_like(iz)
-        key = iz * len(self._log_u) + iu
-        order = torch.argsort(key, stable=True)
-        groups, counts = torch.unique_consecutive(key[order], return_counts=True)
-        for group, rows in zip(groups.tolist(), order.split(counts.tolist()), strict=True):
-            z_index, u_index = divmod(group, len(self._log_u))
-            a, f = ages[rows], fz[rows]
-            weights = [(1 - f) * a, f * a]
-            if self.config.nebular:
-                y, g = young[rows], fu[rows]
-                weights += [(1 - f) * (1 - g) * y, (1 - f) * g * y, f * (1 - g) * y, f * g * y]
-            block = self._block(z_index, u_index)
-            light = torch.cat(weights, dim=1) @ (block if cells is None else block[:, cells])
-            if self._curve is not None:
-                curve = self._curve if cells is None else self._curve[cells]
-                light = light * torch.exp(-p["av"][rows].float()[:, None] * curve)
-            yield rows, light
+            before = old + young
+            covered = young if clouds is None else young * torch.exp(-clouds)
+            after = (old + covered) * passed
+        lost = None
+        if self._emission is not None or energy:
+            lost = (before - after) @ self._widths[cells]
+        # Holes in the clouds are holes in the dust too.
+        return (after if bare is None else after + bare), lost
 
-    def _block(self, iz: int, iu: int) -> torch.Tensor:
-        """Return the grid's corners around one cell as a matrix [weights, cells]."""
-        if (iz, iu) not in self._blocks:
-            parts = [self._stellar[iz], self._stellar[iz + 1]]
-            if self.config.nebular:
-                parts += [self._nebular[z, u] for z in (iz, iz + 1) for u in (iu, iu + 1)]
-            self._blocks[iz, iu] = torch.cat(parts)
-        return self._blocks[iz, iu]
-
-    def _absorb(self, light: torch.Tensor, redshift: torch.Tensor) -> torch.Tensor:
-        """Apply the intergalactic medium to spectra [n, cells]."""
+    def absorb(
+        self, light: torch.Tensor, galaxies: Galaxies, rows: torch.Tensor, cells: slice
+    ) -> torch.Tensor:
+        """Apply the intergalactic medium to spectra [rows, cells]."""
         if self._igm is None:
             return light
+        redshift = galaxies.p["redshift"][rows]
+        table = self._igm[:, cells.start : cells.stop]
         at = redshift / TABLE_STEP
-        i = at.detach().floor().long().clamp(max=len(self._igm) - 2)
-        passed = torch.lerp(self._igm[i], self._igm[i + 1], (at - i).float()[:, None])
+        i = at.detach().floor().long().clamp(max=len(table) - 2)
+        passed = torch.lerp(table[i], table[i + 1], (at - i).float()[:, None])
         blue = passed.shape[1]
-        return torch.cat([light[:, :blue] * passed, light[:, blue:]], dim=1)
+        red = light[:, blue:]
+        if "neutral_fraction" in galaxies.p and red.shape[1]:
+            wavelength = torch.from_numpy(self.axis.centres[cells][blue:]).to(self.device)
+            near = int((wavelength < 2 * LYMAN_ALPHA).sum())
+            neutral = galaxies.p["neutral_fraction"][rows]
+            wing = damping_wing(wavelength[:near], redshift, neutral).float()
+            red = torch.cat([red[:, :near] * wing, red[:, near:]], dim=1)
+        return torch.cat([light[:, :blue] * passed, red], dim=1)
 
-
-def _bracket(x: torch.Tensor, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the node below each value and the fraction of the way to the next."""
-    i = (torch.searchsorted(nodes, x.detach().contiguous(), right=True) - 1).clamp(
-        0, len(nodes) - 2
-    )
-    return i, (x - nodes[i]) / (nodes[i + 1] - nodes[i])
-
-
-def _resample(wavelength: np.ndarray, seen: np.ndarray, flux: np.ndarray) -> np.ndarray:
-    """Interpolate spectra on their own axes [n, m] to common wavelengths."""
-    return np.stack(
-        [
-            np.interp(wavelength, s, f, left=np.nan, right=np.nan)
-            for s, f in zip(seen, flux, strict=True)
-        ]
-    )
+    def rest_axis(self, low: float, high: float) -> tuple[WavelengthAxis, slice]:
+        """Return the cells that cover rest wavelengths in Angstrom, and their axis."""
+        cells = self.axis.part(low, high)
+        return self.axis.cut(cells), cells

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from sedum import config
+from sedum.errors import SedumError
 from sedum.galaxies.cosmology import CosmologyTable
 from sedum.priors.joint import Prior
 
@@ -20,8 +24,48 @@ def prior_of(model: config.Model, priors: Mapping[str, config.PriorSpec]) -> Pri
         The components, from the run file.
     priors
         Priors of the parameters that ``model.parameters()`` lists; defaults where absent.
+
+    Raises
+    ------
+    SedumError
+        If a prior allows values that mean nothing for its parameter.
     """
     specs = {name: priors.get(name, config.default_prior(name)) for name in model.parameters()}
-    history = model.history
-    quantiles = history.quantiles if isinstance(history, config.DenseBasis) else 0
-    return Prior(specs, CosmologyTable(model.cosmology).age_gyr, quantiles)
+    for name, spec in specs.items():
+        _check_range(name, spec)
+    cosmology = CosmologyTable(model.cosmology)
+    prior = Prior(specs, cosmology.age_gyr, model.history.vectors())
+    _check_ages(prior, cosmology)
+    return prior
+
+
+def _check_range(name: str, spec: config.PriorSpec) -> None:
+    """Refuse values at which the parameter has no meaning."""
+    known = config.parameter(name)
+    values = [getattr(spec, key, None) for key in ("value", "low", "high")]
+    values += getattr(spec, "x", [])
+    # Unbounded normal priors of bounded parameters would give such values some day.
+    if isinstance(spec, config.Normal | config.StudentT):
+        values += [-math.inf if spec.low is None else spec.low]
+        values += [math.inf if spec.high is None else spec.high]
+    for value in values:
+        if value is not None and not known.low <= value <= known.high:
+            raise SedumError(
+                f"priors.{name}: reaches {value:g}; {known.description} is defined from "
+                f"{known.low:g} to {known.high:g}"
+            )
+
+
+def _check_ages(prior: Prior, cosmology: CosmologyTable) -> None:
+    """Refuse ages that may exceed the age of the Universe."""
+    oldest_redshift = prior.support("redshift")[1]
+    limit = float(cosmology.age_gyr(np.array([oldest_redshift]))[0])
+    for name, spec in prior.specs.items():
+        if not name.endswith("age") or isinstance(spec, config.UniverseAge):
+            continue
+        high = prior.support(name)[1]
+        if high > limit:
+            raise SedumError(
+                f"priors.{name}: reaches {high:g} Gyr, but the Universe is {limit:.3g} Gyr old at "
+                f"z = {oldest_redshift:g}; use kind universe_age"
+            )

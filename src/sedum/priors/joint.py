@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy import special
@@ -28,12 +28,12 @@ class Prior:
     Parameters
     ----------
     specs
-        Prior of each entry, in order; a parameter may depend on those before it. The entry
-        ``quantiles`` (Dirichlet) stands for several parameters.
+        Prior of each entry, in order; a parameter may depend on those before it.
     universe_age
         Function from redshift to the Universe's age in Gyr.
-    quantiles
-        The number of mass-assembly times.
+    vectors
+        The parameters that one entry stands for, by the entry: steps of a Dirichlet
+        distribution, or parameters that are independent and distributed alike.
 
     Attributes
     ----------
@@ -41,8 +41,6 @@ class Prior:
         Names of the parameters in ``theta``, fixed ones included.
     free
         Names of those that are inferred: the columns of ``u`` and ``y``.
-    quantiles
-        Names of the mass-assembly times among them, early to late; empty without any.
     specs
         The priors it was made from.
 
@@ -58,31 +56,22 @@ class Prior:
         self,
         specs: dict[str, config.PriorSpec],
         universe_age: Callable[[np.ndarray], np.ndarray],
-        quantiles: int = 3,
+        vectors: Mapping[str, list[str]] | None = None,
     ):
         self.specs = dict(specs)
         self._steps: list[tuple[str, Transform | float]] = []
-        self.quantiles: list[str] = []
-        for name, spec in specs.items():
+        for entry, spec in specs.items():
+            names = (vectors or {}).get(entry, [entry])
             if isinstance(spec, config.Fixed):
-                self._steps.append((name, spec.value))
+                self._steps += [(name, spec.value) for name in names]
             elif isinstance(spec, config.DirichletQuantiles):
-                self.quantiles = [quantile_name(i, quantiles) for i in range(1, quantiles + 1)]
-                self._steps += self._dirichlet(spec)
+                self._steps += _dirichlet(spec, names)
             else:
-                self._steps.append((name, make_transform(name, spec, universe_age)))
+                self._steps += [(name, make_transform(name, spec, universe_age)) for name in names]
         self.names = [name for name, _ in self._steps]
         self.free = [name for name, step in self._steps if not isinstance(step, float)]
         if not self.free:
             raise SedumError("priors: every parameter is fixed; leave at least one free")
-
-    def _dirichlet(self, spec: config.DirichletQuantiles) -> list[tuple[str, Transform]]:
-        before: list[str | None] = [None, *self.quantiles[:-1]]
-        count = len(self.quantiles)
-        return [
-            (name, DirichletStep(spec.concentration, count - i, before[i]))
-            for i, name in enumerate(self.quantiles)
-        ]
 
     @property
     def dimension(self) -> int:
@@ -158,6 +147,10 @@ class Prior:
         return np.clip(y, -LATENT_LIMIT, LATENT_LIMIT)
 
 
-def quantile_name(i: int, quantiles: int) -> str:
-    """Name the time by which ``i / (quantiles + 1)`` of the mass had formed, e.g. ``t25``."""
-    return f"t{round(100 * i / (quantiles + 1))}"
+def _dirichlet(spec: config.DirichletQuantiles, names: list[str]) -> list[tuple[str, Transform]]:
+    """Return the steps of a Dirichlet distribution, whose running sums have the names."""
+    before: list[str | None] = [None, *names[:-1]]
+    return [
+        (name, DirichletStep(spec.concentration, len(names) - i, before[i]))
+        for i, name in enumerate(names)
+    ]

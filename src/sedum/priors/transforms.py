@@ -22,6 +22,10 @@ Array = np.ndarray
 Given = Mapping[str, Array]
 
 
+#: The greatest number below one, whose logarithm of the complement is finite.
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
+
+
 class Transform(Protocol):
     """What a one-dimensional prior can do; arrays are of shape [n]."""
 
@@ -200,7 +204,7 @@ class DirichletStep:
     def from_unit(self, u: Array, given: Given) -> Array:
         start = self._start(given)
         if self.a == 1.0:  # closed form of the common case
-            share = -np.expm1(np.log1p(-u) / self.b)
+            share = -np.expm1(np.log1p(-np.minimum(u, _BELOW_ONE)) / self.b)
         else:
             share = special.betaincinv(self.a, self.b, u)
         return start + (1 - start) * share

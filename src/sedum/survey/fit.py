@@ -9,7 +9,6 @@ from astropy.table import Column, Table
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
-from sedum.galaxies.derived import DERIVED
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.photometry.catalogue import OK, CatalogueRows, mark, read_catalogue
@@ -94,7 +93,7 @@ def fit_rows(
     status = _unfit(posterior, rows.status, photometry)
     good = np.flatnonzero(status == OK)
     n, output = len(status), run.output
-    names = posterior.names + [d.name for d in DERIVED]
+    names = posterior.names + [d for d in output.derived if d not in posterior.names]
     columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
@@ -105,8 +104,7 @@ def fit_rows(
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]
-            for name, values in model.derived(part.reshape(-1, part.shape[2])).items():
-                values = values.reshape(part.shape[:2])
+            for name, values in _derived(model, part, output.derived).items():
                 columns[name][at] = np.percentile(values, PERCENTILES, axis=1).T
             if output.save_draws:
                 kept[at] = draws
@@ -123,6 +121,12 @@ def fit_rows(
             table[f"{name}_draws"] = kept[..., j]
     describe(table, run, posterior)
     return table
+
+
+def _derived(model: GalaxyModel, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """Return derived quantities of draws [n, draws, d], each [n, draws]."""
+    found = model.derived(draws.reshape(-1, draws.shape[2]), names)
+    return {name: values.reshape(draws.shape[:2]) for name, values in found.items()}
 
 
 def _unfit(posterior: Posterior, status: np.ndarray, photometry: Photometry) -> np.ndarray:

@@ -8,41 +8,29 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import RunFile
+from sedum.config import RunFile, parameter
 from sedum.errors import SedumError
-from sedum.galaxies.derived import DERIVED
+from sedum.galaxies.derived import describe_derived
 from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
 from sedum.storage import atomic_path
 
-__all__ = ["PARAMETERS", "PERCENTILES", "check_format", "count_status", "describe", "write_table"]
+__all__ = ["PERCENTILES", "check_format", "count_status", "describe", "write_table"]
 
 PERCENTILES = (16, 50, 84)
 _FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 
-#: Unit and description of each parameter.
-PARAMETERS = {
-    "redshift": ("", "redshift"),
-    "log_mass": ("dex(solMass)", "log10 stellar mass formed"),
-    "log_z": ("", "log10 metallicity (mass fraction)"),
-    "av": ("mag", "dust attenuation in V"),
-    "log_ssfr": ("dex(1 / yr)", "log10 star-formation rate now per stellar mass formed"),
-    "log_u": ("", "log10 ionisation parameter"),
-    "age": ("Gyr", "time since star formation began"),
-    "log_tau": ("dex(Gyr)", "log10 e-folding time of the star-formation rate"),
-}
 
-
-def describe_parameter(name: str) -> tuple[str, str]:
+def describe_column(name: str) -> tuple[str, str]:
     """Return unit and description of a parameter or derived quantity."""
-    derived = {d.name: (d.unit, d.description) for d in DERIVED}
-    if name in PARAMETERS:
-        return PARAMETERS[name]
-    if name in derived:
-        return derived[name]
-    if name.startswith("t") and name[1:].isdigit():
-        return "", f"time when {name[1:]}% of the mass had formed / age of the Universe"
-    return "", name
+    try:
+        known = parameter(name)
+    except KeyError:
+        try:
+            return describe_derived(name)
+        except SedumError:  # a parameter of somebody else's simulator
+            return "", name
+    return known.unit, known.description
 
 
 def check_format(path: Path) -> str:
@@ -71,7 +59,7 @@ def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
     for name in table.colnames:
         stem, _, ending = name.rpartition("_")
         if ending == "draws" or (ending[:1] == "p" and ending[1:].isdigit()):
-            unit, text = describe_parameter(stem)
+            unit, text = describe_column(stem)
             what = "posterior draws" if ending == "draws" else f"{ending[1:]}th percentile"
             table[name].unit = unit or None
             table[name].description = f"{text}, {what}"

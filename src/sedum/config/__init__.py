@@ -1,0 +1,101 @@
+"""The run file: one YAML document that describes an analysis completely.
+
+The command line, the Python interface and every stored artefact share it. Each section is a
+small model with the defaults that a user would otherwise have to look up; unknown keys are
+refused. :func:`load_run` turns every mistake into one line that names the path of the key,
+what was found there and what is allowed.
+"""
+
+from sedum.config.histories import (
+    HISTORIES,
+    Burst,
+    Constant,
+    Continuity,
+    ContinuityFlex,
+    DelayedTau,
+    DenseBasis,
+    DirichletHistory,
+    DoublePowerLaw,
+    Exponential,
+    HistorySpec,
+    LogNormal,
+    Sum,
+)
+from sedum.config.model import Dust, Model, default_prior
+from sedum.config.observation import (
+    DEFAULT_DERIVED,
+    Band,
+    Catalogue,
+    Column,
+    CurveBand,
+    EazyBand,
+    Estimator,
+    Library,
+    Noise,
+    Output,
+    Selection,
+    Training,
+)
+from sedum.config.parameters import PARAMETERS, Parameter, parameter
+from sedum.config.priors import (
+    DirichletQuantiles,
+    Fixed,
+    LogUniform,
+    MainSequence,
+    MassMetallicity,
+    Normal,
+    PriorSpec,
+    StudentT,
+    Tabulated,
+    Uniform,
+    UniverseAge,
+)
+from sedum.config.runfile import RunFile, load_run, parse_run
+
+__all__ = [
+    "DEFAULT_DERIVED",
+    "HISTORIES",
+    "PARAMETERS",
+    "Band",
+    "Burst",
+    "Catalogue",
+    "Column",
+    "Constant",
+    "Continuity",
+    "ContinuityFlex",
+    "CurveBand",
+    "DelayedTau",
+    "DenseBasis",
+    "DirichletHistory",
+    "DirichletQuantiles",
+    "DoublePowerLaw",
+    "Dust",
+    "EazyBand",
+    "Estimator",
+    "Exponential",
+    "Fixed",
+    "HistorySpec",
+    "Library",
+    "LogNormal",
+    "LogUniform",
+    "MainSequence",
+    "MassMetallicity",
+    "Model",
+    "Noise",
+    "Normal",
+    "Output",
+    "Parameter",
+    "PriorSpec",
+    "RunFile",
+    "Selection",
+    "StudentT",
+    "Sum",
+    "Tabulated",
+    "Training",
+    "Uniform",
+    "UniverseAge",
+    "default_prior",
+    "load_run",
+    "parameter",
+    "parse_run",
+]

@@ -1,0 +1,222 @@
+"""The run file as a whole: reading it, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from sedum.config import histories, priors
+from sedum.config.model import GRID_SUFFIXES, Dust, Model, default_prior
+from sedum.config.observation import (
+    Band,
+    Catalogue,
+    Column,
+    CurveBand,
+    EazyBand,
+    Estimator,
+    Library,
+    Noise,
+    Output,
+    Selection,
+    Training,
+)
+from sedum.config.priors import PriorSpec
+from sedum.config.sections import Section
+from sedum.errors import SedumError, allowed
+from sedum.messages import describe
+
+__all__ = ["RunFile", "load_run", "parse_run"]
+
+
+class RunFile(Section):
+    """A whole analysis."""
+
+    name: str = "run"
+    filters: list[Band] = Field(min_length=1)
+    model: Model = Model()
+    priors: dict[str, PriorSpec] = Field(default_factory=dict)
+    noise: Noise
+    library: Library = Library()
+    estimator: Estimator = Estimator()
+    training: Training = Training()
+    catalogue: Catalogue | None = None
+    output: Output = Output()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", value):
+            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
+        return value
+
+    def band_names(self) -> list[str]:
+        """Return the names of the bands, in order."""
+        return [b if isinstance(b, str) else b.name for b in self.filters]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunFile:
+        names = self.band_names()
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"filters: band {name!r} is listed twice")
+        self._check_bands("noise.depths", list(self.noise.depths), names, complete=True)
+        if isinstance(self.noise.floor, dict):
+            self._check_bands("noise.floor", list(self.noise.floor), names)
+        if self.noise.selection:
+            self._check_bands("noise.selection.band", [self.noise.selection.band], names)
+        if self.catalogue:
+            self._check_bands("catalogue.columns", list(self.catalogue.columns), names)
+            if not self.catalogue.columns:
+                raise ValueError("catalogue.columns: map at least one band")
+        needed = self.model.parameters()
+        for name in self.priors:
+            if name not in needed:
+                raise ValueError(
+                    f"priors.{name}: the model has no such parameter{allowed(name, needed)}"
+                )
+        for name, prior in self.priors.items():
+            self._check_kind(name, prior.kind)
+        return self
+
+    @staticmethod
+    def _check_kind(name: str, kind: str) -> None:
+        """Refuse priors that only other parameters can have."""
+        for only, suffixes in _ONLY_FOR.items():
+            fits = name.endswith(suffixes)
+            if kind == only and not fits:
+                raise ValueError(f"priors.{name}.kind: {only!r} is only for {suffixes[0]}")
+            if only == "dirichlet" and fits and kind != only:
+                raise ValueError(f"priors.{name}.kind: found {kind!r}; allowed: dirichlet")
+
+    @staticmethod
+    def _check_bands(path: str, found: list[str], known: list[str], complete: bool = False) -> None:
+        for name in found:
+            if name not in known:
+                raise ValueError(f"{path}: {name!r} is not among the filters{allowed(name, known)}")
+        if complete and (absent := [n for n in known if n not in found]):
+            raise ValueError(f"{path}: missing for {', '.join(absent)}")
+
+    def prior(self, name: str) -> Any:
+        """Return the prior of a parameter, the default one where the file gives none."""
+        return self.priors.get(name, default_prior(name))
+
+    def to_yaml(self) -> str:
+        """Return the complete run file, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_run(path: str | Path) -> RunFile:
+    """Read and check a run file.
+
+    Relative paths inside the file (filter curves) are taken from the file's own folder.
+
+    Raises
+    ------
+    SedumError
+        One line that names the file, the key, what was found and what is allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise SedumError(
+            f"cannot read run file {path}: {error.strerror}; make one with 'sedum init'"
+        ) from None
+    except UnicodeDecodeError:
+        raise SedumError(f"run file {path} is not text; make one with 'sedum init'") from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise SedumError(f"{path}{where}: not valid YAML: {problem}") from None
+    return parse_run(data, source=str(path), folder=path.parent)
+
+
+def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -> RunFile:
+    """Check a run file that is already a mapping; see :func:`load_run`."""
+    if not isinstance(data, dict):
+        raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
+    if folder is not None:
+        data = _anchor_paths(data, folder)
+    try:
+        return RunFile.model_validate(data)
+    except ValidationError as error:
+        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS, _KINDS)}") from None
+
+
+def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the relative paths of filter curves and grids relative to the run file instead."""
+    model = data.get("model")
+    if isinstance(model, dict) and str(model.get("stellar", "")).endswith(GRID_SUFFIXES):
+        data = {**data, "model": {**model, "stellar": str(folder / model["stellar"])}}
+    bands = data.get("filters")
+    if not isinstance(bands, list):
+        return data
+    anchored = []
+    for band in bands:
+        if isinstance(band, dict):
+            band = {
+                k: str(folder / v) if k in ("file", "curve") and isinstance(v, str) else v
+                for k, v in band.items()
+            }
+        anchored.append(band)
+    return {**data, "filters": anchored}
+
+
+def _by_kind(*models: type[Section]) -> dict[str, type[BaseModel]]:
+    """Return models of a discriminated union by the value of their ``kind``."""
+    return {m.model_fields["kind"].annotation.__args__[0]: m for m in models}  # type: ignore[union-attr]
+
+
+_PRIORS = _by_kind(
+    priors.Fixed,
+    priors.Uniform,
+    priors.LogUniform,
+    priors.Normal,
+    priors.StudentT,
+    priors.Tabulated,
+    priors.DirichletQuantiles,
+    priors.MainSequence,
+    priors.MassMetallicity,
+    priors.UniverseAge,
+)
+_HISTORIES = _by_kind(*histories.HISTORIES)
+
+#: Kinds of priors that mean something for some parameters only, by how their names end.
+_ONLY_FOR = {
+    "dirichlet": ("quantiles", "shares"),
+    "main_sequence": ("log_ssfr",),
+    "mass_metallicity": ("log_z", "log_z_gas"),
+    "universe_age": ("age",),
+}
+
+#: The kinds that can be chosen below a key.
+_KINDS = {
+    "priors": list(_PRIORS),
+    "history": list(_HISTORIES),
+    "components": [kind for kind in _HISTORIES if kind != "sum"],
+}
+
+#: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
+_SECTIONS: dict[str, type[BaseModel]] = {
+    **_PRIORS,
+    **_HISTORIES,
+    "EazyBand": EazyBand,
+    "CurveBand": CurveBand,
+    "model": Model,
+    "dust": Dust,
+    "noise": Noise,
+    "selection": Selection,
+    "library": Library,
+    "estimator": Estimator,
+    "training": Training,
+    "catalogue": Catalogue,
+    "columns": Column,
+    "output": Output,
+}

@@ -1,0 +1,44 @@
+"""Reddening by the Milky Way, in the frame of the observer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from sedum.galaxies.axis import WavelengthAxis
+from sedum.galaxies.cosmology import MAX_REDSHIFT
+from sedum.galaxies.dust import extinction
+
+__all__ = ["MilkyWay"]
+
+_R_V = 3.1
+
+
+class MilkyWay:
+    """Extinction of Cardelli, Clayton & Mathis (1989) with R_V = 3.1 at observed wavelengths.
+
+    Parameters
+    ----------
+    axis
+        Axis of the rest-frame spectra; the curve is tabulated on it, continued to the red, so
+        that a redshift is a shift along it.
+    device
+        Where to compute.
+    """
+
+    def __init__(self, axis: WavelengthAxis, device: torch.device):
+        self._step = axis.step
+        extra = int(np.ceil(np.log1p(MAX_REDSHIFT) / axis.step)) + 2
+        long = WavelengthAxis(axis.first, axis.size + extra, axis.fineness)
+        depth = 0.4 * np.log(10) * _R_V * extinction("milky_way", long.centres)
+        self._depth = torch.from_numpy(depth.astype(np.float32)).to(device)
+
+    def transmission(self, ebv: torch.Tensor, redshift: torch.Tensor, cells: slice) -> torch.Tensor:
+        """Return the share of light that passes, for E(B-V) in mag and redshift [n]: [n, cells]."""
+        shift = torch.log1p(redshift) / self._step
+        whole = shift.detach().floor().long()
+        index = torch.arange(cells.start, cells.stop, device=ebv.device) + whole[:, None]
+        depth = torch.lerp(
+            self._depth[index], self._depth[index + 1], (shift - whole).float()[:, None]
+        )
+        return torch.exp(-ebv.float()[:, None] * depth)

@@ -1,0 +1,135 @@
+"""A library of stellar populations as its authors publish it, before any rebinning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sedum.galaxies.axis import LYMAN_LIMIT
+
+__all__ = ["AGE_EDGES", "GasTables", "Tables", "bin_average_weights", "ionising_photons"]
+
+#: Edges of the age bins in yr: 0.1 dex wide, as in the Cloudy models, the first from zero.
+AGE_EDGES = np.concatenate([[0.0], 10 ** (6.05 + 0.1 * np.arange(42))])
+
+#: Photon energy h c in erg Å, and the solar luminosity in erg / s (IAU 2015).
+_HC = 1.98644586e-8
+_SOLAR_LUMINOSITY = 3.828e33
+
+
+@dataclass(frozen=True)
+class GasTables:
+    """Nebular emission around young stars, per solar mass formed.
+
+    Attributes
+    ----------
+    age_edges
+        Edges in yr of the age bins that the emission is averaged over, [young + 1]: the first
+        of :data:`AGE_EDGES`.
+    log_u
+        log10 of the ionisation parameter, [U].
+    wavelength
+        Angstrom, [m].
+    continuum
+        Lsun/Å, [Z, U, young, m].
+    line_names
+        Names in the manner of Cloudy, such as ``"O  3  5006.84A"``, [lines].
+    line_wavelengths
+        Angstrom, [lines].
+    lines
+        Luminosities in Lsun, [Z, U, young, lines].
+    """
+
+    age_edges: np.ndarray
+    log_u: np.ndarray
+    wavelength: np.ndarray
+    continuum: np.ndarray
+    line_names: list[str]
+    line_wavelengths: np.ndarray
+    lines: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Simple stellar populations, per solar mass formed.
+
+    Attributes
+    ----------
+    name
+        Name of the library.
+    wavelength
+        Angstrom, increasing, [m].
+    ages
+        yr, increasing, [ages].
+    metallicities
+        Mass fractions, increasing, [Z].
+    stellar
+        Lsun/Å, [Z, ages, m].
+    surviving
+        Mass in stars and remnants per mass formed, [Z, ages].
+    gas
+        Nebular emission, or None where the library has none.
+    about
+        What to tell users: ``stars``, ``gas``, ``imf``, ``licence``, ``source``, ``surviving``.
+    """
+
+    name: str
+    wavelength: np.ndarray
+    ages: np.ndarray
+    metallicities: np.ndarray
+    stellar: np.ndarray
+    surviving: np.ndarray
+    gas: GasTables | None = None
+    about: dict[str, str] = field(default_factory=dict)
+
+
+def bin_average_weights(ages: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the matrix [bins, ages] that averages a function of age over each bin.
+
+    The function is linear between the ``ages`` and constant beyond them; each bin holds stars
+    formed at a constant rate, so this integrates the simple stellar population over the bin.
+    """
+    # Constant beyond the ends: the same ages, with copies of the outermost at the edges.
+    inner = ages
+    first, last = min(edges[0], inner[0]), max(edges[-1], inner[-1])
+    ages = np.concatenate([[first], inner, [last]])
+
+    def antiderivative(x: np.ndarray) -> np.ndarray:
+        i = np.clip(np.searchsorted(ages, x, side="right") - 1, 0, len(ages) - 2)
+        step = ages[i + 1] - ages[i]
+        d = x - ages[i]
+        full = np.zeros((len(ages), len(ages)))
+        half = np.diff(ages) / 2
+        for k in range(1, len(ages)):
+            full[k] = full[k - 1]
+            full[k, k - 1 : k + 1] += half[k - 1]
+        rows = full[i].copy()
+        at = np.arange(len(x))
+        bend = np.divide(d**2, 2 * step, out=np.zeros_like(d), where=step > 0)
+        rows[at, i] += d - bend
+        rows[at, i + 1] += bend
+        return rows
+
+    means = np.diff(antiderivative(edges), axis=0) / np.diff(edges)[:, None]
+    weights = means[:, 1:-1].copy()
+    weights[:, 0] += means[:, 0]
+    weights[:, -1] += means[:, -1]
+    return weights
+
+
+def ionising_photons(wavelength: np.ndarray, spectra: np.ndarray) -> np.ndarray:
+    """Return photons per second that ionise hydrogen, for spectra [..., m] in Lsun/Å: [...]."""
+    blue = wavelength <= LYMAN_LIMIT
+    edge = np.minimum(LYMAN_LIMIT, wavelength[-1])
+    count = int(blue.sum())
+    if count == 0 or count == len(wavelength):
+        used, light = wavelength[blue], spectra[..., blue]
+    else:
+        share = (edge - wavelength[count - 1]) / (wavelength[count] - wavelength[count - 1])
+        at_edge = spectra[..., count - 1] * (1 - share) + spectra[..., count] * share
+        # The spectrum drops steeply at the edge: the value below it is the better one.
+        at_edge = np.maximum(at_edge, spectra[..., count - 1])
+        used = np.append(wavelength[blue], edge)
+        light = np.concatenate([spectra[..., blue], at_edge[..., None]], axis=-1)
+    return np.trapezoid(light * used, used, axis=-1) * _SOLAR_LUMINOSITY / _HC
