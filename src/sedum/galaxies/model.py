@@ -31,7 +31,7 @@ from sedum.galaxies.parameters import prior_of
 from sedum.galaxies.spectra import observed_spectrum
 from sedum.galaxies.starlight import Light, Mixture, Starlight
 from sedum.galaxies.tabulated import TabulatedHistories
-from sedum.photometry.filters import FilterSet
+from sedum.photometry.filters import Filter, FilterSet
 from sedum.storage import digest
 
 __all__ = ["Galaxies", "GalaxyModel"]
@@ -42,6 +42,8 @@ _TEN_PARSEC = 3.0856775814913674e19  # cm
 _PORTION = 10_000
 #: Cells through which less than this passes at every redshift that shows them are left out.
 _DARK = 1e-6
+#: Without dust emission spectra mean nothing redward of this, in Angstrom.
+_STARLIGHT_TO = 3.2e5
 #: Dust absorbs next to nothing redward of this, in Angstrom.
 _ABSORBED_TO = 5e4
 
@@ -120,7 +122,6 @@ class GalaxyModel:
         self.redshift_range = self._find_redshift_range()
         self._bounds = self._find_bounds()
         self._check_grid()
-        self._check_bands()
         self.axis = self.grid.axis
         self.starlight = Starlight(self.grid, spec, self.device)
         self._age_edges = torch.from_numpy(self.grid.age_edges).to(self.device)
@@ -135,6 +136,7 @@ class GalaxyModel:
         if spec.igm != "none":
             table = transmission_table(self.axis, spec.igm)
             self._igm = torch.from_numpy(table).to(self.device)
+        self._check_bands()
         self._seen = self._seen_cells()
         self._bands = BandProjection(filters, self.axis.cut(self._seen)).to(self.device)
 
@@ -198,16 +200,28 @@ class GalaxyModel:
         blue = max(edges[0] * 1.02, self.grid.limits[0])
         red = edges[-1]
         if self.config.dust.emission == "none":
-            red = min(red, self.grid.limits[1])
+            red = min(red, self.grid.limits[1], _STARLIGHT_TO)
         for band in self.filters:
-            for z in (z_low, z_high):
-                if band.limits[0] / (1 + z) < blue or band.limits[1] / (1 + z) > red:
-                    raise SedumError(
-                        f"filters: band {band.name!r} ({band.limits[0]:.0f}-"
-                        f"{band.limits[1]:.0f} Å) leaves the spectra, which cover {blue:.0f} to "
-                        f"{red:.0f} Å at rest, at z = {z:g}; leave the band out or narrow "
-                        "priors.redshift"
-                    )
+            if band.limits[1] / (1 + z_low) > red:
+                self._refuse_band(band, z_low, blue, red)
+            if band.limits[0] / (1 + z_high) < blue and not self._is_dark(band, blue):
+                self._refuse_band(band, z_high, blue, red)
+
+    def _is_dark(self, band: Filter, blue: float) -> bool:
+        """Say whether the intergalactic medium hides what a band would see below the spectra."""
+        if self._igm is None:
+            return False
+        first = max(band.limits[0] / blue - 1, self.redshift_range[0])
+        bluest = self.grid.axis.part(blue, blue * 1.01).start
+        return bool(self._igm[int(first / TABLE_STEP), bluest] < 0.01)
+
+    @staticmethod
+    def _refuse_band(band: Filter, z: float, blue: float, red: float) -> None:
+        raise SedumError(
+            f"filters: band {band.name!r} ({band.limits[0]:.0f}-{band.limits[1]:.0f} Å) leaves "
+            f"the spectra, which cover {blue:.0f} to {red:.0f} Å at rest, at z = {z:g}; leave the "
+            "band out, narrow priors.redshift, or (in the infrared) set model.dust.emission"
+        )
 
     def _seen_cells(self) -> slice:
         """Return the cells that the bands can see, less those that are always dark."""

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from sedum.errors import SedumError
-from sedum.galaxies.remnants import surviving_fraction
+from sedum.galaxies.lifetimes import living_fraction
 from sedum.galaxies.tables import Tables
 
 __all__ = ["ABOUT", "REMEDY", "installed", "read_popstar", "source_signature"]
@@ -25,7 +25,7 @@ ABOUT = {
     "stars": "PopStar (Mollá, García-Vargas & Bressan 2009)",
     "gas": "Cloudy tables of bc03_miles, for the same ionising photons",
     "imf": "Chabrier (2003), 0.15-100 Msun",
-    "surviving": "estimated: Chabrier, Raiteri et al. (1996), Renzini & Ciotti (1993)",
+    "surviving": "living stars, estimated: Chabrier (2003), Raiteri et al. (1996)",
     "licence": "the package is classified 'Free for non-commercial use'; cite the authors",
     "source": f"data file of the {PACKAGE} package",
 }
@@ -89,6 +89,6 @@ def read_popstar() -> Tables:
         ages=ages,
         metallicities=metallicities,
         stellar=stellar,
-        surviving=surviving_fraction(ages, metallicities, low=0.15),
+        surviving=living_fraction(ages, metallicities, low=0.15),
         about=ABOUT,
     )

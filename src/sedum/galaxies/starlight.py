@@ -261,7 +261,7 @@ class Starlight:
         return (mixture.stars * table[mixture.nodes]).sum((1, 2))
 
     def surviving(self, mixture: Mixture) -> torch.Tensor:
-        """Return mass in stars and remnants per mass formed, [n]."""
+        """Return mass in living stars per mass formed, [n]."""
         return self._total(mixture, self._surviving)
 
     def ionising(self, mixture: Mixture) -> torch.Tensor:

@@ -67,7 +67,7 @@ class Tables:
     stellar
         Lsun/Å, [Z, ages, m].
     surviving
-        Mass in stars and remnants per mass formed, [Z, ages].
+        Mass in living stars per mass formed, [Z, ages].
     gas
         Nebular emission, or None where the library has none.
     about
