@@ -12,7 +12,7 @@ from sedum.errors import allowed, nearest
 __all__ = ["describe"]
 
 #: The alternatives of unions, which pydantic puts into paths too.
-TAGS = ("str", "EazyBand", "CurveBand", "float", "dict[str,float]")
+TAGS = ("str", "EazyBand", "CurveBand", "float", "dict[str,float]", "sedum", "external")
 
 
 def describe(

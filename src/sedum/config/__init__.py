@@ -21,7 +21,7 @@ from sedum.config.histories import (
     LogNormal,
     Sum,
 )
-from sedum.config.model import Dust, Model, default_prior
+from sedum.config.model import AnyModel, Dust, External, Model, default_prior
 from sedum.config.observation import (
     DEFAULT_DERIVED,
     Band,
@@ -56,6 +56,7 @@ __all__ = [
     "DEFAULT_DERIVED",
     "HISTORIES",
     "PARAMETERS",
+    "AnyModel",
     "Band",
     "Burst",
     "Catalogue",
@@ -73,6 +74,7 @@ __all__ = [
     "EazyBand",
     "Estimator",
     "Exponential",
+    "External",
     "Fixed",
     "HistorySpec",
     "Library",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from sedum.config.histories import DenseBasis, HistorySpec
 from sedum.config.parameters import parameter
 from sedum.config.sections import Section
 from sedum.errors import allowed
 
-__all__ = ["DUST_PARAMETERS", "Dust", "Model", "default_prior"]
+__all__ = ["DUST_PARAMETERS", "AnyModel", "Dust", "External", "Model", "default_prior"]
 
 LIBRARIES = ("bc03_miles", "popstar")
 GRID_SUFFIXES = (".hdf5", ".h5")
@@ -126,6 +126,41 @@ class Model(Section):
         names += ["agn_fraction", "agn_torus", "agn_slope", "agn_av"] if self.agn else []
         names += ["ebv_mw"] if self.milky_way else []
         return names
+
+
+class External(Section):
+    """A simulator of one's own: its parameters, each with a prior in the run file.
+
+    Commands cannot run it; in Python, ``simulate`` and ``fit`` take it as ``model``.
+    """
+
+    kind: Literal["external"]
+    name: str = Field(description="what fluxes depend on: change it with the simulator")
+    parameter_names: list[str] = Field(min_length=1)
+    cosmology: str = "Planck18"
+
+    @field_validator("cosmology")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in COSMOLOGIES:
+            raise ValueError(f"found {value!r}{allowed(value, COSMOLOGIES)}")
+        return value
+
+    def parameters(self) -> list[str]:
+        """Return the names of the parameters, in order."""
+        return list(self.parameter_names)
+
+
+def model_kind(value: Any) -> str:
+    """Say which of the two an entry of the run file is."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "external" if kind == "external" else "sedum"
+
+
+AnyModel = Annotated[
+    Annotated[Model, Tag("sedum")] | Annotated[External, Tag("external")],
+    Discriminator(model_kind),
+]
 
 
 def default_prior(name: str) -> Any:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from sedum.config import histories, priors
-from sedum.config.model import GRID_SUFFIXES, Dust, Model, default_prior
+from sedum.config.model import GRID_SUFFIXES, AnyModel, Dust, External, Model, default_prior
 from sedum.config.observation import (
     Band,
     Catalogue,
@@ -37,7 +37,7 @@ class RunFile(Section):
 
     name: str = "run"
     filters: list[Band] = Field(min_length=1)
-    model: Model = Model()
+    model: AnyModel = Model()
     priors: dict[str, PriorSpec] = Field(default_factory=dict)
     noise: Noise
     library: Library = Library()
@@ -78,6 +78,10 @@ class RunFile(Section):
                 raise ValueError(
                     f"priors.{name}: the model has no such parameter{allowed(name, needed)}"
                 )
+        if isinstance(self.model, External):
+            absent = [name for name in needed if name not in self.priors]
+            if absent:
+                raise ValueError(f"priors: missing for {', '.join(absent)} of the external model")
         for name, prior in self.priors.items():
             self._check_kind(name, prior.kind)
         return self
@@ -211,6 +215,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "CurveBand": CurveBand,
     "model": Model,
     "dust": Dust,
+    "external": External,
     "noise": Noise,
     "selection": Selection,
     "library": Library,

@@ -17,6 +17,8 @@ from sedum.photometry.filters import Filter, FilterSet
 __all__ = ["BandProjection"]
 
 _FINE = 32
+#: Bands that are summed together.
+_TOGETHER = 16
 _LIGHT_SPEED = 2.99792458e18  # Å / s
 
 
@@ -44,8 +46,16 @@ class BandProjection(torch.nn.Module):
             rows.append(response)
             offsets.append(first - axis.first + np.arange(response.shape[1]))
             sizes.append(response.shape[1])
-        members = np.zeros((sum(sizes), len(filters)))
-        members[np.arange(sum(sizes)), np.repeat(np.arange(len(filters)), sizes)] = 1
+        # Sums over the cells of each band as products with ones, for some bands at a time:
+        # one matrix for all of them would cost the square of their number.
+        self._parts: list[tuple[slice, slice]] = []
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        members = np.zeros((starts[-1], min(_TOGETHER, len(sizes))))
+        for first in range(0, len(sizes), _TOGETHER):
+            last = min(first + _TOGETHER, len(sizes))
+            self._parts.append((slice(starts[first], starts[last]), slice(0, last - first)))
+            for k in range(first, last):
+                members[starts[k] : starts[k + 1], k - first] = 1
         table = np.concatenate(rows, axis=1).astype(np.float32)
         self.register_buffer("rows", torch.from_numpy(table))
         self.register_buffer("offsets", torch.from_numpy(np.concatenate(offsets)))
@@ -72,12 +82,15 @@ class BandProjection(torch.nn.Module):
         fine = (shift - whole) * _FINE
         row = fine.detach().floor().long().clamp(max=_FINE - 1)
         blend = (fine - row).to(spectra.dtype)[:, None]
-        weights = torch.lerp(self.rows[row], self.rows[row + 1], blend)
-        cells = self.offsets - whole.long()[:, None]
-        outside = (cells < 0) | (cells >= spectra.shape[1])
-        light = torch.gather(spectra, 1, cells.clamp(0, spectra.shape[1] - 1))
-        light = light.masked_fill(outside, 0.0)
-        return (light * weights) @ self.members
+        averages = []
+        for part, bands in self._parts:
+            weights = torch.lerp(self.rows[row, part], self.rows[row + 1, part], blend)
+            cells = self.offsets[part] - whole.long()[:, None]
+            outside = (cells < 0) | (cells >= spectra.shape[1])
+            light = torch.gather(spectra, 1, cells.clamp(0, spectra.shape[1] - 1))
+            light = light.masked_fill(outside, 0.0)
+            averages.append((light * weights) @ self.members[part, bands])
+        return torch.cat(averages, dim=1)
 
 
 def _response(band: Filter, step: float) -> tuple[int, np.ndarray]:

@@ -10,6 +10,7 @@ the lines; ``star_fraction`` is the surviving mass. Each has its ``Units``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -28,7 +29,7 @@ from sedum.galaxies.tables import (
 )
 from sedum.storage import atomic_path
 
-__all__ = ["read_grid", "write_grid"]
+__all__ = ["bin_lines", "read_grid", "write_grid"]
 
 _SOLAR_LUMINOSITY = 3.828e33  # erg / s
 _LIGHT_SPEED = 2.99792458e18  # Å / s
@@ -129,7 +130,7 @@ def write_grid(
         if line_continuum is None:
             line_continuum = np.zeros((*lit, count))
         lines["nebular_continuum"] = _table("line_continuum", line_continuum, (*lit, count))
-        gas["linecont"] = _bin_lines(wavelength, at, lines["luminosity"])
+        gas["linecont"] = bin_lines(wavelength, at, lines["luminosity"])
         nearest = np.abs(wavelength[:, None] - at).argmin(0)
         lines["transmitted"] = gas["transmitted"][..., nearest]
     axis_names = ["ages", "metallicities"] + ([] if log_u is None else ["ionisation_parameters"])
@@ -210,7 +211,7 @@ def _table(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return values
 
 
-def _bin_lines(wavelength: np.ndarray, at: np.ndarray, luminosity: np.ndarray) -> np.ndarray:
+def bin_lines(wavelength: np.ndarray, at: np.ndarray, luminosity: np.ndarray) -> np.ndarray:
     """Put lines [..., lines] onto a wavelength axis, their energy conserved: [..., m]."""
     widths = np.gradient(wavelength)
     out = np.zeros((*luminosity.shape[:-1], len(wavelength)))
@@ -398,7 +399,7 @@ def _read_gas(
             linecont = spectra("linecont", size)
             nebular = nebular - _per_angstrom(file, "spectra/linecont", linecont, wavelength)
         else:
-            nebular = nebular - _bin_lines(wavelength, at, lines)
+            nebular = nebular - bin_lines(wavelength, at, lines)
         nebular = np.maximum(nebular, 0)
     if "spectra/transmitted" in file:
         through = spectra("transmitted", size)

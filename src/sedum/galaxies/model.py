@@ -143,6 +143,11 @@ class GalaxyModel:
     @classmethod
     def from_run(cls, run: config.RunFile, device: str | torch.device = "cpu") -> GalaxyModel:
         """Build the model of a run file."""
+        if isinstance(run.model, config.External):
+            raise SedumError(
+                f"model: {run.model.name!r} is an external simulator; run it from Python, with "
+                "model=... given to simulate and fit"
+            )
         derived_quantities(run.output.derived)  # a wrong name is found before any work
         return cls(FilterSet.from_run(run), run.model, dict(run.priors), device=device)
 

@@ -15,7 +15,7 @@ from sedum.priors.joint import Prior
 __all__ = ["prior_of"]
 
 
-def prior_of(model: config.Model, priors: Mapping[str, config.PriorSpec]) -> Prior:
+def prior_of(model: config.AnyModel, priors: Mapping[str, config.PriorSpec]) -> Prior:
     """Return the joint prior of a model, without building the model itself.
 
     Parameters
@@ -30,6 +30,9 @@ def prior_of(model: config.Model, priors: Mapping[str, config.PriorSpec]) -> Pri
     SedumError
         If a prior allows values that mean nothing for its parameter.
     """
+    if isinstance(model, config.External):
+        specs = {name: priors[name] for name in model.parameters()}
+        return Prior(specs, CosmologyTable(model.cosmology).age_gyr)
     specs = {name: priors.get(name, config.default_prior(name)) for name in model.parameters()}
     for name, spec in specs.items():
         _check_range(name, spec)

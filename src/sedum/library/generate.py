@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
 from sedum.progress import progress
 from sedum.storage import atomic_path, check_writable, digest
@@ -30,7 +31,7 @@ def simulate(
     run: RunFile,
     path: str | Path,
     *,
-    model: GalaxyModel | None = None,
+    model: Simulator | None = None,
     show_progress: bool = True,
 ) -> Library:
     """Draw galaxies from the priors, compute their fluxes and store them.
@@ -136,7 +137,7 @@ def _is_whole(path: Path, n: int) -> bool:
     return "flux" in arrays and len(arrays.get("theta", ())) == n
 
 
-def _simulate_chunk(model: GalaxyModel, seed: int, index: int, n: int, path: Path) -> None:
+def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     theta = model.prior.sample(n, rng)
     arrays = {"theta": theta, "flux": model.photometry(theta)}

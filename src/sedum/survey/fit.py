@@ -10,6 +10,7 @@ from astropy.table import Column, Table
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.photometry.catalogue import OK, CatalogueRows, mark, read_catalogue
 from sedum.photometry.observed import Photometry
@@ -29,7 +30,7 @@ def fit(
     catalogue: str | Path,
     output: str | Path,
     *,
-    model: GalaxyModel | None = None,
+    model: Simulator | None = None,
     show_progress: bool = True,
 ) -> Table:
     """Fit all rows of a catalogue file and write the posterior catalogue.
@@ -80,7 +81,7 @@ def fit_rows(
     posterior: Posterior,
     rows: CatalogueRows,
     *,
-    model: GalaxyModel | None = None,
+    model: Simulator | None = None,
     show_progress: bool = False,
 ) -> Table:
     """Fit a catalogue that is already read; see :func:`fit`."""
@@ -123,7 +124,7 @@ def fit_rows(
     return table
 
 
-def _derived(model: GalaxyModel, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+def _derived(model: Simulator, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
     """Return derived quantities of draws [n, draws, d], each [n, draws]."""
     found = model.derived(draws.reshape(-1, draws.shape[2]), names)
     return {name: values.reshape(draws.shape[:2]) for name, values in found.items()}

@@ -1,0 +1,34 @@
+"""What the rest of sedum asks of a forward model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from sedum.photometry.filters import FilterSet
+from sedum.priors.joint import Prior
+
+__all__ = ["Simulator"]
+
+
+class Simulator(Protocol):
+    """A forward model: :class:`sedum.GalaxyModel` is one, a Synthesizer model another."""
+
+    @property
+    def prior(self) -> Prior:
+        """Joint prior of the parameters; its names are the columns of ``theta``."""
+
+    @property
+    def filters(self) -> FilterSet:
+        """The bands."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return hashes of all that fluxes depend on: filters, grid, model and priors."""
+
+    def photometry(self, theta: np.ndarray) -> np.ndarray:
+        """Return noiseless flux densities of parameters [n, d] in µJy, [n, bands]."""
+
+    def derived(self, theta: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return derived quantities by name, each [n]."""

@@ -1,0 +1,202 @@
+"""A user's own Synthesizer model behind the interface of sedum's simulators.
+
+Synthesizer (Lovell et al. 2025) computes one galaxy at a time; what comes after, from the library
+to the fitted catalogue, does not depend on who made the fluxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sedum import config
+from sedum.errors import SedumError, allowed
+from sedum.galaxies.parameters import prior_of
+from sedum.photometry.filters import Filter, FilterSet
+from sedum.storage import digest
+
+__all__ = ["SynthesizerModel"]
+
+
+class SynthesizerModel:
+    """Photometry, spectra and derived quantities by Synthesizer.
+
+    Parameters
+    ----------
+    run
+        A run file whose model is ``kind: external``: it names the parameters, and its priors
+        and cosmology count. ``redshift`` must be among the parameters. Its ``filters`` must be
+        those of the instrument, in its order.
+    galaxy
+        Function from the parameters of one galaxy, by name, to a Synthesizer ``Galaxy`` with
+        stars; its redshift is set here.
+    emission_model
+        Synthesizer emission model; its label names the spectrum that is observed.
+    filters
+        Synthesizer ``FilterCollection``, or the ``filters`` of an instrument.
+    igm
+        Synthesizer class of intergalactic absorption, or None.
+    derived
+        Functions from a galaxy, its spectra computed, to a number, by the name of the quantity.
+
+    Raises
+    ------
+    SedumError
+        If Synthesizer is not installed, or the run file does not fit.
+    """
+
+    def __init__(
+        self,
+        run: config.RunFile,
+        galaxy: Callable[[dict[str, float]], Any],
+        emission_model: Any,
+        filters: Any,
+        igm: Any = None,
+        derived: Mapping[str, Callable[[Any], float]] | None = None,
+    ):
+        try:
+            import synthesizer
+        except ImportError:
+            raise SedumError(
+                "Synthesizer is not installed; run: pip install 'sedum[synthesizer]'"
+            ) from None
+        if not isinstance(run.model, config.External):
+            raise SedumError("model: a Synthesizer model needs kind: external in the run file")
+        self.prior = prior_of(run.model, run.priors)
+        if "redshift" not in self.prior.names:
+            raise SedumError("model.parameter_names: a Synthesizer model needs redshift")
+        self._spec = run.model
+        self._version = str(synthesizer.__version__)
+        self._build, self._emission, self._igm = galaxy, emission_model, igm
+        self._collection = filters
+        self._derived = dict(derived or {})
+        self.filters = filter_set(filters)
+        if self.filters.names != run.band_names():
+            raise SedumError(
+                f"filters: the run file has {', '.join(run.band_names())}; the instrument has "
+                f"{', '.join(self.filters.names)}"
+            )
+        import astropy.cosmology
+
+        self._cosmology = getattr(astropy.cosmology, run.model.cosmology)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Describe what fluxes depend on; the user's functions count by the model's name."""
+        return {
+            "filters": self.filters.digest(),
+            "grid": digest(f"synthesizer {self._version}"),
+            "model": digest(self._spec.model_dump(mode="json")),
+            "priors": digest({k: v.model_dump(mode="json") for k, v in self.prior.specs.items()}),
+        }
+
+    def photometry(self, theta: np.ndarray) -> np.ndarray:
+        """Return flux densities of parameters [n, d] in µJy, float32, [n, bands].
+
+        Raises
+        ------
+        SedumError
+            If a parameter is not finite, or Synthesizer fails; the row is named.
+        """
+        theta = self.check(theta)
+        out = np.empty((len(theta), len(self.filters)), np.float32)
+        for row, values in enumerate(theta):
+            emission = self._observe(row, values)
+            fluxes = emission.get_photo_fnu(self._collection, verbose=False)
+            out[row] = [fluxes[name].to_value("uJy") for name in self.filters.names]
+        return out
+
+    def spectrum(self, theta: np.ndarray, wavelength: np.ndarray | None = None) -> np.ndarray:
+        """Return observed spectra f_ν in µJy, [n, m].
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, d].
+        wavelength
+            Observed wavelengths in Angstrom, [m]; those of the grid, redshifted, where None.
+        """
+        theta = self.check(theta)
+        rows = []
+        for row, values in enumerate(theta):
+            emission = self._observe(row, values)
+            flux = emission.fnu.to_value("uJy")
+            if wavelength is not None:
+                seen = emission.obslam.to_value("angstrom")
+                flux = np.interp(wavelength, seen, flux, left=np.nan, right=np.nan)
+            rows.append(flux)
+        return np.array(rows)
+
+    def derived(self, theta: np.ndarray, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """Return the user's derived quantities by name, each [n]; all where none are named.
+
+        Raises
+        ------
+        SedumError
+            If a quantity is not known.
+        """
+        theta = self.check(theta)
+        names = list(names or self._derived)
+        for name in names:
+            if name not in self._derived:
+                known = list(self._derived)
+                raise SedumError(f"output.derived: no quantity {name!r}{allowed(name, known)}")
+        out = {name: np.empty(len(theta)) for name in names}
+        for row, values in enumerate(theta if names else []):
+            galaxy = self._galaxy(row, values)
+            for name in names:
+                out[name][row] = float(self._derived[name](galaxy))
+        return out
+
+    def check(self, theta: np.ndarray) -> np.ndarray:
+        """Return the parameters as float64 [n, d], or say which row is not finite."""
+        theta = np.atleast_2d(np.asarray(theta, float))
+        names = self.prior.names
+        if theta.shape[1] != len(names):
+            raise SedumError(
+                f"parameters have {theta.shape[1]} columns; the model has {len(names)}: "
+                f"{', '.join(names)}"
+            )
+        bad = np.argwhere(~np.isfinite(theta))
+        if len(bad):
+            row, column = bad[0]
+            raise SedumError(
+                f"parameters, row {row}: {names[column]} = {theta[row, column]} is not finite"
+            )
+        return theta
+
+    def _galaxy(self, row: int, values: np.ndarray) -> Any:
+        """Return a galaxy with its spectra."""
+        p = dict(zip(self.prior.names, values.tolist(), strict=True))
+        try:
+            galaxy = self._build(p)
+            galaxy.redshift = p["redshift"]
+            galaxy.stars.get_spectra(self._emission)
+        except Exception as error:  # whatever the user's code and Synthesizer raise
+            raise SedumError(f"parameters, row {row}: Synthesizer failed: {error}") from error
+        return galaxy
+
+    def _observe(self, row: int, values: np.ndarray) -> Any:
+        """Return the emission of a galaxy as it is observed."""
+        galaxy = self._galaxy(row, values)
+        emission = galaxy.stars.spectra[self._emission.label]
+        try:
+            emission.get_fnu(self._cosmology, galaxy.redshift, self._igm)
+        except Exception as error:
+            raise SedumError(f"parameters, row {row}: Synthesizer failed: {error}") from error
+        return emission
+
+
+def filter_set(collection: Any) -> FilterSet:
+    """Return the curves of a Synthesizer ``FilterCollection``."""
+    bands = []
+    for band in collection:
+        wavelength = np.asarray(band.lam.to_value("angstrom"), float)
+        transmission = np.asarray(band.t, float)
+        lit = np.flatnonzero(transmission > 0)
+        if not len(lit):
+            raise SedumError(f"filters: {band.filter_code} is dark at all wavelengths")
+        keep = slice(max(lit[0] - 1, 0), lit[-1] + 2)
+        bands.append(Filter(band.filter_code, wavelength[keep], transmission[keep]))
+    return FilterSet(bands)
