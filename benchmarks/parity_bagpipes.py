@@ -235,6 +235,8 @@ def draw_residuals(found: dict[str, dict], filters: FilterSet, path: Path) -> No
         ax.scatter(rest[case["use"]], 100 * off[case["use"]], s=1, color="C0", rasterized=True)
         ax.axhline(0, color="0.5", lw=0.7)
         ax.set(xscale="log", ylim=(-6, 6))
+        ax.set_xticks([2e3, 5e3, 1e4, 3e4], ["2,000", "5,000", "10,000", "30,000"])
+        ax.minorticks_off()
         ax.set_title(title, fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("rest wavelength [Å]")

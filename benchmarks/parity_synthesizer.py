@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -137,14 +138,14 @@ def shares(history, universe: float) -> np.ndarray:
     """Integrate a rate over sedum's bins of age and normalise, [ages]."""
     top = np.minimum(AGE_EDGES, universe * 1e9)
     mass = np.zeros(len(AGE_EDGES) - 1)
-    for i, (low, high) in enumerate(zip(top, top[1:], strict=False)):
+    for i, (low, high) in enumerate(pairwise(top)):
         if high > low:
             points = np.linspace(low, high, 9)
             mass[i] = sum(
                 integrate.fixed_quad(
                     lambda t: np.array([float(history._sfr(x)) for x in t]), a, b, n=5
                 )[0]
-                for a, b in zip(points, points[1:], strict=False)
+                for a, b in pairwise(points)
             )
     return mass / mass.sum()
 
@@ -271,6 +272,8 @@ def draw_residuals(residuals: dict, filters: FilterSet, path: Path) -> None:
         ax.scatter((pivots / (1 + redshift[:, None]))[use], 100 * off[use], s=1, rasterized=True)
         ax.axhline(0, color="0.5", lw=0.7)
         ax.set(xscale="log", ylim=(-6, 6))
+        ax.set_xticks([2e3, 5e3, 1e4, 3e4], ["2,000", "5,000", "10,000", "30,000"])
+        ax.minorticks_off()
         ax.set_title(title, fontsize=9)
     figure.supxlabel("rest wavelength [Å]")
     figure.supylabel("sedum / Synthesizer - 1 [%]")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from sedum import config
 from sedum.config import parse_run
@@ -28,7 +29,7 @@ RUN = {
         "tau_v": {"kind": "uniform", "low": 0, "high": 2},
     },
     "noise": {"depths": dict.fromkeys(BANDS, 25.0)},
-    "library": {"size": 12, "chunk": 6},
+    "library": {"size": 300, "chunk": 150},
 }
 
 
@@ -78,6 +79,8 @@ def model(peer):
     from unyt import Msun, Myr
 
     def galaxy(p):
+        if p["duration"] <= 0:
+            raise ValueError("a duration must be positive")
         stars = Stars(
             peer.grid.log10ages,
             peer.grid.metallicities,
@@ -116,16 +119,34 @@ def test_everything_downstream_works_with_it(model, tmp_path):
     library = simulate(run, tmp_path / "own.h5", model=model, show_progress=False)
     assert library.names == ["redshift", "log_mass", "duration", "tau_v"]
     assert (library.flux > 0).all()
+    columns = {b: {"value": f"f_{b}", "error": f"e_{b}"} for b in BANDS}
     small = {
         **RUN,
         "estimator": {"layers": 1, "bins": 4, "width": 16, "blocks": 1},
-        "training": {"steps": 4, "round": 2, "batch": 4, "held_out": 0.3, "device": "cpu"},
+        "training": {"steps": 4, "round": 2, "batch": 8, "held_out": 0.2, "device": "cpu"},
         "output": {"draws": 8, "derived_draws": 4, "derived": ["log_mass"]},
+        "catalogue": {"id": "id", "unit": "uJy", "columns": columns},
     }
     from sedum.infer.train import train
+    from sedum.survey.fit import fit
 
     posterior = train(parse_run(small), library, show_progress=False)
-    assert posterior.names == library.names
+    bright = np.argsort(-library.flux[:, 1])[:3]
+    table = Table({"id": np.arange(3)})
+    for j, band in enumerate(BANDS):
+        table[f"f_{band}"] = library.flux[bright, j]
+        table[f"e_{band}"] = 0.1 * library.flux[bright, j].min()
+    table.write(tmp_path / "own.csv")
+    found = fit(
+        parse_run(small),
+        posterior,
+        tmp_path / "own.csv",
+        tmp_path / "own.fits",
+        model=model,
+        show_progress=False,
+    )
+    assert len(found) == 3
+    assert {"duration_p50", "log_mass_p50"} <= set(found.colnames)
 
 
 def test_failures_name_the_row(model):

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from sedum.demo import run_demo as run_demo
     from sedum.errors import SedumError as SedumError
     from sedum.galaxies.grid import list_grids as list_grids
+    from sedum.galaxies.grid_files import write_grid as write_grid
     from sedum.galaxies.model import GalaxyModel as GalaxyModel
+    from sedum.galaxies.simulator import Simulator as Simulator
+    from sedum.galaxies.tabulated import TabulatedHistories as TabulatedHistories
     from sedum.infer.posterior import Posterior as Posterior
     from sedum.infer.train import train as train
     from sedum.library.generate import simulate as simulate
     from sedum.library.store import Library as Library
+    from sedum.library.synthesizer import SynthesizerModel as SynthesizerModel
     from sedum.observe.noise import NoiseModel as NoiseModel
     from sedum.photometry.catalogue import read_catalogue as read_catalogue
     from sedum.photometry.filters import FilterSet as FilterSet
@@ -39,6 +43,9 @@ _HOMES = {
     "Posterior": "sedum.infer.posterior",
     "RunFile": "sedum.config",
     "SedumError": "sedum.errors",
+    "Simulator": "sedum.galaxies.simulator",
+    "SynthesizerModel": "sedum.library.synthesizer",
+    "TabulatedHistories": "sedum.galaxies.tabulated",
     "fit": "sedum.survey.fit",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
@@ -49,6 +56,7 @@ _HOMES = {
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "train": "sedum.infer.train",
+    "write_grid": "sedum.galaxies.grid_files",
 }
 
 __all__ = ["__version__", *_HOMES]

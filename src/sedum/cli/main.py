@@ -215,15 +215,22 @@ def filters(
 
 
 @app.command()
-def grids() -> None:
-    """List the stellar and nebular grids, their axes and where they come from.
+def grids(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Grids of your own (HDF5) to describe too.")
+    ] = None,
+) -> None:
+    """List the stellar and nebular grids: axes, initial mass function, origin and licence.
+
+    Any of them, or the path of a grid of your own, can stand under model.stellar of a run
+    file. sedum.write_grid makes such a grid from arrays.
 
     Python: sedum.list_grids()
     """
     from sedum.galaxies.grid import list_grids
 
     console = Console(soft_wrap=True, highlight=False)
-    for grid in list_grids():
+    for grid in list_grids(*(files or [])):
         console.print(f"[bold]{grid['name']}[/bold]")
         for key, value in grid.items():
             if key != "name":
