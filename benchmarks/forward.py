@@ -3,7 +3,8 @@
     python benchmarks/forward.py [--out FOLDER] [--million]
 
 Galaxies have nebular emission, dust and the intergalactic medium, delayed-tau histories, and
-14 bands. bagpipes runs ``model_galaxy.update`` at its default resolution. ``--million`` also
+14 bands. bagpipes runs ``model_galaxy.update`` at its default resolution, and Synthesizer, where
+it is installed, the way from a history to photometry on the same grid. ``--million`` also
 writes 10^6 galaxies to a library and reports the time and the greatest memory.
 """
 
@@ -78,6 +79,27 @@ def bagpipes_seconds(model: GalaxyModel, theta: np.ndarray) -> float | None:
         start = time.process_time()
         for t in theta:
             galaxy.update(wanted(t))
+        return (time.process_time() - start) / len(theta)
+
+
+def synthesizer_seconds(model: GalaxyModel, theta: np.ndarray) -> float | None:
+    """Return CPU-seconds per galaxy of Synthesizer, or None where it is not installed."""
+    import parity_synthesizer as parity
+
+    if parity.import_synthesizer() is None:
+        return None
+    p = dict(zip(model.prior.names, theta.T, strict=True))
+    age = p["redshift"] * 0 + 0.3
+    with tempfile.TemporaryDirectory() as folder:
+        parity.write_shared_grid(Path(folder))
+        peer = parity.Peer(Path(folder), model.filters)
+        emission = peer.model("calzetti", 0.7)
+        start = time.process_time()
+        for i in range(len(theta)):
+            one = {"age": age[i], "log_tau": p["log_tau"][i]}
+            history = parity.synthesizer_history("delayed_tau", one, 0.4)
+            galaxy = peer.galaxy_of(history, 3, float(p["av"][i]), float(p["redshift"][i]))
+            peer.photometry(galaxy, emission)
         return (time.process_time() - start) / len(theta)
 
 
@@ -161,6 +183,10 @@ def main() -> None:
     theirs = bagpipes_seconds(delayed, theta[:300])
     if theirs is not None:
         table.add_row("bagpipes, R = 100, model_galaxy.update", "", f"{1e3 * theirs:.3f}")
+        table.add_row("ratio to sedum, delayed tau", "", f"{theirs / ours:.0f}")
+    theirs = synthesizer_seconds(delayed, theta[:200])
+    if theirs is not None:
+        table.add_row("Synthesizer, from history to photometry", "", f"{1e3 * theirs:.3f}")
         table.add_row("ratio to sedum, delayed tau", "", f"{theirs / ours:.0f}")
     console.print(table)
     convergence(filters, console)

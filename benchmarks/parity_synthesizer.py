@@ -4,8 +4,9 @@
 
 BC03-MILES and its Cloudy models at log U = -2 are written to a grid that Synthesizer reads,
 averaged over sedum's bins of age. The star-formation history is Synthesizer's own formula,
-integrated over those bins (its double power law turns about an age, not a time, and is left
-out); from there on each code goes its own way: spectra, dust, the
+integrated over those bins. (Its double power law turns about an age, not a time, its
+Dense Basis is another interpolation, and its Milky-Way curve another one: these are left out.)
+From there on each code goes its own way: spectra, dust, the
 intergalactic medium (Inoue et al. 2014), cosmology, filters. Metallicities are those of the
 grid, since Synthesizer takes the nearest. The time is that of everything from parameters to
 photometry.
@@ -33,6 +34,7 @@ from scipy import integrate
 from sedum import config
 from sedum.cli.init import template
 from sedum.galaxies import libraries
+from sedum.galaxies.binned import bin_edges
 from sedum.galaxies.grid_files import bin_lines, write_grid
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.tables import AGE_EDGES, bin_average_weights
@@ -45,6 +47,9 @@ HISTORIES = {
     "exponential": config.Exponential(),
     "delayed_tau": config.DelayedTau(),
     "log_normal": config.LogNormal(),
+    "continuity": config.Continuity(),
+    "continuity_flex": config.ContinuityFlex(),
+    "dirichlet_bins": config.DirichletHistory(),
 }
 LAWS = {"power_law": config.Dust(law="power_law"), "calzetti": config.Dust(law="calzetti")}
 
@@ -131,6 +136,23 @@ def synthesizer_history(kind: str, p: dict[str, float], universe: float):
             tau = np.arcsinh(p["fwhm"] / (2 * p["t_peak"])) / np.sqrt(2 * np.log(2))
             peak = (universe - p["t_peak"]) * 1e9 * yr
             return SFH.LogNormal(tau=tau, peak_age=peak, max_age=universe * 1e9 * yr)
+        case "continuity_flex":
+            return SFH.ContinuityFlex(
+                logsfr_ratio_young=p["log_sfr_ratio_young"],
+                logsfr_ratio_old=p["log_sfr_ratio_old"],
+                logsfr_ratios=np.array([p[f"log_sfr_ratio_{i}"] for i in range(1, 5)]),
+                fixed_young_bin=np.array([0.0, np.log10(3e7)]),
+                fixed_old_bin=np.log10(np.array([0.85, 1.0]) * universe * 1e9),
+            )
+        case "continuity" | "dirichlet_bins":
+            age = torch.tensor([universe * 1e9], dtype=torch.float64)
+            edges = np.log10(np.maximum(bin_edges(HISTORIES[kind], age)[0].numpy(), 1.0))
+            bins = 10 ** np.stack([edges[:-1], edges[1:]], axis=1) * yr
+            if kind == "continuity":
+                ratios = np.array([p[f"log_sfr_ratio_{i}"] for i in range(1, 7)])
+                return SFH.Continuity(logsfr_ratios=ratios, agebins=bins)
+            left = 1 - np.array([0.0, *(p[f"share_{i}"] for i in range(1, 7))])
+            return SFH.Dirichlet(z_fraction=left[1:] / left[:-1], agebins=bins)
     raise ValueError(kind)
 
 
@@ -185,6 +207,21 @@ class Peer:
             self.grid.log10ages,
             self.grid.metallicities,
             sfzh=sfzh,
+            initial_mass=1e10 * Msun,
+            tau_v=av / 1.0857362,
+        )
+        return Galaxy(stars=stars, redshift=redshift)
+
+    def galaxy_of(self, history, node: int, av: float, redshift: float):
+        """Return a galaxy of 10^10 Msun whose history Synthesizer itself bins."""
+        from synthesizer.parametric import Galaxy, Stars, ZDist
+        from unyt import Msun
+
+        stars = Stars(
+            self.grid.log10ages,
+            self.grid.metallicities,
+            sf_hist=history,
+            metal_dist=ZDist.DeltaConstant(metallicity=float(self.grid.metallicities[node])),
             initial_mass=1e10 * Msun,
             tau_v=av / 1.0857362,
         )
@@ -265,8 +302,8 @@ def draw_residuals(residuals: dict, filters: FilterSet, path: Path) -> None:
     """Draw ratios against the rest wavelength of the band."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    axes = figure.subplots(2, 3, sharex=True, sharey=True)
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    axes = figure.subplots(3, 3, sharex=True, sharey=True)
     pivots = np.array([band.pivot for band in filters])
     for ax, (title, (redshift, off, use)) in zip(axes.flat, residuals.items(), strict=False):
         ax.scatter((pivots / (1 + redshift[:, None]))[use], 100 * off[use], s=1, rasterized=True)

@@ -317,6 +317,37 @@ def test_parameters_outside_the_model_are_named(model, theta, name, value):
         model.photometry(bad)
 
 
+def test_one_galaxy_and_none(model, theta):
+    np.testing.assert_allclose(model.photometry(theta[0]), model.photometry(theta[:1]))
+    assert model.photometry(theta[:0]).shape == (0, len(NAMES))
+    assert model.spectrum(theta[:0]).shape == (0, model.axis.size)
+    assert len(model.derived(theta[:0])["uv_slope"]) == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("t50", 0.0), ("log_mass", np.inf), ("av", -1.0)])
+def test_unphysical_parameters_are_named(model, theta, name, value):
+    bad = theta[:4].copy()
+    bad[2, model.prior.names.index("t25")] = 0.1
+    bad[2, model.prior.names.index(name)] = value
+    with pytest.raises(SedumError, match=f"row 2: {name}"):
+        model.photometry(bad)
+
+
+def test_age_beyond_the_universe_is_named():
+    old = GalaxyModel(FilterSet.from_names(NAMES), config.Model(history=config.DelayedTau()))
+    bad = old.prior.sample(3, np.random.default_rng(1))
+    bad[1, old.prior.names.index("age")] = 13.5
+    with pytest.raises(SedumError, match=r"row 1: age = 13.5 Gyr is more than the age"):
+        old.photometry(bad)
+
+
+def test_band_that_leaves_the_spectra_in_the_blue_is_refused_unless_dark():
+    far = {"redshift": config.Uniform(kind="uniform", low=0.1, high=9.0)}
+    GalaxyModel(FilterSet.from_names(["galex_FUV"]), priors=far)  # the medium hides it
+    with pytest.raises(SedumError, match=r"galex_FUV.*cover 232 to.*at z = 9"):
+        GalaxyModel(FilterSet.from_names(["galex_FUV"]), config.Model(igm="none"), far)
+
+
 def test_wrong_number_of_columns(model):
     with pytest.raises(SedumError, match="3 columns; the model has 9"):
         model.photometry(np.zeros((2, 3)))

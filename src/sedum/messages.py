@@ -56,7 +56,7 @@ def describe(
         case "union_tag_invalid" | "union_tag_not_found":
             context = problem.get("ctx", {})
             tag = str(context.get("tag", ""))
-            names = next(list(kinds[str(part)]) for part in problem["loc"] if part in kinds)
+            names = next(list(kinds[str(part)]) for part in problem["loc"][::-1] if part in kinds)
             what = f"found {tag!r}" if tag else "this key is required"
             return f"{path}.kind: {what}{allowed(tag, names)}"
         case "model_attributes_type" | "model_type" | "dict_type":

@@ -281,6 +281,7 @@ class GalaxyModel:
         SedumError
             If a value is not finite or lies outside the model's range; names row and value.
         """
+        theta = self.check(theta)
         out = np.empty((len(theta), len(self.filters)), np.float32)
         with torch.no_grad():
             for rows, galaxies in self._portions(theta, histories):
@@ -323,6 +324,7 @@ class GalaxyModel:
         ndarray
             f_ν in µJy, [n, m]; NaN beyond the model's wavelengths.
         """
+        theta = self.check(theta)
         size = self.axis.size if wavelength is None else len(wavelength)
         out = np.empty((len(theta), size))
         with torch.no_grad():
@@ -338,6 +340,7 @@ class GalaxyModel:
     ) -> dict[str, np.ndarray]:
         """Return derived quantities, each [n]; see :mod:`sedum.galaxies.derived`."""
         quantities: list[Derived] = derived_quantities(names)
+        theta = self.check(theta)
         parts: list[dict[str, np.ndarray]] = []
         with torch.no_grad():
             for _, galaxies in self._portions(theta, histories):
@@ -366,6 +369,7 @@ class GalaxyModel:
         ndarray
             Msun/yr, [n, k]; zero before the Big Bang.
         """
+        theta = self.check(theta)
         times = torch.from_numpy(np.asarray(edges, float)).to(self.device)
         out = np.empty((len(theta), len(edges) - 1))
         with torch.no_grad():
@@ -382,8 +386,7 @@ class GalaxyModel:
     def _portions(
         self, theta: np.ndarray, histories: TabulatedHistories | None, portion: int = _PORTION
     ) -> Iterator[tuple[slice, Galaxies]]:
-        """Yield the galaxies in portions that bound the memory."""
-        theta = self.check(theta)
+        """Yield galaxies of checked parameters in portions that bound the memory."""
         if histories is not None:
             if len(histories) != len(theta):
                 raise SedumError(f"{len(histories)} histories for {len(theta)} rows of parameters")
