@@ -81,7 +81,7 @@ def test_dust_emits_what_it_absorbs(dust):
     widths = torch.from_numpy(model.axis.widths)
     bright = torch.zeros(2, 30, dtype=torch.float64)
     for k, dusty in enumerate((True, False)):
-        for rows, light in model.emerging(galaxies, everything, dusty):
+        for rows, light in model.emergent.spectra(galaxies, everything, dusty):
             bright[k, rows] = light.double() @ widths
     # Energy that dust absorbs below the Lyman limit is not given back: old stars, next to none.
     np.testing.assert_allclose(bright[0], bright[1], rtol=3e-3)
@@ -175,7 +175,7 @@ def test_nucleus_has_its_share_of_the_light():
     widths = torch.from_numpy(model.axis.widths[lit])
     total = torch.zeros(2, 20, dtype=torch.float64)
     for k in range(2):
-        for rows, light in model.emerging(galaxies[k], lit):
+        for rows, light in model.emergent.spectra(galaxies[k], lit):
             total[k, rows] = light.double() @ widths
     stars = model.starlight.bolometric(galaxies[0].mixture)
     np.testing.assert_allclose((total[0] - total[1]) / stars, 3.0, rtol=0.01)

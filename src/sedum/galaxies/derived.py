@@ -45,7 +45,8 @@ from sedum.galaxies.lines import LINES, line_indices
 from sedum.photometry.filters import FilterSet
 
 if TYPE_CHECKING:
-    from sedum.galaxies.model import Galaxies, GalaxyModel
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.galaxies.starlight import Galaxies
 
 __all__ = ["DEFAULTS", "Derived", "derived_quantities", "describe_derived"]
 
@@ -192,7 +193,7 @@ def _light_sum(
     dust: bool = True,
 ) -> torch.Tensor:
     out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
-    for rows, light in model.emerging(galaxies, cells, dust):
+    for rows, light in model.emergent.spectra(galaxies, cells, dust):
         out[rows] = (light @ weights).double()
     return out
 
@@ -205,7 +206,7 @@ def _uv_slope(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
     x = np.where(inside, x - x[inside].mean(), 0.0)
     weights = torch.from_numpy((x / (x**2).sum()).astype(np.float32)).to(model.device)
     slope = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
-    for rows, light in model.emerging(galaxies, cells):
+    for rows, light in model.emergent.spectra(galaxies, cells):
         slope[rows] = (torch.log(light.clamp(min=_LEAST)) @ weights).double()
     return slope
 
@@ -232,7 +233,7 @@ def _absolute(model: GalaxyModel, galaxies: Galaxies, filters: FilterSet) -> tor
     axis, cells = model.rest_axis(*band.limits)
     projection = BandProjection(filters, axis).to(model.device)
     out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
-    for rows, light in model.emerging(galaxies, cells):
+    for rows, light in model.emergent.spectra(galaxies, cells):
         at_rest = torch.zeros(len(rows), dtype=torch.float64, device=model.device)
         out[rows] = projection(light, at_rest)[:, 0].double()
     return _magnitude(model, galaxies, out)
@@ -269,9 +270,9 @@ def _line(model: GalaxyModel, galaxies: Galaxies, line: str) -> tuple[torch.Tens
 
 def _screen(model: GalaxyModel, galaxies: Galaxies, which: list[int], clouds: bool) -> torch.Tensor:
     """Return the share of light at lines that dust lets pass, [n, members]."""
-    if model.line_attenuation is None:
+    if model.emergent.line_attenuation is None:
         return torch.ones(1, len(which), dtype=torch.float64, device=model.device)
-    diffuse, extra = model.line_attenuation.depths(galaxies.p)
+    diffuse, extra = model.emergent.line_attenuation.depths(galaxies.p)
     depth = diffuse.expand(len(galaxies.universe), -1)[:, which]
     if clouds and extra is not None:
         depth = depth + extra.expand(len(galaxies.universe), -1)[:, which]
@@ -300,7 +301,7 @@ def _equivalent_width(model: GalaxyModel, galaxies: Galaxies, line: str) -> torc
     gas_free = torch.zeros(len(galaxies.universe), dtype=torch.float64, device=model.device)
     for low, high in sides:
         _, cells = model.rest_axis(low, high)
-        gas_free += model.stellar_continuum(galaxies, cells) / 2
+        gas_free += model.emergent.stellar_continuum(galaxies, cells) / 2
     beneath = model.starlight.lines(galaxies.mixture, which, continuum=True).double()
     beneath = (beneath * _screen(model, galaxies, which, clouds=True)).mean(1)
     return bright.sum(1) / (gas_free + beneath).clamp(min=_LEAST)
@@ -319,7 +320,7 @@ def _xi_ion(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
 
 def _infrared(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
     _, cells = model.rest_axis(LYMAN_LIMIT, 5e4)
-    lost = model.absorbed(galaxies, cells).double()
+    lost = model.emergent.absorbed(galaxies, cells).double()
     return galaxies.log_mass + torch.log10(lost.clamp(min=_LEAST))
 
 

@@ -12,6 +12,7 @@ from sedum.galaxies.grid import cached_arrays
 
 __all__ = [
     "TABLE_STEP",
+    "Medium",
     "damping_wing",
     "inoue14_optical_depth",
     "madau95_optical_depth",
@@ -183,3 +184,59 @@ def _wing(x: torch.Tensor) -> torch.Tensor:
         + 9 * root
         - 4.5 * torch.log((1 + root) / (1 - root))
     )
+
+
+class Medium:
+    """The intergalactic medium in front of galaxies.
+
+    Parameters
+    ----------
+    model
+        ``"inoue14"`` or ``"madau95"``.
+    axis
+        The axis of the spectra.
+    device
+        Where to compute.
+
+    Attributes
+    ----------
+    table
+        Mean transmission, [redshifts, cells below Lyman alpha].
+    """
+
+    def __init__(self, model: str, axis: WavelengthAxis, device: torch.device):
+        self.table = torch.from_numpy(transmission_table(axis, model)).to(device)
+        self._centres = torch.from_numpy(axis.centres).to(device)
+
+    def transmit(
+        self,
+        light: torch.Tensor,
+        redshift: torch.Tensor,
+        cells: slice,
+        neutral: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what is left of spectra [n, cells].
+
+        Parameters
+        ----------
+        light
+            Spectra in the cells, [n, cells].
+        redshift
+            [n]
+        cells
+            Which cells of the axis these are.
+        neutral
+            Neutral fraction of the gas for a damping wing, [n]; no wing where None.
+        """
+        table = self.table[:, cells.start : cells.stop]
+        at = redshift / TABLE_STEP
+        i = at.detach().floor().long().clamp(max=len(table) - 2)
+        passed = torch.lerp(table[i], table[i + 1], (at - i).float()[:, None])
+        blue = passed.shape[1]
+        red = light[:, blue:]
+        if neutral is not None and red.shape[1]:
+            wavelength = self._centres[cells][blue:]
+            near = int((wavelength < 2 * LYMAN_ALPHA).sum())
+            wing = damping_wing(wavelength[:near], redshift, neutral).float()
+            red = torch.cat([red[:, :near] * wing, red[:, near:]], dim=1)
+        return torch.cat([light[:, :blue] * passed, red], dim=1)

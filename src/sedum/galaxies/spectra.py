@@ -11,7 +11,8 @@ from sedum.errors import SedumError, allowed
 from sedum.galaxies.axis import WavelengthAxis
 
 if TYPE_CHECKING:
-    from sedum.galaxies.model import Galaxies, GalaxyModel
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.galaxies.starlight import Galaxies
 
 __all__ = ["observed_spectrum"]
 
@@ -39,12 +40,9 @@ def observed_spectrum(
     size = axis.size if wavelength is None else len(wavelength)
     out = np.empty((len(redshift), size))
     kernel = _kernel(axis.step, resolution, model.device)
-    for rows, light in model.emerging(galaxies, cells):
+    for rows, light in model.emergent.spectra(galaxies, cells):
         if not rest:
-            light = model.absorb(light, galaxies, rows, cells)
-            if model.foreground is not None:
-                ebv = galaxies.p["ebv_mw"][rows]
-                light = light * model.foreground.transmission(ebv, redshift[rows], cells)
+            light = model.on_the_way(light, galaxies, rows, cells)
         light = _smooth(light, kernel).double()
         seen = centres * stretch[rows, None]
         spectra = light * seen**2 * scale[rows, None]

@@ -8,6 +8,7 @@ for the processor's cache, is carried through to photometry before the next one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from sedum import config
 from sedum.galaxies.axis import LYMAN_LIMIT
 from sedum.galaxies.emission import bracket
 from sedum.galaxies.grid import StellarGrid
+from sedum.galaxies.tabulated import TabulatedHistories
 
-__all__ = ["Light", "Mixture", "Starlight", "metal_weights"]
+__all__ = ["Galaxies", "Light", "Mixture", "Starlight", "metal_weights"]
 
 
 class Mixture(NamedTuple):
@@ -40,6 +42,31 @@ class Mixture(NamedTuple):
     nodes: torch.Tensor
     gas: torch.Tensor
     group: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """Galaxies on their way through the model.
+
+    Attributes
+    ----------
+    p
+        Parameters, each [n].
+    universe
+        Age of the Universe in yr, [n].
+    log_mass
+        log10 of the mass formed in Msun, [n].
+    mixture
+        What they are made of.
+    histories
+        Their histories, where these are tables rather than given by parameters.
+    """
+
+    p: dict[str, torch.Tensor]
+    universe: torch.Tensor
+    log_mass: torch.Tensor
+    mixture: Mixture
+    histories: TabulatedHistories | None = None
 
 
 class Light(NamedTuple):
