@@ -38,6 +38,36 @@ def do_fit(table, folder, run, posterior, model, name="out.fits"):
     return fit(run, posterior, source, folder / name, model=model, show_progress=False)
 
 
+@pytest.mark.parametrize("name", ["more.fits", "more.ecsv", "more.parquet"])
+def test_chosen_derived_quantities_are_written(
+    tmp_path, catalogue, small_run, small_posterior, small_model, name
+):
+    wanted = [
+        "log_ssfr_30",
+        "lookback_t50",
+        "absmag_sdss_r0",
+        "colour_sdss_g0_minus_sdss_r0",
+        "log_lum_Ha",
+        "log_flux_Ha",
+        "ew_Ha",
+        "log_q_ion",
+        "log_xi_ion",
+        "log_l_ir",
+        "d4000",
+        "light_weighted_age",
+    ]
+    output = small_run.output.model_copy(update={"derived": wanted})
+    run = small_run.model_copy(update={"output": output})
+    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model, name)
+    for column in wanted:
+        assert np.isfinite(table[f"{column}_p50"]).all(), column
+    assert "uv_slope_p50" not in table.colnames
+    if name.endswith("ecsv"):  # FITS has no units of logarithms
+        units = {c: str(Table.read(tmp_path / name)[f"{c}_p50"].unit) for c in wanted}
+        assert units["ew_Ha"] == "Angstrom"
+        assert units["log_l_ir"] == "dex(solLum)"
+
+
 @pytest.mark.parametrize("name", ["out.fits", "out.ecsv", "out.parquet"])
 def test_output_formats(tmp_path, catalogue, small_run, small_posterior, small_model, name):
     table = do_fit(catalogue, tmp_path, small_run, small_posterior, small_model, name)
