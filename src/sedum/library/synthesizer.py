@@ -45,6 +45,25 @@ class SynthesizerModel:
     ------
     SedumError
         If Synthesizer is not installed, or the run file does not fit.
+
+    Examples
+    --------
+    A run file has ``model: {kind: external, name: mine, parameter_names: [redshift, log_mass,
+    duration]}`` and a prior for each; then
+
+    >>> def galaxy(p):                                                 # doctest: +SKIP
+    ...     stars = Stars(
+    ...         grid.log10ages,
+    ...         grid.metallicities,
+    ...         sf_hist=SFH.Constant(max_age=p["duration"] * Myr),
+    ...         metal_dist=ZDist.DeltaConstant(metallicity=0.01),
+    ...         initial_mass=10 ** p["log_mass"] * Msun,
+    ...     )
+    ...     return Galaxy(stars=stars, redshift=p["redshift"])
+    >>> model = SynthesizerModel(run, galaxy, emission, filters, igm=Inoue14)  # doctest: +SKIP
+    >>> library = sedum.simulate(run, "library.h5", model=model)       # doctest: +SKIP
+    >>> posterior = sedum.train(run, library)                          # doctest: +SKIP
+    >>> table = sedum.fit(run, posterior, "in.fits", "out.fits", model=model)  # doctest: +SKIP
     """
 
     def __init__(
