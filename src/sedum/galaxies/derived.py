@@ -329,7 +329,7 @@ _PLAIN: dict[str, tuple[str, str, Compute]] = {
     "log_mass_surviving": ("dex(solMass)", "log10 mass in living stars", _surviving),
     "mass_weighted_age": ("Gyr", "mean age of the stars by mass formed", _mean_age),
     "light_weighted_age": ("Gyr", "mean age of the stars by light at 5500 Å", _light_age),
-    "m_uv": ("mag(AB)", "absolute magnitude at 1450-1550 Å, dust included", _m_uv),
+    "m_uv": ("mag", "absolute AB magnitude at 1450-1550 Å, dust included", _m_uv),
     "uv_slope": ("", "slope beta of f_lambda, 1268-2580 Å, dust included", _uv_slope),
     "d4000": (
         "",
@@ -363,7 +363,7 @@ def _assembly(percent: str) -> tuple[str, str, Compute]:
 
 def _in_filter(name: str) -> tuple[str, str, Compute]:
     filters = FilterSet.from_names([name])
-    return "mag(AB)", f"absolute magnitude in {name}", partial(_absolute, filters=filters)
+    return "mag", f"absolute AB magnitude in {name}", partial(_absolute, filters=filters)
 
 
 def _in_filters(blue: str, red: str) -> tuple[str, str, Compute]:
