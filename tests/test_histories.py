@@ -102,6 +102,22 @@ def test_history_is_the_integral_of_its_rate(kind):
         np.testing.assert_allclose(formed[i], expected, atol=3e-4)
 
 
+@pytest.mark.parametrize("ratio", [5.0, 30.0, 40.0, 100.0, 300.0])
+def test_late_delayed_star_formation_is_not_lost_to_rounding(ratio):
+    """The rate t exp(-t / tau) is tiny, but known, many e-folding times after the beginning."""
+    universe = torch.full((1,), 1.3e10, dtype=torch.float64)
+    p = {"age": torch.tensor([10.0]).double(), "log_tau": torch.tensor([10.0 / ratio]).log10()}
+    p["log_tau"] = p["log_tau"].double()
+    tau = 10 ** float(p["log_tau"]) * 1e9
+    formed = make_history(config.DelayedTau()).formed_since(
+        torch.tensor([1e6], dtype=torch.float64), p, universe
+    )
+    start, end = (1e10 - 1e6) / tau, 1e10 / tau
+    t = np.linspace(start, end, 2001)
+    expected = np.trapezoid(t * np.exp(-t), t) / (1 - (1 + end) * np.exp(-end))
+    assert float(formed[0, 0]) == pytest.approx(expected, rel=1e-6)
+
+
 def test_log_normal_has_its_peak_and_width():
     universe = torch.full((1,), 1.3e10, dtype=torch.float64)
     p = {"t_peak": torch.tensor([3.0]).double(), "fwhm": torch.tensor([4.0]).double()}

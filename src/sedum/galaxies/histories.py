@@ -87,9 +87,17 @@ class DelayedTauHistory:
         """Return the share formed since ``lookback``."""
         age = torch.minimum(p["age"] * 1e9, universe_age)[:, None]
         tau = 10 ** (p["log_tau"] + 9)[:, None]
-        x = (age - lookback).clamp(min=0) / tau
-        total = self._grown(age / tau)
-        return (total - self._grown(x)) / total
+        x, end = (age - lookback).clamp(min=0) / tau, age / tau
+        total = self._grown(end)
+        # Long after the beginning both masses are one to rounding, and what forms late is the
+        # difference of what is still to form: without it recent star formation is noise.
+        late = self._left(x) - self._left(end)
+        return torch.where(x > 1, late, total - self._grown(x)) / total
+
+    @staticmethod
+    def _left(x: torch.Tensor) -> torch.Tensor:
+        """Return (1 + x) exp(-x), the mass that forms after x = t / tau."""
+        return (1 + x) * torch.exp(-x)
 
     @staticmethod
     def _grown(x: torch.Tensor) -> torch.Tensor:
