@@ -1,15 +1,22 @@
-"""Photometry against Synthesizer, on the same grid.
+"""Photometry and emission lines against Synthesizer, on the same grid.
 
     python benchmarks/parity_synthesizer.py [--galaxies 500] [--out FOLDER]
 
 BC03-MILES and its Cloudy models at log U = -2 are written to a grid that Synthesizer reads,
-averaged over sedum's bins of age. The star-formation history is Synthesizer's own formula,
-integrated over those bins. (Its double power law turns about an age, not a time, its
-Dense Basis is another interpolation, and its Milky-Way curve another one: these are left out.)
-From there on each code goes its own way: spectra, dust, the
-intergalactic medium (Inoue et al. 2014), cosmology, filters. Metallicities are those of the
-grid, since Synthesizer takes the nearest. The time is that of everything from parameters to
-photometry.
+averaged over sedum's bins of age. Synthesizer puts the mass formed between the midpoints of
+adjacent ages at the age between them: the ages are chosen so that these midpoints are the edges
+of sedum's bins, and both codes add up the same populations. All else each code does its own way:
+histories, spectra, dust, the intergalactic medium (Inoue et al. 2014), cosmology, filters.
+Metallicities are those of the grid, between which the codes interpolate differently.
+
+Not compared, since the codes mean different functions by the name: the double power law, which
+Synthesizer takes of the lookback time and sedum of the time since the Big Bang; Dense Basis,
+another interpolation; the curves of the Milky Way and the SMC. Synthesizer's Calzetti law with a
+slope is sedum's ``salim`` without a bump.
+
+CPU-seconds are of one thread: all galaxies at once in sedum, one at a time in Synthesizer, both
+from parameters to photometry, and for Synthesizer also without the time to bin its history. Only
+the observed spectrum is redshifted, and the tables of the intergalactic medium are read once.
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ import sys
 import tempfile
 import time
 import warnings
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +58,30 @@ HISTORIES = {
     "continuity_flex": config.ContinuityFlex(),
     "dirichlet_bins": config.DirichletHistory(),
 }
-LAWS = {"power_law": config.Dust(law="power_law"), "calzetti": config.Dust(law="calzetti")}
+SLOPE, DELTA = 0.7, -0.3
+LAWS = {
+    "calzetti": config.Dust(law="calzetti"),
+    "power_law": config.Dust(law="power_law"),
+    "salim": config.Dust(law="salim"),
+}
+PRIORS = {
+    name: config.Fixed(kind="fixed", value=value)
+    for name, value in (
+        ("log_u", -2.0),
+        ("dust_slope", SLOPE),
+        ("dust_delta", DELTA),
+        ("dust_bump", 0.0),
+    )
+}
+#: The members of each line as the grid names them, by sedum's key.
+LINES = {
+    "Ha": ["H 1 6562.80A"],
+    "Hb": ["H 1 4861.32A"],
+    "OIII5007": ["O 3 5006.84A"],
+    "OII3727": ["O 2 3726.03A", "O 2 3728.81A"],
+}
+#: What the worst band, the worst line and the slowest case are held to.
+TARGETS = {"median": 0.01, "99th": 0.05, "lines": 0.02, "CPU ratio": 150}
 
 
 def import_synthesizer():
@@ -80,18 +110,25 @@ def write_shared_grid(folder: Path) -> None:
     nebular[:, :15] = gas.continuum[:, LOG_U][..., keep] * share[:15, None]
     nebular += bin_lines(wavelength, gas.line_wavelengths, lines)
     transmitted = incident * (1 - share[:, None] * (wavelength <= LYMAN))
-    centres = np.sqrt(np.maximum(AGE_EDGES[:-1], 1e5) * AGE_EDGES[1:])
+    # The midpoints of these ages are the upper edges of the bins. An age more, where no stars
+    # are, makes the last bin end at its edge too.
+    step = 10**0.1
+    ages = 2 / (1 + step) * np.append(AGE_EDGES[1:], AGE_EDGES[-1] * step)
+    last = [*range(bins), bins - 1]
+    incident, transmitted = incident[:, last], transmitted[:, last]
+    nebular, lines = nebular[:, last], lines[:, last]
+    seen = (gas.line_wavelengths > wavelength[0]) & (gas.line_wavelengths < wavelength[-1])
     write_grid(
         folder / "shared.hdf5",
-        ages=centres,
+        ages=ages,
         metallicities=tables.metallicities,
         wavelength=wavelength,
         incident=incident,
         nebular=nebular,
         transmitted=transmitted,
-        line_names=[" ".join(name.split()) for name in gas.line_names],
-        line_wavelengths=gas.line_wavelengths,
-        line_luminosities=lines,
+        line_names=[" ".join(gas.line_names[k].split()) for k in np.flatnonzero(seen)],
+        line_wavelengths=gas.line_wavelengths[seen],
+        line_luminosities=lines[..., seen],
         surviving=np.ones(incident.shape[:2]),
     )
 
@@ -156,27 +193,12 @@ def synthesizer_history(kind: str, p: dict[str, float], universe: float):
     raise ValueError(kind)
 
 
-def shares(history, universe: float) -> np.ndarray:
-    """Integrate a rate over sedum's bins of age and normalise, [ages]."""
-    top = np.minimum(AGE_EDGES, universe * 1e9)
-    mass = np.zeros(len(AGE_EDGES) - 1)
-    for i, (low, high) in enumerate(pairwise(top)):
-        if high > low:
-            points = np.linspace(low, high, 9)
-            mass[i] = sum(
-                integrate.fixed_quad(
-                    lambda t: np.array([float(history._sfr(x)) for x in t]), a, b, n=5
-                )[0]
-                for a, b in pairwise(points)
-            )
-    return mass / mass.sum()
-
-
 class Peer:
-    """Synthesizer's way from shares of mass to photometry."""
+    """Synthesizer's way from parameters to photometry and lines."""
 
     def __init__(self, folder: Path, filters: FilterSet):
         from synthesizer import Grid
+        from synthesizer.emission_models.transformers.igm import Inoue14
         from synthesizer.instruments import Filter, FilterCollection
         from unyt import angstrom
 
@@ -187,30 +209,20 @@ class Peer:
         ]
         self.filters = FilterCollection(filters=bands, new_lam=None, fill_gaps=False)
         self.names = filters.names
+        self.igm = Inoue14()
 
-    def model(self, law: str, slope: float):
-        """Return the emission model of a dust law."""
+    def model(self, law: str, slope: float = SLOPE):
+        """Return the emission model of a dust law; the slope is that of the power law."""
         from synthesizer.emission_models import TotalEmission
         from synthesizer.emission_models.attenuation import Calzetti2000, PowerLaw
 
-        curve = PowerLaw(slope=-slope) if law == "power_law" else Calzetti2000()
+        curves = {
+            "power_law": PowerLaw(slope=-slope),
+            "calzetti": Calzetti2000(),
+            "salim": Calzetti2000(slope=DELTA),
+        }
+        curve = curves[law]
         return TotalEmission(self.grid, dust_curve=curve, tau_v="tau_v", fesc=0.0)
-
-    def galaxy(self, mass: np.ndarray, node: int, av: float, redshift: float):
-        """Return a galaxy of 10^10 Msun with its shares of mass by age."""
-        from synthesizer.parametric import Galaxy, Stars
-        from unyt import Msun
-
-        sfzh = np.zeros((len(mass), len(self.grid.metallicities)))
-        sfzh[:, node] = mass * 1e10
-        stars = Stars(
-            self.grid.log10ages,
-            self.grid.metallicities,
-            sfzh=sfzh,
-            initial_mass=1e10 * Msun,
-            tau_v=av / 1.0857362,
-        )
-        return Galaxy(stars=stars, redshift=redshift)
 
     def galaxy_of(self, history, node: int, av: float, redshift: float):
         """Return a galaxy of 10^10 Msun whose history Synthesizer itself bins."""
@@ -230,13 +242,125 @@ class Peer:
     def photometry(self, galaxy, model) -> np.ndarray:
         """Return µJy in the bands."""
         from astropy.cosmology import Planck18
-        from synthesizer.emission_models.transformers.igm import Inoue14
 
         galaxy.stars.get_spectra(model)
-        galaxy.get_observed_spectra(Planck18, igm=Inoue14)
         spectrum = galaxy.stars.spectra[model.label]
+        spectrum.get_fnu(Planck18, galaxy.redshift, self.igm)
         found = spectrum.get_photo_fnu(self.filters, verbose=False)
         return np.array([found[name].to_value("uJy") for name in self.names])
+
+    def lines(self, galaxy, model) -> np.ndarray:
+        """Return luminosities in erg/s before dust, in the order of :data:`LINES`."""
+        members = [name for names in LINES.values() for name in names]
+        galaxy.stars.get_lines(members, model)
+        found = galaxy.stars.lines["nebular"].luminosity.to_value("erg/s")
+        bright = dict(zip(members, np.ravel(found), strict=True))
+        return np.array([sum(bright[name] for name in names) for names in LINES.values()])
+
+
+@dataclass
+class Case:
+    """What one history and dust law gave; ``off`` is sedum / Synthesizer - 1."""
+
+    kind: str
+    law: str
+    redshift: np.ndarray
+    off: np.ndarray
+    use: np.ndarray
+    lines: np.ndarray
+    ratio: float
+    ratio_unbinned: float
+
+    def bands(self, percent: float) -> np.ndarray:
+        """Return a percentile of |off| for each band."""
+        pairs = zip(self.off.T, self.use.T, strict=True)
+        return np.array([np.percentile(np.abs(off[use]), percent) for off, use in pairs])
+
+
+def compare(peer: Peer, filters: FilterSet, kind: str, law: str, galaxies: int) -> Case:
+    """Compute the same galaxies with both codes."""
+    spec = config.Model(history=HISTORIES[kind], dust=LAWS[law])
+    priors = {name: prior for name, prior in PRIORS.items() if name in spec.parameters()}
+    model = GalaxyModel(filters, spec, priors)
+    theta, p, node = draw(model, galaxies)
+    flux = model.photometry(theta)
+    many = np.repeat(theta, max(1, 20_000 // len(theta)), axis=0)
+    start = time.process_time()
+    model.photometry(many)
+    ours = (time.process_time() - start) / len(many)
+    bright = model.derived(theta, [f"log_lum_{line}" for line in LINES])
+    emission = peer.model(law)
+    universe = model.cosmology.age_gyr(p["redshift"])
+    rows, lines, binning, rest = [], [], 0.0, 0.0
+    for i in range(len(theta)):
+        one = {k: float(v[i]) for k, v in p.items()}
+        start = time.process_time()
+        history = synthesizer_history(kind, one, float(universe[i]))
+        galaxy = peer.galaxy_of(history, int(node[i]), one["av"], one["redshift"])
+        half = time.process_time()
+        rows.append(peer.photometry(galaxy, emission))
+        binning += half - start
+        rest += time.process_time() - half
+        lines.append(peer.lines(galaxy, emission))
+    return Case(
+        kind=kind,
+        law=law,
+        redshift=theta[:, 0],
+        off=flux / np.array(rows) - 1,
+        use=np.array([band.limits[0] for band in filters]) / (1 + theta[:, :1]) > 1216,
+        lines=10 ** np.stack(list(bright.values()), axis=1) / np.array(lines) - 1,
+        ratio=(binning + rest) / len(theta) / ours,
+        ratio_unbinned=rest / len(theta) / ours,
+    )
+
+
+def summary(cases: list[Case], galaxies: int, bands: int) -> tuple[Table, list[str]]:
+    """Return the table of all cases, and the targets that were missed."""
+    table = Table(title=f"|sedum / Synthesizer - 1|, {galaxies} galaxies each, {bands} bands")
+    table.add_column("history, dust", no_wrap=True)
+    for heading in ("median", "worst band", "99th", "worst band", "lines, 99th", "CPU ratio"):
+        table.add_column(heading, justify="right")
+    table.add_column("without binning", justify="right")
+    missed = []
+    for case in cases:
+        off = np.abs(case.off[case.use])
+        line = np.percentile(np.abs(case.lines), 99, axis=0).max()
+        worst = {
+            "median": case.bands(50).max(),
+            "99th": case.bands(99).max(),
+            "lines": line,
+            "CPU ratio": case.ratio,
+        }
+        for name, value in worst.items():
+            if (value < TARGETS[name]) if name == "CPU ratio" else (value > TARGETS[name]):
+                missed.append(f"{case.kind}, {case.law}: {name} {value:.3g}")
+        table.add_row(
+            f"{case.kind}, {case.law}",
+            f"{np.median(off):.2%}",
+            f"{worst['median']:.2%}",
+            f"{np.percentile(off, 99):.2%}",
+            f"{worst['99th']:.2%}",
+            f"{line:.2%}",
+            f"{case.ratio:.0f}",
+            f"{case.ratio_unbinned:.0f}",
+        )
+    return table, missed
+
+
+def by_band(cases: list[Case], filters: FilterSet) -> Table:
+    """Return medians and 99th percentiles of each band, the greatest of the histories."""
+    table = Table(title="by band: median and 99th of the worst history")
+    table.add_column("band")
+    for law in LAWS:
+        table.add_column(law, justify="right")
+    for j, name in enumerate(filters.names):
+        cells = []
+        for law in LAWS:
+            ours = [case for case in cases if case.law == law]
+            median = max(case.bands(50)[j] for case in ours)
+            cells.append(f"{median:.2%}, {max(case.bands(99)[j] for case in ours):.2%}")
+        table.add_row(name, *cells)
+    return table
 
 
 def main() -> None:
@@ -247,71 +371,41 @@ def main() -> None:
     if import_synthesizer() is None:
         sys.exit("Synthesizer is not installed; run: pip install 'sedum[synthesizer]'")
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", integrate.IntegrationWarning)  # at the jumps of a rate
     run = config.parse_run({**yaml.safe_load(template()), "name": "parity"})
     filters = FilterSet.from_run(run)
-    blue = np.array([band.limits[0] for band in filters])
-    table = Table(title=f"|sedum / Synthesizer - 1|, {options.galaxies} galaxies each, 14 bands")
-    for heading in ("history, dust", "median", "worst band", "99th", "worst band", "CPU ratio"):
-        table.add_column(heading, justify="left" if heading == "history, dust" else "right")
-    residuals = {}
     with tempfile.TemporaryDirectory() as name:
         write_shared_grid(Path(name))
         peer = Peer(Path(name), filters)
-        for kind, law in [(k, "calzetti") for k in HISTORIES] + [("delayed_tau", "power_law")]:
-            priors = {
-                "log_u": config.Fixed(kind="fixed", value=-2.0),
-                "dust_slope": config.Fixed(kind="fixed", value=0.7),
-            }
-            spec = config.Model(history=HISTORIES[kind], dust=LAWS[law])
-            used = {k: v for k, v in priors.items() if k in spec.parameters()}
-            model = GalaxyModel(filters, spec, used)
-            theta, p, node = draw(model, options.galaxies)
-            model.photometry(theta)
-            many = np.repeat(theta, max(1, 5000 // len(theta)), axis=0)
-            start = time.process_time()
-            model.photometry(many)
-            ours = (time.process_time() - start) / len(many)
-            flux = model.photometry(theta)
-            emission = peer.model(law, 0.7)
-            universe = model.cosmology.age_gyr(p["redshift"])
-            rows, spent = [], 0.0
-            for i in range(len(theta)):
-                one = {k: float(v[i]) for k, v in p.items()}
-                mass = shares(synthesizer_history(kind, one, float(universe[i])), universe[i])
-                start = time.process_time()
-                galaxy = peer.galaxy(mass, int(node[i]), one["av"], one["redshift"])
-                rows.append(peer.photometry(galaxy, emission))
-                spent += time.process_time() - start
-            off = flux / np.array(rows) - 1
-            use = blue / (1 + theta[:, :1]) > 1216
-            by_band = [np.abs(off[use[:, j], j]) for j in range(len(filters))]
-            table.add_row(
-                f"{kind}, {law}",
-                f"{np.median(np.abs(off[use])):.2%}",
-                f"{max(np.median(b) for b in by_band):.2%}",
-                f"{np.percentile(np.abs(off[use]), 99):.2%}",
-                f"{max(np.percentile(b, 99) for b in by_band):.2%}",
-                f"{spent / len(theta) / ours:.0f}",
-            )
-            residuals[f"{kind}, {law}"] = (theta[:, 0], off, use)
-    Console(width=110).print(table)
-    draw_residuals(residuals, filters, options.out / "parity_synthesizer.png")
+        cases = [
+            compare(peer, filters, kind, law, options.galaxies)
+            for kind in HISTORIES
+            for law in LAWS
+        ]
+    console = Console(width=120)
+    table, missed = summary(cases, options.galaxies, len(filters))
+    console.print(table, by_band(cases, filters))
+    targets = ", ".join(f"{name} {value:g}" for name, value in TARGETS.items())
+    console.print(f"Targets ({targets}): {'; '.join(missed) or 'none missed'}.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    draw_residuals(cases, filters, options.out / "parity_synthesizer.png")
 
 
-def draw_residuals(residuals: dict, filters: FilterSet, path: Path) -> None:
-    """Draw ratios against the rest wavelength of the band."""
+def draw_residuals(cases: list[Case], filters: FilterSet, path: Path) -> None:
+    """Draw ratios against the rest wavelength of the band: histories down, laws across."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    axes = figure.subplots(3, 3, sharex=True, sharey=True)
+    figure = Figure(figsize=(11, 2 * len(HISTORIES)), layout="constrained")
+    axes = figure.subplots(len(HISTORIES), len(LAWS), sharex=True, sharey=True)
     pivots = np.array([band.pivot for band in filters])
-    for ax, (title, (redshift, off, use)) in zip(axes.flat, residuals.items(), strict=False):
-        ax.scatter((pivots / (1 + redshift[:, None]))[use], 100 * off[use], s=1, rasterized=True)
+    for ax, case in zip(axes.flat, cases, strict=True):
+        rest = pivots / (1 + case.redshift[:, None])
+        ax.scatter(rest[case.use], 100 * case.off[case.use], s=1, rasterized=True)
         ax.axhline(0, color="0.5", lw=0.7)
         ax.set(xscale="log", ylim=(-6, 6))
         ax.set_xticks([2e3, 5e3, 1e4, 3e4], ["2,000", "5,000", "10,000", "30,000"])
         ax.minorticks_off()
-        ax.set_title(title, fontsize=9)
+        ax.set_title(f"{case.kind}, {case.law}", fontsize=9)
     figure.supxlabel("rest wavelength [Å]")
     figure.supylabel("sedum / Synthesizer - 1 [%]")
     figure.savefig(path, dpi=110)
