@@ -125,7 +125,9 @@ def mock_survey(
     count = drawn = 0
     while count < galaxies:
         theta = model.prior.sample(4096, rng)
-        photometry = noise.observe(model.photometry(theta), rng)
+        redshift = theta[:, model.prior.names.index("redshift")]
+        photometry = noise.observe(model.photometry(theta), rng, redshift)
+        photometry = photometry.with_redshift(np.full(len(theta), np.nan), 1.0)
         good = noise.selected(photometry)
         kept.append((theta[good], photometry[good]))
         count += int(good.sum())
@@ -133,12 +135,7 @@ def mock_survey(
         if drawn > 1000 * (count + 10):
             raise SedumError("noise.selection: the survey detects hardly any galaxy of the prior")
     theta = np.concatenate([t for t, _ in kept])[:galaxies]
-    parts = [p for _, p in kept]
-    columns = (
-        np.concatenate([getattr(p, name) for p in parts])[:galaxies]
-        for name in ("flux", "error", "observed", "redshift", "redshift_error")
-    )
-    return theta, Photometry(*columns)
+    return theta, Photometry.concatenate([p for _, p in kept])[:galaxies]
 
 
 def _as_table(run: RunFile, photometry: Photometry, theta: np.ndarray, model: GalaxyModel) -> Table:

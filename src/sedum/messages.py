@@ -12,7 +12,11 @@ from sedum.errors import allowed, nearest
 __all__ = ["describe"]
 
 #: The alternatives of unions, which pydantic puts into paths too.
-TAGS = ("str", "EazyBand", "CurveBand", "float", "dict[str,float]", "sedum", "external")
+TAGS = (
+    *("str", "int", "float", "EazyBand", "CurveBand", "dict[str,float]", "sedum", "external"),
+    *("DepthNoise", "RegionNoise", "LearnedNoise", "BootstrapNoise", "Missing"),
+    "tuple[float, float]",
+)
 
 
 def describe(
@@ -114,7 +118,9 @@ def _keys_at(
     sections: Mapping[str, type[BaseModel]],
 ) -> list[str]:
     """Return the keys allowed beside an unknown one."""
-    for part in reversed(location[:-1]):
+    for i, part in reversed(list(enumerate(location[:-1]))):
+        if f"{location[i - 1]}.{part}" in sections:  # a section that is another elsewhere
+            part = f"{location[i - 1]}.{part}"
         if part in sections:
             return list(sections[str(part)].model_fields)
     return list(root.model_fields)

@@ -1,25 +1,22 @@
-"""What the run file says of the survey, the training and the catalogue."""
+"""What the run file says of bands, library, estimator, training and output."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from sedum.config.sections import Section
 
 __all__ = [
     "Band",
-    "Catalogue",
-    "Column",
     "CurveBand",
     "EazyBand",
     "Estimator",
+    "Features",
     "Library",
-    "Noise",
     "Output",
-    "Selection",
     "Training",
 ]
 #: Derived quantities that every catalogue has unless others are asked for.
@@ -48,34 +45,6 @@ class CurveBand(Section):
 
 
 Band = str | EazyBand | CurveBand
-
-
-class Selection(Section):
-    """The survey's cut on what it observed: signal-to-noise in one band."""
-
-    band: str
-    snr: float = Field(gt=0)
-
-
-class Noise(Section):
-    """Errors drawn from survey depths; the same numbers define the likelihood."""
-
-    depths: dict[str, float] = Field(description="5-sigma AB magnitude per band")
-    scatter: float = Field(default=0.05, ge=0, description="dex, independent in each band")
-    shared_scatter: float = Field(default=0.05, ge=0, description="dex, common to all bands")
-    floor: float | dict[str, float] = Field(default=0.02, description="fraction of model flux")
-    missing: float = Field(default=0.05, ge=0, lt=1, description="chance that a band is missing")
-    redshift_given: float = Field(default=0.2, ge=0, le=1, description="share with known z")
-    redshift_error: float = Field(default=0.001, gt=0, description="of 1 + z")
-    selection: Selection | None = None
-
-    @field_validator("floor")
-    @classmethod
-    def _floor(cls, value: float | dict[str, float]) -> float | dict[str, float]:
-        for v in value.values() if isinstance(value, dict) else [value]:
-            if not 0 <= v < 1:
-                raise ValueError(f"a calibration floor is a fraction in [0, 1), not {v}")
-        return value
 
 
 class Library(Section):
@@ -119,29 +88,10 @@ class Training(Section):
         return value
 
 
-class Column(Section):
-    """Where a band's measurement stands in the catalogue."""
+class Features(Section):
+    """What the estimator sees beside fluxes, errors and presence."""
 
-    value: str
-    error: str
-
-
-class Catalogue(Section):
-    """How to read a catalogue."""
-
-    columns: dict[str, Column]
-    unit: str = Field(default="uJy", description="a flux-density unit, 'ABmag' or 'zeropoint'")
-    zeropoint: float | None = Field(default=None, description="AB magnitude of one flux unit")
-    missing: list[float] = Field(default=[-99.0], description="values that mean 'not observed'")
-    id: str | None = None
-    redshift: str | None = None
-    use_redshift: bool = Field(default=False, description="give the redshift to the estimator")
-
-    @model_validator(mode="after")
-    def _zeropoint(self) -> Catalogue:
-        if (self.unit == "zeropoint") != (self.zeropoint is not None):
-            raise ValueError("unit: zeropoint and a zeropoint: value go together")
-        return self
+    colours: bool = Field(default=False, description="differences of neighbouring bands too")
 
 
 class Output(Section):

@@ -10,18 +10,26 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from sedum.config import histories, priors
+from sedum.config.catalogue import Aperture, Catalogue, Column, Extinction, ReportedLimits
 from sedum.config.model import GRID_SUFFIXES, AnyModel, Dust, External, Model, default_prior
+from sedum.config.noise import (
+    NOISES,
+    AnyNoise,
+    Missing,
+    Pattern,
+    Region,
+    Selection,
+    TemplateError,
+    UpperLimits,
+)
 from sedum.config.observation import (
     Band,
-    Catalogue,
-    Column,
     CurveBand,
     EazyBand,
     Estimator,
+    Features,
     Library,
-    Noise,
     Output,
-    Selection,
     Training,
 )
 from sedum.config.priors import PriorSpec
@@ -39,7 +47,8 @@ class RunFile(Section):
     filters: list[Band] = Field(min_length=1)
     model: AnyModel = Model()
     priors: dict[str, PriorSpec] = Field(default_factory=dict)
-    noise: Noise
+    noise: AnyNoise
+    features: Features = Features()
     library: Library = Library()
     estimator: Estimator = Estimator()
     training: Training = Training()
@@ -63,15 +72,10 @@ class RunFile(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"filters: band {name!r} is listed twice")
-        self._check_bands("noise.depths", list(self.noise.depths), names, complete=True)
-        if isinstance(self.noise.floor, dict):
-            self._check_bands("noise.floor", list(self.noise.floor), names)
-        if self.noise.selection:
-            self._check_bands("noise.selection.band", [self.noise.selection.band], names)
-        if self.catalogue:
-            self._check_bands("catalogue.columns", list(self.catalogue.columns), names)
-            if not self.catalogue.columns:
-                raise ValueError("catalogue.columns: map at least one band")
+        for path, bands, complete in self.noise.mentioned():
+            self._check_bands(path, bands, names, complete)
+        for path, bands in self.catalogue.mentioned() if self.catalogue else []:
+            self._check_bands(path, bands, names)
         needed = self.model.parameters()
         for name in self.priors:
             if name not in needed:
@@ -113,6 +117,26 @@ class RunFile(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
+class _TwiceError(Exception):
+    """A key that stands twice in one mapping."""
+
+    def __init__(self, key: Any, line: int):
+        self.key, self.line = key, line
+
+
+class _UniqueLoader(yaml.SafeLoader):
+    """Refuses what YAML forbids and PyYAML lets pass: a key twice, of which the last wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float) and key in seen:
+                raise _TwiceError(key, key_node.start_mark.line + 1)
+            seen.add(key if isinstance(key, str | int | float) else id(key_node))
+        return super().construct_mapping(node, deep)
+
+
 def load_run(path: str | Path) -> RunFile:
     """Read and check a run file.
 
@@ -133,7 +157,9 @@ def load_run(path: str | Path) -> RunFile:
     except UnicodeDecodeError:
         raise SedumError(f"run file {path} is not text; make one with 'sedum init'") from None
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=_UniqueLoader)
+    except _TwiceError as error:
+        raise SedumError(f"{path} line {error.line}: key {error.key!r} stands twice") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -155,22 +181,42 @@ def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -
 
 
 def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the relative paths of filter curves and grids relative to the run file instead."""
-    model = data.get("model")
+    """Make the relative paths in a run file relative to its own folder instead."""
+    data = dict(data)
+    model, noise, bands = data.get("model"), data.get("noise"), data.get("filters")
     if isinstance(model, dict) and str(model.get("stellar", "")).endswith(GRID_SUFFIXES):
-        data = {**data, "model": {**model, "stellar": str(folder / model["stellar"])}}
-    bands = data.get("filters")
-    if not isinstance(bands, list):
-        return data
-    anchored = []
-    for band in bands:
-        if isinstance(band, dict):
-            band = {
-                k: str(folder / v) if k in ("file", "curve") and isinstance(v, str) else v
-                for k, v in band.items()
-            }
-        anchored.append(band)
-    return {**data, "filters": anchored}
+        data["model"] = {**model, "stellar": str(folder / model["stellar"])}
+    if isinstance(noise, dict) and isinstance(noise.get("file"), str):
+        data["noise"] = {**noise, "file": str(folder / noise["file"])}
+    catalogue = data.get("catalogue")
+    if isinstance(catalogue, dict) and isinstance(catalogue.get("offsets"), str):
+        data["catalogue"] = {**catalogue, "offsets": read_offsets(folder / catalogue["offsets"])}
+    if isinstance(bands, list):
+        data["filters"] = [_anchored_band(band, folder) for band in bands]
+    return data
+
+
+def _anchored_band(band: Any, folder: Path) -> Any:
+    if not isinstance(band, dict):
+        return band
+    return {
+        k: str(folder / v) if k in ("file", "curve") and isinstance(v, str) else v
+        for k, v in band.items()
+    }
+
+
+def read_offsets(path: Path) -> dict[str, float]:
+    """Read the magnitudes to add to each band from a file that ``sedum zeropoints`` wrote."""
+    try:
+        found = yaml.safe_load(path.read_text())["offsets"]
+        return {str(band): float(entry["offset"]) for band, entry in found.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SedumError(f"catalogue.offsets: cannot read {path}: {reason}") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        raise SedumError(
+            f"catalogue.offsets: {path} is not a file of zero-points; 'sedum zeropoints' makes one"
+        ) from None
 
 
 def _by_kind(*models: type[Section]) -> dict[str, type[BaseModel]]:
@@ -205,6 +251,7 @@ _KINDS = {
     "priors": list(_PRIORS),
     "history": list(_HISTORIES),
     "components": [kind for kind in _HISTORIES if kind != "sum"],
+    "noise": list(NOISES),
 }
 
 #: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
@@ -216,12 +263,22 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "model": Model,
     "dust": Dust,
     "external": External,
-    "noise": Noise,
+    **dict(NOISES.values()),
+    "noise": NOISES["depths"][1],
     "selection": Selection,
+    "limits": UpperLimits,
+    "Missing": Missing,
+    "patterns": Pattern,
+    "regions": Region,
+    "template_error": TemplateError,
+    "features": Features,
     "library": Library,
     "estimator": Estimator,
     "training": Training,
     "catalogue": Catalogue,
     "columns": Column,
+    "aperture": Aperture,
+    "extinction": Extinction,
+    "catalogue.limits": ReportedLimits,
     "output": Output,
 }

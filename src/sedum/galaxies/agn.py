@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sedum.galaxies.axis import WavelengthAxis
-from sedum.galaxies.dust import extinction
+from sedum.photometry.extinction import extinction
 
 __all__ = ["ActiveNucleus"]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from astropy import units
 
 from sedum import config
+from sedum.photometry.extinction import extinction
 
-__all__ = ["Attenuation", "calzetti", "extinction"]
+__all__ = ["Attenuation", "calzetti"]
 
 _DEPTH = 0.4 * np.log(10)
 _V = 5500.0
@@ -38,29 +38,6 @@ def calzetti(wavelength: np.ndarray) -> np.ndarray:
     k = np.where(micron < 0.63, blue(np.maximum(micron, 0.12)), np.maximum(red, 0))
     k = np.where(micron < 0.12, blue(0.12) * (np.minimum(micron, 0.12) / 0.12) ** -0.77, k)
     return k / _CALZETTI_RV
-
-
-def extinction(name: str, wavelength: np.ndarray) -> np.ndarray:
-    """Return A(λ)/A(V) of an extinction curve of the ``dust_extinction`` package.
-
-    ``smc`` is the bar of the Small Magellanic Cloud (Gordon et al. 2003) and ``milky_way`` the
-    law of Cardelli, Clayton & Mathis (1989) with R_V = 3.1. Beyond the wavelengths that a
-    curve is defined for it goes on as a power law with the slope at its end.
-    """
-    from dust_extinction.averages import G03_SMCBar
-    from dust_extinction.parameter_averages import CCM89
-
-    curve = G03_SMCBar() if name == "smc" else CCM89(Rv=3.1)
-    low, high = curve.x_range  # 1 / µm
-    low, high = low * 1.0001, high * 0.9999
-    x = 1e4 / np.asarray(wavelength, float)
-    inside = np.asarray(curve(np.clip(x, low, high) / units.micron), float)
-    ends = np.array([low, low * 1.05, high / 1.05, high])
-    value = np.asarray(curve(ends / units.micron), float)
-    red = np.log(value[1] / value[0]) / np.log(ends[1] / ends[0])
-    blue = np.log(value[3] / value[2]) / np.log(ends[3] / ends[2])
-    slope = np.where(x < low, red, np.where(x > high, blue, 0.0))
-    return inside * (x / np.clip(x, low, high)) ** slope
 
 
 class Attenuation:

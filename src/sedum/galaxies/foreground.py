@@ -7,11 +7,9 @@ import torch
 
 from sedum.galaxies.axis import WavelengthAxis
 from sedum.galaxies.cosmology import MAX_REDSHIFT
-from sedum.galaxies.dust import extinction
+from sedum.photometry.extinction import R_V, extinction
 
 __all__ = ["MilkyWay"]
-
-_R_V = 3.1
 
 
 class MilkyWay:
@@ -30,7 +28,7 @@ class MilkyWay:
         self._step = axis.step
         extra = int(np.ceil(np.log1p(MAX_REDSHIFT) / axis.step)) + 2
         long = WavelengthAxis(axis.first, axis.size + extra, axis.fineness)
-        depth = 0.4 * np.log(10) * _R_V * extinction("milky_way", long.centres)
+        depth = 0.4 * np.log(10) * R_V * extinction("milky_way", long.centres)
         self._depth = torch.from_numpy(depth.astype(np.float32)).to(device)
 
     def transmission(self, ebv: torch.Tensor, redshift: torch.Tensor, cells: slice) -> torch.Tensor:

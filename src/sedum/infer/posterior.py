@@ -68,6 +68,8 @@ class Posterior:
         Record of the training.
     source
         The file it was read from, for messages.
+    noise
+        The noise that it was trained with; made from the run file if None.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Posterior:
         fingerprint: dict[str, str],
         history: dict[str, Any] | None = None,
         source: str = "in memory",
+        noise: NoiseModel | None = None,
     ):
         self.estimator = estimator.eval()
         self.features = features
@@ -86,7 +89,7 @@ class Posterior:
         self.history = history or {}
         self.source = source
         self.prior = prior_of(run.model, run.priors)
-        self.noise = NoiseModel(run.band_names(), run.noise)
+        self.noise = noise or NoiseModel.from_run(run)
 
     @property
     def names(self) -> list[str]:
@@ -173,7 +176,8 @@ class Posterior:
     def write(self, path: str | Path) -> None:
         """Write to one ``.safetensors`` file, atomically; its metadata is JSON."""
         tensors = {f"weights.{k}": v for k, v in self.estimator.state_dict().items()}
-        tensors |= {f"features.{k}": torch.from_numpy(v) for k, v in self.features.state().items()}
+        tensors |= _stored("features", self.features.state())
+        tensors |= _stored("noise", self.noise.state())
         meta = {
             "kind": _KIND,
             "format": _FORMAT,
@@ -208,25 +212,25 @@ class Posterior:
         if meta.get("kind") != _KIND or meta.get("format") != _FORMAT:
             raise SedumError(f"{path} is not a sedum estimator of format {_FORMAT}; train it again")
         run = parse_run(meta["run"], source=f"run file stored in {path}")
-        state = {
-            name.removeprefix("features."): value.numpy()
-            for name, value in tensors.items()
-            if name.startswith("features.")
-        }
-        weights = {
-            name.removeprefix("weights."): value
-            for name, value in tensors.items()
-            if name.startswith("weights.")
-        }
-        features = FeatureTransform.from_state(state)
-        estimator = make_estimator(run, features)
         try:
+            noise = NoiseModel.from_state(run.band_names(), run.noise, _part("noise", tensors))
+            features = FeatureTransform.from_state(
+                _part("features", tensors), run.features.colours, run.noise.limits is not None
+            )
+            estimator = make_estimator(run, features)
+            weights = {
+                name.removeprefix("weights."): value
+                for name, value in tensors.items()
+                if name.startswith("weights.")
+            }
             estimator.load_state_dict(weights)
-        except RuntimeError:
+            return cls(
+                estimator, features, run, meta["fingerprint"], meta["history"], str(path), noise
+            )
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
             raise SedumError(
                 f"estimator {path} does not fit its own run file; train it again"
             ) from None
-        return cls(estimator, features, run, meta["fingerprint"], meta["history"], source=str(path))
 
     def require(self, fingerprint: dict[str, str]) -> None:
         """Make sure that the estimator was trained for a run file, or say what differs.
@@ -244,9 +248,24 @@ class Posterior:
         require_same(self.fingerprint, fingerprint, f"estimator {self.source}", "train again")
 
 
-def training_fingerprint(simulations: dict[str, str], run: RunFile) -> dict[str, str]:
-    """Return what a posterior depends on: the simulations' fingerprint, and the noise."""
-    return {**simulations, "noise": digest(run.noise.model_dump(mode="json"))}
+def _stored(part: str, state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {f"{part}.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in state.items()}
+
+
+def _part(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    prefix = f"{part}."
+    return {k.removeprefix(prefix): v.numpy() for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def training_fingerprint(
+    simulations: dict[str, str], run: RunFile, noise: NoiseModel | None = None
+) -> dict[str, str]:
+    """Return what a posterior depends on: the simulations' fingerprint, noise and features."""
+    return {
+        **simulations,
+        "noise": (noise or NoiseModel.from_run(run)).fingerprint(),
+        "features": digest(run.features.model_dump(mode="json")),
+    }
 
 
 def make_estimator(run: RunFile, features: FeatureTransform) -> Estimator:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,8 @@ def train(
     path = Path(checkpoint) if checkpoint else None
     identity = digest(
         {
-            "run": run.model_dump(mode="json", exclude=_NOT_TRAINED),
+            "run": _trained_part(run),
+            "noise": data.noise.fingerprint(),
             "library": library.fingerprint,
             "size": len(library),
         }
@@ -108,8 +110,8 @@ def train(
                 state.write(path, identity)
     estimator.load_state_dict(state.best)
     history = {"losses": state.losses, "steps_per_round": run.training.round}
-    fingerprint = training_fingerprint(library.fingerprint, run)
-    return Posterior(estimator, data.features, run, fingerprint, history)
+    fingerprint = training_fingerprint(library.fingerprint, run, data.noise)
+    return Posterior(estimator, data.features, run, fingerprint, history, noise=data.noise)
 
 
 def train_to_file(
@@ -140,7 +142,7 @@ def train_to_file(
         found = Posterior.read(path)
         # What differs is named where it can be; the rest is sizes, steps and seeds.
         found.require(training_fingerprint(fingerprint, run))
-        if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
+        if _trained_part(found.run) != _trained_part(run):
             raise SedumError(
                 f"estimator {path} exists and was made with another run file; remove it or "
                 "write elsewhere"
@@ -151,6 +153,11 @@ def train_to_file(
     posterior.write(path)
     checkpoint.unlink(missing_ok=True)
     return posterior
+
+
+def _trained_part(run: RunFile) -> dict[str, Any]:
+    """Return the sections that training depends on; a file of noise counts by its content."""
+    return {**run.model_dump(mode="json", exclude=_NOT_TRAINED | {"noise"})}
 
 
 def choose_device(name: str) -> torch.device:
@@ -172,7 +179,7 @@ class _Data:
     def __init__(self, run: RunFile, library: Library):
         self.run = run
         self.prior: Prior = prior_of(run.model, run.priors)
-        self.noise = NoiseModel(run.band_names(), run.noise)
+        self.noise = NoiseModel.from_run(run)
         self._flux = library.flux
         self._redshift = library.theta[:, library.names.index("redshift")]
         self._latent = self.prior.to_latent(library.theta).astype(np.float32)
@@ -184,7 +191,7 @@ class _Data:
                 f"only {len(photometry)} of {len(library)} galaxies pass noise.selection; "
                 "simulate more, or ease the selection or the priors"
             )
-        self.features = FeatureTransform.of(self.noise).fit(photometry)
+        self.features = FeatureTransform.of(self.noise, run.features).fit(photometry)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.run.training.seed, *key])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sedum import config
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 
@@ -14,56 +15,61 @@ class FeatureTransform:
     """Features of photometry: asinh magnitudes, log errors, presence, and the given redshift.
 
     For each band: ``asinh(flux / 2b)``, the asinh magnitude of Lupton, Gunn & Szalay (1999)
-    up to sign and zero-point, with the softening b equal to the depth's 1-sigma error;
-    ``ln(error / b)``; and 1 or 0 for presence. Then, of the redshift: ln(1 + z), the log of
-    its error, and presence. Values are standardised over the training set; those of missing
-    bands are set to zero after that.
+    up to sign and zero-point, with the softening b equal to the depth's 1-sigma error; and
+    ``ln(error / b)``. If asked for, the differences of asinh magnitudes of neighbouring bands,
+    where both are measured. Then, of the redshift: ln(1 + z) and the log of its error. These
+    values are standardised over the training set; those that are missing are zero after that.
+    Last come 1 or 0 for the presence of each band, where the survey reports upper limits 1 for
+    those, and for the presence of the redshift.
 
     Parameters
     ----------
     depth
         1-sigma error at the nominal depth in µJy, [bands].
+    colours
+        Whether colours are among the features.
+    limits
+        Whether the survey reports upper limits.
     """
 
-    def __init__(self, depth: np.ndarray):
+    def __init__(self, depth: np.ndarray, colours: bool = False, limits: bool = False):
         self.depth = np.asarray(depth, float)
+        self.colours, self.limits = colours, limits
         width = self.raw_size
         self.centre, self.scale = np.zeros(width), np.ones(width)
         self.low, self.high = np.full(width, -np.inf), np.full(width, np.inf)
 
     @classmethod
-    def of(cls, noise: NoiseModel) -> FeatureTransform:
+    def of(cls, noise: NoiseModel, spec: config.Features | None = None) -> FeatureTransform:
         """Build for a noise model; fit before use."""
-        return cls(noise.depth)
+        spec = spec or config.Features()
+        return cls(noise.depth, spec.colours, noise.spec.limits is not None)
 
     @property
     def raw_size(self) -> int:
         """The number of values that are standardised."""
-        return 2 * len(self.depth) + 2
+        bands = len(self.depth)
+        return 2 * bands + (bands - 1 if self.colours else 0) + 2
 
     @property
     def size(self) -> int:
         """The number of features."""
-        return 3 * len(self.depth) + 3
+        return self.raw_size + len(self.depth) * (2 if self.limits else 1) + 1
 
     def _raw(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
         """Return values and their presence, both [n, raw_size]."""
         known = np.isfinite(photometry.redshift)
         z = np.where(known, photometry.redshift, 0.0)
         dz = np.where(known, photometry.redshift_error, 1.0)
-        values = np.concatenate(
-            [
-                np.arcsinh(photometry.flux / (2 * self.depth)),
-                np.log(photometry.error / self.depth),
-                np.log1p(np.maximum(z, -0.99))[:, None],
-                np.log(dz)[:, None],
-            ],
-            axis=1,
-        )
-        present = np.concatenate(
-            [photometry.observed, photometry.observed, known[:, None], known[:, None]], axis=1
-        )
-        return values, present
+        magnitude = np.arcsinh(photometry.flux / (2 * self.depth))
+        values = [magnitude, np.log(photometry.error / self.depth)]
+        present = [photometry.observed, photometry.observed]
+        if self.colours:
+            values += [np.diff(magnitude, axis=1)]
+            present += [photometry.measured[:, 1:] & photometry.measured[:, :-1]]
+        values += [np.log1p(np.maximum(z, -0.99))[:, None], np.log(dz)[:, None]]
+        present += [known[:, None], known[:, None]]
+        return np.concatenate(values, axis=1), np.concatenate(present, axis=1)
 
     def fit(self, photometry: Photometry) -> FeatureTransform:
         """Take means, spreads and ranges from a training sample; return self."""
@@ -82,7 +88,29 @@ class FeatureTransform:
         values, present = self._raw(photometry)
         standard = np.where(present, (values - self.centre) / self.scale, 0.0)
         known = np.isfinite(photometry.redshift)[:, None]
-        return np.concatenate([standard, photometry.observed, known], axis=1).astype(np.float32)
+        flags = [photometry.observed, photometry.upper] if self.limits else [photometry.observed]
+        return np.concatenate([standard, *flags, known], axis=1).astype(np.float32)
+
+    def inverse(self, features: np.ndarray) -> Photometry:
+        """Return the photometry behind features [n, size], to the rounding of 32 bits."""
+        features = np.asarray(features, float)
+        bands, width = len(self.depth), self.raw_size
+        values = features[:, :width] * self.scale + self.centre
+        observed = features[:, width : width + bands] > 0.5
+        upper = features[:, width + bands : width + 2 * bands] > 0.5 if self.limits else None
+        known = features[:, -1] > 0.5
+        flux = 2 * self.depth * np.sinh(np.where(observed, values[:, :bands], 0.0))
+        error = self.depth * np.exp(np.where(observed, values[:, bands : 2 * bands], 0.0))
+        photometry = Photometry.make(np.where(observed, flux, np.nan), error, upper)
+        redshift = np.where(known, np.expm1(np.where(known, values[:, -2], 0.0)), np.nan)
+        return photometry.with_redshift(redshift, np.exp(np.where(known, values[:, -1], 0.0)))
+
+    def _beyond(self, photometry: Photometry) -> np.ndarray:
+        """Say which values lie beyond everything in the training set, [n, raw_size]."""
+        values, present = self._raw(photometry)
+        # What does not vary in training must not be refused for its rounding.
+        slack = 1e-6 * (1 + np.abs(values))
+        return present & ((values < self.low - slack) | (values > self.high + slack))
 
     def outside(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
         """Find measurements beyond everything in the training set.
@@ -92,10 +120,12 @@ class FeatureTransform:
         flux, error : ndarray of bool
             True where a band's flux or error lies outside, [n, bands].
         """
-        values, present = self._raw(photometry)
-        beyond = present & ((values < self.low) | (values > self.high))
-        bands = len(self.depth)
+        beyond, bands = self._beyond(photometry), len(self.depth)
         return beyond[:, :bands], beyond[:, bands : 2 * bands]
+
+    def outside_redshift_error(self, photometry: Photometry) -> np.ndarray:
+        """Say where the error of a given redshift is beyond those of the training set, [n]."""
+        return self._beyond(photometry)[:, -1]
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what defines the transform, for storing."""
@@ -108,9 +138,11 @@ class FeatureTransform:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, np.ndarray]) -> FeatureTransform:
-        """Restore from :meth:`state`."""
-        transform = cls(state["depth"])
+    def from_state(
+        cls, state: dict[str, np.ndarray], colours: bool = False, limits: bool = False
+    ) -> FeatureTransform:
+        """Restore from :meth:`state` and the settings."""
+        transform = cls(state["depth"], colours, limits)
         for name in ("centre", "scale", "low", "high"):
             setattr(transform, name, np.asarray(state[name]))
         return transform

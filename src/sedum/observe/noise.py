@@ -1,24 +1,37 @@
-"""Noise from survey depths: the same object simulates observations and is their likelihood."""
+"""What a survey does to fluxes: the same object simulates observations and is their likelihood."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from sedum import config
+from sedum.errors import SedumError
+from sedum.observe.errors import DepthErrors, ErrorModel
+from sedum.observe.learned import BootstrapErrors, LearnedErrors
+from sedum.observe.missing import MissingBands
+from sedum.observe.residuals import Residuals
+from sedum.observe.sample import SurveySample
+from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.photometry.units import magnitude_to_flux
+from sedum.storage import array_digest, digest
 
 __all__ = ["NoiseModel"]
 
+#: Galaxies that share one draw of the zero-points.
+_SHARED = 512
+_MAGNITUDE = np.log(10) / 2.5
+
 
 class NoiseModel:
-    """Gaussian errors about survey depths, a calibration floor, and missing bands.
+    """Errors, noise, missing bands, upper limits, given redshifts and selection of a survey.
 
-    A galaxy's reported error in a band is the depth's, times a factor that is log-normal with
-    one part common to its bands (apertures differ) and one part of each band (exposure
-    differs). It is drawn without regard to the flux, so it cannot betray it. The observed flux
-    is normal about the true one with variance ``error² + (floor · flux)²``: the floor, a
-    calibration or model error in proportion to the true flux, is not in the reported error.
+    A galaxy's errors come from an error model (see :mod:`sedum.observe.errors`), which never
+    looks at the true flux. The observed flux is distributed about the true flux f with scale
+    ``sqrt(σ(f)² + (floor f)² + (T(λ/(1+z)) f)²)``: the reported error, a calibration floor and
+    the models' own error, which are not in the reported one. Zero-points multiply the mean by
+    1 + N(0, s²), the same for galaxies that are observed together. In bands whose
+    non-detections the survey reports as limits, an observed flux below n sigma (the noise of a
+    source of no flux) is replaced by that limit.
 
     Parameters
     ----------
@@ -26,20 +39,66 @@ class NoiseModel:
         Names of the bands, in order.
     spec
         The noise section of the run file.
+    pivots
+        Pivot wavelengths in Angstrom, [bands]; needed for a template error.
+    sample
+        What was learned of a catalogue, where ``spec`` is of kind ``learned`` or
+        ``bootstrap``; read from ``spec.file`` if None.
     """
 
-    def __init__(self, bands: list[str], spec: config.Noise):
+    def __init__(
+        self,
+        bands: list[str],
+        spec: config.AnyNoise,
+        pivots: np.ndarray | None = None,
+        sample: SurveySample | None = None,
+    ):
         self.bands = bands
         self.spec = spec
-        depths = np.array([spec.depths[band] for band in bands])
-        #: 1-sigma error at the nominal depth in µJy, [bands].
-        self.depth = magnitude_to_flux(depths) / 5
-        floor = spec.floor
+        self.sample: SurveySample | None = None
+        self.errors: ErrorModel
+        if isinstance(spec, config.Noise | config.RegionNoise):
+            self.errors = DepthErrors(bands, spec)
+        else:
+            self.sample = (sample or SurveySample.read(spec.file)).of_bands(bands)
+            if isinstance(spec, config.LearnedNoise):
+                self.errors = LearnedErrors(self.sample, spec.survey_patterns)
+            else:
+                self.errors = BootstrapErrors(self.sample, spec.neighbours)
+            if self.sample.upper.any() and spec.limits is None:
+                raise SedumError(
+                    f"noise.limits: the catalogue behind {spec.file} reports upper limits; say so "
+                    "with limits: {sigma: 3}"
+                )
+        #: 1-sigma error of a faint source in µJy, [bands].
+        self.depth = self.errors.depth
         #: Calibration error as a fraction of the true flux, [bands].
-        self.floor = np.array(
-            [floor.get(band, 0.0) if isinstance(floor, dict) else floor for band in bands]
-        )
+        self.floor = np.array(spec.per_band("floor", bands))
+        #: Error of the zero-points as a fraction of the flux, [bands].
+        self.gain_error = _MAGNITUDE * np.array(spec.per_band("zeropoint_error", bands))
+        self.pivots = None if pivots is None else np.asarray(pivots, float)
+        if spec.template_error is not None and pivots is None:
+            raise SedumError("noise.template_error needs the bands' wavelengths: pass pivots")
+        self.residuals = Residuals(self.depth if spec.space == "asinh" else None, spec.student_dof)
+        self.missing = MissingBands(bands, spec.missing_bands)
+        limited = spec.limits.bands if spec.limits and spec.limits.bands is not None else bands
+        self._limited = np.array([b in limited for b in bands]) & (spec.limits is not None)
         self._cut = bands.index(spec.selection.band) if spec.selection else None
+
+    @classmethod
+    def from_run(cls, run: config.RunFile, filters: FilterSet | None = None) -> NoiseModel:
+        """Build from a run file; its filters are read where they are needed and not given."""
+        pivots = None
+        if run.noise.template_error is not None:
+            pivots = (filters or FilterSet.from_run(run)).pivots
+        return cls(run.band_names(), run.noise, pivots)
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that observations depend on; a file counts by its content."""
+        said = digest(self.spec.model_dump(mode="json", exclude={"file"}))
+        if self.sample is None:
+            return said
+        return digest([said, array_digest(*self.sample.state().values())])
 
     def observe(
         self,
@@ -57,6 +116,7 @@ class NoiseModel:
             Source of randomness.
         redshift
             True redshifts, [n], of which a share is given, with errors, as the run file says.
+            Needed for a template error.
 
         Returns
         -------
@@ -64,21 +124,71 @@ class NoiseModel:
             Before any selection; see :meth:`selected`.
         """
         n, b = flux.shape
-        shared = self.spec.shared_scatter * rng.standard_normal((n, 1), np.float32)
-        own = self.spec.scatter * rng.standard_normal((n, b), np.float32)
-        error = self.depth * 10 ** (shared + own)
-        noisy = flux + np.hypot(error, self.floor * flux) * rng.standard_normal((n, b), np.float32)
-        observed = rng.random((n, b), np.float32) >= self.spec.missing
+        fraction = self._fraction(redshift, n)
+        residual = self.residuals.standard(rng, (n, b))
+        gain = 1 + self.gain_error * rng.standard_normal((-(-n // _SHARED), b))
+        mean = flux * np.repeat(gain, _SHARED, axis=0)[:n] if self.gain_error.any() else flux
+
+        def measure(band: int, latent: np.ndarray) -> np.ndarray:
+            every = np.zeros((n, b))
+            every[:, band] = latent
+            scale = np.hypot(self.errors.scale(flux, every), fraction * flux)
+            return self.residuals.observed(mean[:, band], scale[:, band], residual[:, band], band)
+
+        latent, present = self.errors.draw(n, rng, measure)
+        scale = np.hypot(self.errors.scale(flux, latent), fraction * flux)
+        seen = self.residuals.observed(mean, scale, residual)
+        error = self.errors.scale(seen, latent)
+        seen, error, upper = self._censor(seen, error, latent, rng)
+        there = present & self.missing.draw(n, rng)
         if self._cut is not None:
-            observed[:, self._cut] = True
+            there[:, self._cut] = True
+        photometry = Photometry.make(np.where(there, seen, np.nan), error, upper)
+        return self._with_redshifts(photometry, redshift, rng)
+
+    def _fraction(self, redshift: np.ndarray | None, n: int) -> np.ndarray:
+        """Return the scale of floor and template error as a fraction of the flux, [n, bands]."""
+        spec = self.spec.template_error
+        if spec is None:
+            return np.broadcast_to(self.floor, (n, len(self.bands)))
+        if redshift is None:
+            raise SedumError("noise.template_error: it needs the redshift of each galaxy")
+        assert self.pivots is not None
+        rest = self.pivots / (1 + np.asarray(redshift, float)[:, None])
+        template = spec.scale * np.interp(rest, spec.wavelength, spec.fraction)
+        return np.hypot(self.floor, template)
+
+    def _censor(
+        self, seen: np.ndarray, error: np.ndarray, latent: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Replace non-detections by upper limits, as the survey reports them."""
+        limits = self.spec.limits
+        if limits is None:
+            return seen, error, np.zeros(seen.shape, bool)
+        faint = self.errors.scale(np.zeros_like(seen), latent)
+        reported = rng.random((len(seen), 1)) < limits.share
+        upper = reported & self._limited & (seen < limits.sigma * faint)
+        return (
+            np.where(upper, limits.sigma * faint, seen),
+            np.where(upper, faint, error),
+            upper,
+        )
+
+    def _with_redshifts(
+        self, photometry: Photometry, redshift: np.ndarray | None, rng: np.random.Generator
+    ) -> Photometry:
+        """Give a share of the redshifts, each with an error of its own size."""
+        n = len(photometry)
         given = np.full(n, np.nan)
+        low, high = self.spec.redshift_error_range
+        size = np.full(n, low)
         if redshift is not None:
             known = rng.random(n) < self.spec.redshift_given
-            sigma = self.spec.redshift_error * (1 + redshift)
-            measured = redshift + sigma * rng.standard_normal(n)
+            if high > low:
+                size = np.exp(rng.uniform(np.log(low), np.log(high), n))
+            measured = redshift + size * (1 + redshift) * rng.standard_normal(n)
             given[known] = measured[known]
-        seen = Photometry.make(np.where(observed, noisy, np.nan), error)
-        return seen.with_redshift(given, self.spec.redshift_error)
+        return photometry.with_redshift(given, size)
 
     def selected(self, photometry: Photometry) -> np.ndarray:
         """Say which galaxies the survey would keep, [n]: a cut on what is observed alone."""
@@ -86,10 +196,16 @@ class NoiseModel:
         if self._cut is None or self.spec.selection is None:
             return any_band
         snr = photometry.flux[:, self._cut] / photometry.error[:, self._cut]
-        return any_band & photometry.observed[:, self._cut] & (snr >= self.spec.selection.snr)
+        return any_band & photometry.measured[:, self._cut] & (snr >= self.spec.selection.snr)
 
-    def log_likelihood(self, photometry: Photometry, flux: np.ndarray) -> np.ndarray:
-        """Return log p(observed fluxes | true fluxes, reported errors).
+    def log_likelihood(
+        self,
+        photometry: Photometry,
+        flux: np.ndarray,
+        redshift: np.ndarray | None = None,
+        gain: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return log p(observed fluxes and limits | true fluxes, reported errors).
 
         Parameters
         ----------
@@ -98,15 +214,52 @@ class NoiseModel:
         flux
             True flux densities in µJy, [n, bands] or, for several models of each galaxy,
             [n, models, bands].
+        redshift
+            True redshifts, [n] or [n, models]; needed for a template error.
+        gain
+            Factors of the zero-points, [bands]. If None they are marginalised: exactly for
+            normal noise in flux, to first order in their error otherwise.
 
         Returns
         -------
         ndarray
-            [n] or [n, models]; missing bands count for nothing.
+            [n] or [n, models]; missing bands count for nothing, an upper limit for the
+            probability below it.
         """
-        seen, error, observed = photometry.flux, photometry.error, photometry.observed
+        seen, error = photometry.flux, photometry.error
+        measured, upper = photometry.measured, photometry.upper
+        # The noise of a limit is that of a source of no flux.
+        latent = self.errors.latent_of(np.where(upper, 0.0, seen), error)
         if flux.ndim == 3:
-            seen, error, observed = seen[:, None], error[:, None], observed[:, None]
-        variance = error**2 + (self.floor * flux) ** 2
-        terms = -0.5 * ((seen - flux) ** 2 / variance + np.log(2 * np.pi * variance))
-        return np.where(observed, terms, 0.0).sum(axis=-1)
+            seen, latent = seen[:, None], latent[:, None]
+            measured, upper = measured[:, None], upper[:, None]
+        shape = flux.shape[:-1]
+        if redshift is not None:
+            each = np.reshape(redshift, (-1,) + (1,) * (len(shape) - np.ndim(redshift)))
+            redshift = np.broadcast_to(
+                redshift if np.ndim(redshift) == len(shape) else each, shape
+            ).ravel()
+        fraction = self._fraction(redshift, int(np.prod(shape))).reshape(flux.shape)
+        if gain is None:
+            fraction = np.hypot(fraction, self.gain_error)
+        mean = flux if gain is None else flux * gain
+        scale = np.hypot(self.errors.scale(flux, latent), fraction * flux)
+        terms = np.where(measured, self.residuals.log_density(seen, mean, scale), 0.0)
+        if upper.any():
+            terms = np.where(upper, self.residuals.log_below(seen, mean, scale), terms)
+        return terms.sum(axis=-1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the arrays that the run file does not hold, for storing with an estimator."""
+        arrays = {} if self.sample is None else self.sample.state()
+        return arrays if self.pivots is None else {**arrays, "pivots": self.pivots}
+
+    @classmethod
+    def from_state(
+        cls, bands: list[str], spec: config.AnyNoise, state: dict[str, np.ndarray]
+    ) -> NoiseModel:
+        """Restore from :meth:`state` and the noise section of the run file."""
+        state = dict(state)
+        pivots = state.pop("pivots", None)
+        sample = SurveySample.from_state(bands, state) if state else None
+        return cls(bands, spec, pivots, sample)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from astropy import units
 from astropy.table import Table
 
 from sedum import config
-from sedum.errors import SedumError, nearest
-from sedum.photometry.filters import FilterSet
+from sedum.errors import SedumError
+from sedum.photometry.columns import identifiers, number_or_text, numeric
+from sedum.photometry.corrections import Corrections
+from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.photometry.units import to_microjansky
+from sedum.photometry.status import RowStatus
+from sedum.photometry.tables import TableLike, name_of, read_table, stream_table
+from sedum.photometry.units import MAGNITUDES, to_microjansky
 
-__all__ = ["OK", "CatalogueRows", "mark", "read_catalogue", "read_table", "to_photometry"]
-
-#: The status of a row with nothing against it.
-OK = "ok"
+__all__ = ["CatalogueRows", "read_catalogue", "stream_catalogue", "to_photometry"]
 
 
 @dataclass(frozen=True)
@@ -34,89 +34,85 @@ class CatalogueRows:
         The measurements; rows whose status is not ``ok`` hold placeholders where they are bad.
     catalogue_redshift
         The mapped redshift column, [n], NaN where absent, whether or not it is used.
-    status
-        ``ok``, or why the row cannot be fitted, [n].
+    catalogue_redshift_error
+        Its mapped 1-sigma error, [n], NaN where absent.
+    standing
+        What stands against each row.
     """
 
     ids: np.ndarray
     photometry: Photometry
     catalogue_redshift: np.ndarray
-    status: np.ndarray
+    catalogue_redshift_error: np.ndarray
+    standing: RowStatus
+
+    @property
+    def status(self) -> np.ndarray:
+        """``ok``, or why the row cannot be fitted, in words, [n]."""
+        return self.standing.text()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[CatalogueRows]) -> CatalogueRows:
+        """Join portions in order."""
+        return cls(
+            np.concatenate([p.ids for p in parts]),
+            Photometry.concatenate([p.photometry for p in parts]),
+            np.concatenate([p.catalogue_redshift for p in parts]),
+            np.concatenate([p.catalogue_redshift_error for p in parts]),
+            RowStatus.concatenate([p.standing for p in parts]),
+        )
 
 
-_FORMATS = {
-    ".fits": "fits",
-    ".fit": "fits",
-    ".csv": "ascii.csv",
-    ".ecsv": "ascii.ecsv",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".xml": "votable",
-}
+def read_catalogue(
+    source: TableLike, mapping: config.Catalogue, filters: FilterSet
+) -> CatalogueRows:
+    """Read a file, an astropy Table or a pandas DataFrame; see :func:`to_photometry`."""
+    table = read_table(source, mapping.extension)
+    return to_photometry(table, mapping, filters, source=name_of(source))
 
 
-def read_table(path: str | Path) -> Table:
-    """Read a table by its extension: FITS, CSV, ECSV, Parquet, VOTable, or else ASCII.
+def stream_catalogue(
+    source: TableLike, mapping: config.Catalogue, filters: FilterSet, rows: int = 50_000
+) -> Iterator[CatalogueRows]:
+    """Read a catalogue in portions; Parquet and FITS of any size in little memory.
 
-    Raises
-    ------
-    SedumError
-        If the file is absent, unreadable as that format, or has no rows.
+    Row numbers, where no identifier is mapped, count on through the portions.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SedumError(f"catalogue {path} does not exist")
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if suffix in (".parquet", ".pq"):
-                table = _read_parquet(path)
-            elif suffix in _FORMATS:
-                table = Table.read(path, format=_FORMATS[suffix])
-            else:
-                table = _read_ascii(path)
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # readers of foreign formats raise nearly anything
-        kind = _FORMATS.get(suffix, suffix.strip(".") or "ASCII")
-        first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
-        raise SedumError(f"catalogue {path} cannot be read as {kind}: {first}") from None
-    if len(table) == 0:
-        raise SedumError(f"catalogue {path} has no rows")
-    return table
-
-
-def _read_parquet(path: Path) -> Table:
-    import pyarrow.parquet as parquet
-
-    frame = parquet.read_table(path)
-    columns = {}
-    for name in frame.column_names:
-        column = frame[name].combine_chunks()
-        if column.null_count and (str(column.type).startswith(("int", "uint"))):
-            column = column.cast("float64")
-        columns[name] = column.to_numpy(zero_copy_only=False)
-    return Table(columns)
-
-
-def _read_ascii(path: Path) -> Table:
-    """Read whitespace-separated text whose header may be the first comment line."""
-    with path.open(errors="strict") as file:
-        first = file.readline()
-    kind = "ascii.commented_header" if first.startswith("#") else "ascii.basic"
-    return Table.read(path, format=kind)
+    start = 0
+    for table in stream_table(source, mapping.needed(), rows, mapping.extension):
+        yield to_photometry(table, mapping, filters, source=name_of(source), first=start)
+        start += len(table)
 
 
 def to_photometry(
-    table: Table, mapping: config.Catalogue, filters: FilterSet, source: str = "catalogue"
+    table: Table,
+    mapping: config.Catalogue,
+    filters: FilterSet,
+    source: str = "catalogue",
+    first: int = 0,
 ) -> CatalogueRows:
     """Turn a table into photometry by the mapping of the run file.
 
     A flux that is NaN, masked or one of ``mapping.missing`` means that the band was not
     observed. A measured flux with an error that is not finite and positive makes the row
-    unusable: guessing would change the answer in silence.
+    unusable, and so does a correction that is not known: guessing would change the answer in
+    silence. Fluxes are corrected for ``offsets``, ``extinction`` and ``aperture``.
+
+    Parameters
+    ----------
+    table
+        The table.
+    mapping
+        The ``catalogue`` section of a run file.
+    filters
+        The bands, in the order of the result.
+    source
+        What messages call the table.
+    first
+        The number of its first row.
 
     Raises
     ------
@@ -127,76 +123,143 @@ def to_photometry(
     n = len(table)
     flux = np.full((n, len(filters)), np.nan)
     error = np.full((n, len(filters)), np.nan)
-    status = np.full(n, OK, dtype=object)
+    upper = np.zeros((n, len(filters)), bool)
+    standing = RowStatus(n)
+    reader = _Reader(table, mapping, source, standing)
+    corrections = Corrections(table, mapping, source)
     for i, band in enumerate(filters):
         if band.name not in mapping.columns:
             continue
-        column = mapping.columns[band.name]
-        value = _numeric(table, column.value, source, f"catalogue.columns.{band.name}.value")
-        sigma = _numeric(table, column.error, source, f"catalogue.columns.{band.name}.error")
-        for which in ("value", "error"):
-            key = f"catalogue.columns.{band.name}.{which}"
-            _check_unit(table, getattr(column, which), mapping.unit, source, key)
-        missing = np.isnan(value) | _is_marker(value, mapping.missing)
-        missing |= _is_marker(sigma, mapping.missing)
-        with np.errstate(over="ignore", invalid="ignore"):
-            value, sigma = to_microjansky(value, sigma, mapping.unit, mapping.zeropoint, band.pivot)
-        mark(status, ~missing & ~np.isfinite(value), f"flux not finite in {band.name}")
-        mark(status, ~missing & ~np.isfinite(sigma), f"error not finite in {band.name}")
-        mark(status, ~missing & ~(sigma > 0), f"error not positive in {band.name}")
-        flux[:, i] = np.where(missing | ~np.isfinite(value), np.nan, value)
-        error[:, i] = np.where(missing | ~(sigma > 0) | ~np.isfinite(sigma), 1.0, sigma)
-    mark(status, ~np.isfinite(flux).any(axis=1), "no band observed")
-    redshift = np.full(n, np.nan)
-    if mapping.redshift is not None:
-        redshift = _numeric(table, mapping.redshift, source, "catalogue.redshift")
-        redshift = np.where(np.isfinite(redshift) & (redshift > 0), redshift, np.nan)
-    ids = np.arange(n)
+        flux[:, i], error[:, i], upper[:, i] = reader.band(band)
+        factor = corrections.factor(band)
+        there = np.isfinite(flux[:, i])
+        standing.mark(there & ~np.isfinite(factor), corrections.reason)
+        factor = np.where(np.isfinite(factor), factor, 1.0)
+        flux[:, i] *= factor
+        error[:, i] *= factor
+    standing.mark(~np.isfinite(flux).any(axis=1), "no band observed")
+    for name, wanted in mapping.require.items():
+        found = number_or_text(table, name, source, f"catalogue.require.{name}")
+        allowed = [str(w) if found.dtype.kind == "U" else w for w in wanted]
+        standing.mark(~np.isin(found, allowed), f"flagged by {name}")
+    redshift, redshift_error = reader.redshift()
+    ids = np.arange(first, first + n)
     if mapping.id is not None:
-        ids = _identifiers(_column(table, mapping.id, source, "catalogue.id"))
-    return CatalogueRows(ids, Photometry.make(flux, error), redshift, status)
+        ids = identifiers(table, mapping.id, source, "catalogue.id")
+    photometry = Photometry.make(flux, error, upper)
+    return CatalogueRows(ids, photometry, redshift, redshift_error, standing)
 
 
-def read_catalogue(
-    path: str | Path, mapping: config.Catalogue, filters: FilterSet
-) -> CatalogueRows:
-    """Read a file; see :func:`read_table` and :func:`to_photometry`."""
-    return to_photometry(read_table(path), mapping, filters, source=str(path))
+class _Reader:
+    """Reads single bands of one table, and marks the rows where they are bad."""
 
+    def __init__(self, table: Table, mapping: config.Catalogue, source: str, standing: RowStatus):
+        self.table, self.mapping, self.source, self.standing = table, mapping, source, standing
+        exact = np.asarray(mapping.missing, float)
+        # Files often hold the markers in 32 bits.
+        self._markers = sorted({*exact, *exact.astype(np.float32).astype(float)})
 
-def mark(status: np.ndarray, rows: np.ndarray, reason: str) -> None:
-    """Give rows a reason, unless they have one already."""
-    status[rows & (status == OK)] = reason
+    def band(self, band: Filter) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return flux and error in µJy, and what is an upper limit, each [n].
 
+        The flux is NaN where the band is missing or the row unusable.
+        """
+        column = self.mapping.columns[band.name]
+        unit, zeropoint = self.mapping.unit_of(band.name)
+        value = self._numbers(column.value, unit, f"{band.name}.value")
+        if isinstance(column.error, str):
+            sigma = self._numbers(column.error, unit, f"{band.name}.error")
+        else:
+            sigma = np.full(len(value), np.nan)
+        missing = np.isnan(value) | self._marked(value)
+        # The limit is taken out before errors are looked at: conventions put codes there.
+        limit = self._limit(column, unit, value, sigma, missing, band.name)
+        upper = np.isfinite(limit)
+        if isinstance(column.error, str):
+            missing |= self._marked(sigma)
+        missing &= ~upper
+        with np.errstate(over="ignore", invalid="ignore"):
+            flux, error = to_microjansky(
+                np.where(upper, limit, value), sigma, unit, zeropoint, band
+            )
+            if not isinstance(column.error, str):
+                error = column.error * np.abs(flux)
+            if self.mapping.limits is not None:
+                error = np.where(upper, flux / self.mapping.limits.sigma, error)
+        if column.flag is not None:
+            flag = numeric(self.table, column.flag, self.source, f"{self._key(band.name)}.flag")
+            missing |= flag != 0
+        there = ~missing
+        name = band.name
+        self.standing.mark(there & ~np.isfinite(flux), f"flux not finite in {name}")
+        self.standing.mark(there & upper & ~(flux > 0), f"upper limit not positive in {name}")
+        self.standing.mark(there & ~np.isfinite(error), f"error not finite in {name}")
+        self.standing.mark(there & ~(error > 0), f"error not positive in {name}")
+        good = there & np.isfinite(flux)
+        flux = np.where(good, flux, np.nan)
+        error = np.where(good & np.isfinite(error) & (error > 0), error, 1.0)
+        return flux, error, upper & good
 
-def _column(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    if name not in table.colnames:
-        near = nearest(name, table.colnames) or ";"
-        raise SedumError(
-            f"{source} has no column {name!r} (mapped by {key}){near} "
-            f"its columns are {', '.join(table.colnames[:20])}"
-        )
-    return table[name]
+    def _limit(
+        self,
+        column: config.Column,
+        unit: str,
+        value: np.ndarray,
+        sigma: np.ndarray,
+        missing: np.ndarray,
+        band: str,
+    ) -> np.ndarray:
+        """Return the upper limits in the catalogue's unit, NaN where there is none, [n]."""
+        none = np.full(len(value), np.nan)
+        if self.mapping.limits is None:
+            return none
+        match self.mapping.limits.convention:
+            case "column":
+                if column.limit is None:
+                    return none
+                limit = self._numbers(column.limit, unit, f"{band}.limit")
+                return np.where(missing & ~self._marked(limit), limit, np.nan)
+            case "negative_error":
+                is_limit = (sigma < 0) & ~missing & ~self._marked(sigma)
+                return np.where(is_limit, value, np.nan)
+            case "magnitude_99":
+                if unit not in MAGNITUDES:
+                    raise SedumError(
+                        f"catalogue.limits.convention: magnitude_99 needs magnitudes, but "
+                        f"{band} is in {unit!r}"
+                    )
+                return np.where((value == 99) & ~self._marked(sigma), sigma, np.nan)
+        raise AssertionError
 
+    def redshift(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return redshift and its 1-sigma error, NaN where unknown, [n]."""
+        z, error = (np.full(len(self.table), np.nan) for _ in range(2))
+        if self.mapping.redshift is not None:
+            z = numeric(self.table, self.mapping.redshift, self.source, "catalogue.redshift")
+            known = np.isfinite(z) & (z > 0) & ~self._marked(z)
+            z = np.where(known, z, np.nan)
+        if self.mapping.redshift_error is not None:
+            key = "catalogue.redshift_error"
+            error = numeric(self.table, self.mapping.redshift_error, self.source, key)
+            error = np.where(np.isfinite(z), error, np.nan)
+        return z, error
 
-def _is_marker(values: np.ndarray, markers: list[float]) -> np.ndarray:
-    """Say which values mean "missing", also where the file holds them in 32 bits."""
-    exact = np.asarray(markers, float)
-    return np.isin(values, np.concatenate([exact, exact.astype(np.float32).astype(float)]))
+    def _key(self, rest: str) -> str:
+        return f"catalogue.columns.{rest}"
 
+    def _numbers(self, name: str, unit: str, rest: str) -> np.ndarray:
+        values = numeric(self.table, name, self.source, self._key(rest))
+        _check_unit(self.table, name, unit, self.source, self._key(rest))
+        return values
 
-def _identifiers(column: np.ndarray) -> np.ndarray:
-    """Return identifiers as numbers or text that any format can store; unknown ones as ""."""
-    ids = np.ma.masked_array(column)
-    if ids.dtype.kind == "S":  # FITS holds text as bytes
-        ids = np.ma.masked_array(np.char.decode(ids.data, "ascii", "replace"), ids.mask)
-    if ids.dtype.kind == "O":  # a None among text
-        unknown = np.array([value is None for value in ids.data]) | np.ma.getmaskarray(ids)
-        ids = np.ma.masked_array([str(value) for value in ids.data], unknown)
-    if np.ma.getmaskarray(ids).any():
-        ids = np.ma.masked_array(ids.data.astype(str), ids.mask)
-        return np.where(np.ma.getmaskarray(ids), "", ids.data)
-    return np.asarray(ids.data)
+    def _marked(self, values: np.ndarray) -> np.ndarray:
+        """Say which values mean "missing"."""
+        found = np.zeros(len(values), bool)
+        for marker in self._markers:
+            found |= values == marker
+        if self.mapping.missing_beyond is not None:
+            found |= np.abs(values) >= self.mapping.missing_beyond
+        return found
 
 
 def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> None:
@@ -208,7 +271,7 @@ def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> No
         own = units.Unit(str(own))
     except ValueError:
         return  # a word that is no unit contradicts nothing
-    if unit == "ABmag":
+    if unit in MAGNITUDES:
         agrees = "mag" in str(own).lower()
     elif unit == "zeropoint":
         agrees = not own.is_equivalent(units.Jy)
@@ -219,18 +282,3 @@ def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> No
             f"{source}: column {name!r} (mapped by {key}) is in {own}, but catalogue.unit is "
             f"{unit!r}; set catalogue.unit to what the column holds"
         )
-
-
-def _numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return a column as float64 with masked values as NaN."""
-    column = _column(table, name, source, key)
-    try:
-        found = np.ma.masked_array(getattr(column, "value", column))
-        if found.dtype.kind == "c":
-            raise TypeError("complex")
-        values = found.astype(float)
-    except (TypeError, ValueError):
-        raise SedumError(f"{source}: column {name!r} (mapped by {key}) is not numeric") from None
-    if values.ndim != 1:
-        raise SedumError(f"{source}: column {name!r} (mapped by {key}) holds more than one value")
-    return np.asarray(np.ma.filled(values, np.nan))

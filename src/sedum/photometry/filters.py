@@ -73,6 +73,12 @@ class Filter:
         """The wavelengths in Angstrom between which the curve is not zero."""
         return float(self.wavelength[0]), float(self.wavelength[-1])
 
+    @property
+    def vega(self) -> float:
+        """AB magnitude of Vega, from its spectrum in the CALSPEC database (alpha_lyr_stis_011)."""
+        wavelength, flux = _vega()
+        return -2.5 * float(np.log10(self.average(wavelength, flux))) - 48.6
+
     def average(self, wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
         """Return the photon-counting average of spectra.
 
@@ -142,6 +148,17 @@ class FilterSet(Sequence[Filter]):
 
     def __iter__(self) -> Iterator[Filter]:
         return iter(self._filters)
+
+
+@cache
+def _vega() -> tuple[np.ndarray, np.ndarray]:
+    """Return wavelength in Angstrom and flux density in erg/s/cm²/Hz of Vega."""
+    from astropy.io import fits
+
+    with fits.open(str(files("sedpy") / "data" / "alpha_lyr_stis_011.fits")) as hdus:
+        wavelength = np.asarray(hdus[1].data["WAVELENGTH"], float)
+        per_angstrom = np.asarray(hdus[1].data["FLUX"], float)
+    return wavelength, per_angstrom * wavelength**2 / 2.99792458e18
 
 
 @cache

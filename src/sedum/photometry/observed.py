@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -16,15 +17,19 @@ class Photometry:
     Parameters
     ----------
     flux
-        Flux densities in µJy, [n, bands]; negative values are real. Zero where missing.
+        Flux densities in µJy, [n, bands]; negative values are real. Zero where missing; the
+        limit where only an upper limit is known.
     error
-        The reported 1-sigma errors in µJy, [n, bands]. One where missing.
+        The reported 1-sigma errors in µJy, [n, bands]. One where missing; for an upper limit
+        the error that it is a multiple of.
     observed
-        True where the band was measured, [n, bands].
+        True where the band says something, a measurement or a limit, [n, bands].
     redshift
         Redshift given beside the photometry, [n]; NaN where unknown.
     redshift_error
         Its 1-sigma error in units of 1 + z, [n]; NaN where the redshift is unknown.
+    upper
+        True where ``flux`` is an upper limit, [n, bands]; nowhere if not given.
     """
 
     flux: np.ndarray
@@ -32,40 +37,56 @@ class Photometry:
     observed: np.ndarray
     redshift: np.ndarray
     redshift_error: np.ndarray
+    upper: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
+
+    def __post_init__(self) -> None:
+        if self.upper.shape != np.shape(self.flux):
+            object.__setattr__(self, "upper", np.zeros(np.shape(self.flux), bool))
 
     @classmethod
-    def make(cls, flux: np.ndarray, error: np.ndarray) -> Photometry:
+    def make(
+        cls, flux: np.ndarray, error: np.ndarray, upper: np.ndarray | None = None
+    ) -> Photometry:
         """Build from fluxes and errors in µJy, [n, bands]; a flux of NaN means missing.
 
-        No redshift is given; see :meth:`with_redshift`.
+        ``upper`` says which fluxes are upper limits. No redshift is given; see
+        :meth:`with_redshift`.
         """
         flux, error = np.array(flux, float), np.array(error, float)
         observed = np.isfinite(flux)
+        flux[~observed], error[~observed] = 0.0, 1.0
         unknown = np.full(len(flux), np.nan)
-        return cls(
-            np.where(observed, flux, 0.0),
-            np.where(observed, error, 1.0),
-            observed,
-            unknown,
-            unknown,
-        )
+        upper = np.zeros_like(observed) if upper is None else np.asarray(upper, bool) & observed
+        return cls(flux, error, observed, unknown, unknown, upper)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Photometry]) -> Photometry:
+        """Join observations in the same bands, in order."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    @property
+    def measured(self) -> np.ndarray:
+        """True where a flux was measured, [n, bands]: neither missing nor an upper limit."""
+        return self.observed & ~self.upper
 
     def __len__(self) -> int:
         return len(self.flux)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Photometry:
-        return Photometry(
-            self.flux[rows],
-            self.error[rows],
-            self.observed[rows],
-            self.redshift[rows],
-            self.redshift_error[rows],
-        )
+        return Photometry(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def with_redshift(self, redshift: np.ndarray, error: float) -> Photometry:
+    def without(self, band: int) -> Photometry:
+        """Return the same photometry as if a band, by its index, had not been observed."""
+        flux, error = self.flux.copy(), self.error.copy()
+        observed, upper = self.observed.copy(), self.upper.copy()
+        flux[:, band], error[:, band] = 0.0, 1.0
+        observed[:, band] = upper[:, band] = False
+        return replace(self, flux=flux, error=error, observed=observed, upper=upper)
+
+    def with_redshift(self, redshift: np.ndarray, error: float | np.ndarray) -> Photometry:
         """Return the same photometry with redshifts given, [n]; NaN where unknown.
 
-        ``error`` is their 1-sigma error in units of 1 + z.
+        ``error`` is their 1-sigma error in units of 1 + z, one or [n].
         """
         redshift = np.array(redshift, float)
         given = np.where(np.isfinite(redshift), error, np.nan)

@@ -6,9 +6,20 @@ import numpy as np
 from astropy import units
 
 from sedum.errors import SedumError, nearest
+from sedum.photometry.filters import Filter
 
-__all__ = ["AB_ZEROPOINT", "flux_to_magnitude", "magnitude_to_flux", "to_microjansky"]
+__all__ = [
+    "AB_ZEROPOINT",
+    "MAGNITUDES",
+    "flux_to_magnitude",
+    "linear_scale",
+    "magnitude_to_flux",
+    "to_microjansky",
+]
 
+#: Units that are magnitudes.
+MAGNITUDES = ("ABmag", "Vegamag")
+_ALLOWED = "allowed: any astropy flux density, 'ABmag', 'Vegamag', 'zeropoint'"
 #: AB magnitude of 1 µJy: 23.9 to the rounding of 3631 Jy (Oke & Gunn 1983).
 AB_ZEROPOINT = 2.5 * np.log10(3631e6)
 
@@ -30,7 +41,7 @@ def to_microjansky(
     error: np.ndarray,
     unit: str,
     zeropoint: float | None = None,
-    pivot: float | None = None,
+    band: Filter | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Convert measurements and their errors to µJy.
 
@@ -39,12 +50,13 @@ def to_microjansky(
     value, error
         Measurements and errors, [n].
     unit
-        ``"ABmag"``; ``"zeropoint"``, for fluxes whose unit has AB magnitude ``zeropoint``; or
-        any flux-density unit that astropy understands, per frequency or per wavelength.
+        ``"ABmag"`` or ``"Vegamag"``; ``"zeropoint"``, for fluxes whose unit has AB magnitude
+        ``zeropoint``; or any flux-density unit that astropy understands, per frequency or per
+        wavelength.
     zeropoint
         The AB magnitude of flux 1.
-    pivot
-        The band's pivot wavelength in Angstrom, needed for units per wavelength.
+    band
+        The filter, needed for Vega magnitudes and units per wavelength.
 
     Returns
     -------
@@ -57,20 +69,25 @@ def to_microjansky(
         If the unit is unknown or not a flux density.
     """
     value, error = np.asarray(value, float), np.asarray(error, float)
-    if unit == "ABmag":
-        flux = magnitude_to_flux(value)
+    if unit in MAGNITUDES:
+        vega = band.vega if unit == "Vegamag" and band is not None else 0.0
+        flux = magnitude_to_flux(value + vega)
         return flux, flux * error * np.log(10) / 2.5
+    scale = linear_scale(unit, zeropoint, band.pivot if band is not None else None)
+    return value * scale, error * scale
+
+
+def linear_scale(unit: str, zeropoint: float | None, pivot: float | None) -> float:
+    """Return the flux density in µJy of 1 in a linear unit; see :func:`to_microjansky`."""
     if unit == "zeropoint":
         assert zeropoint is not None
-        scale = float(magnitude_to_flux(np.asarray(zeropoint)))
-        return value * scale, error * scale
+        return float(magnitude_to_flux(np.asarray(zeropoint)))
     try:
         parsed = units.Unit(unit)
     except (ValueError, TypeError):
-        known = ["uJy", "nJy", "mJy", "Jy", "ABmag", "zeropoint", "erg / (s cm2 Hz)"]
+        known = ["uJy", "nJy", "mJy", "Jy", *MAGNITUDES, "zeropoint", "erg / (s cm2 Hz)"]
         raise SedumError(
-            f"catalogue.unit: unknown unit {unit!r}{nearest(unit, known) or ';'} "
-            "allowed: any astropy flux density, 'ABmag', 'zeropoint'"
+            f"catalogue.unit: unknown unit {unit!r}{nearest(unit, known) or ';'} {_ALLOWED}"
         ) from None
     if isinstance(parsed, units.function.FunctionUnitBase):
         raise SedumError(
@@ -79,10 +96,6 @@ def to_microjansky(
         )
     try:
         around = units.spectral_density(pivot * units.AA) if pivot else []
-        scale = (1 * parsed).to_value(units.uJy, equivalencies=around)
+        return float((1 * parsed).to_value(units.uJy, equivalencies=around))
     except units.UnitConversionError:
-        raise SedumError(
-            f"catalogue.unit: {unit!r} is not a flux density; "
-            "allowed: any astropy flux density, 'ABmag', 'zeropoint'"
-        ) from None
-    return value * scale, error * scale
+        raise SedumError(f"catalogue.unit: {unit!r} is not a flux density; {_ALLOWED}") from None

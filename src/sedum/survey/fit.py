@@ -12,8 +12,11 @@ from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.photometry.catalogue import OK, CatalogueRows, mark, read_catalogue
+from sedum.observe.noise import NoiseModel
+from sedum.photometry.catalogue import CatalogueRows, read_catalogue
 from sedum.photometry.observed import Photometry
+from sedum.photometry.status import RowStatus
+from sedum.photometry.tables import TableLike, name_of
 from sedum.progress import progress
 from sedum.storage import check_writable
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
@@ -27,7 +30,7 @@ _PORTION = 200
 def fit(
     run: RunFile,
     posterior: Posterior,
-    catalogue: str | Path,
+    catalogue: TableLike,
     output: str | Path,
     *,
     model: Simulator | None = None,
@@ -42,7 +45,8 @@ def fit(
     posterior
         The trained estimator.
     catalogue
-        FITS, CSV, ECSV, Parquet, VOTable or ASCII.
+        A file (FITS, Parquet, HDF5, VOTable, CSV, ECSV or ASCII), an astropy Table or a pandas
+        DataFrame.
     output
         FITS, ECSV or Parquet, by its extension.
     model
@@ -63,15 +67,16 @@ def fit(
     """
     output = check_writable(output)
     check_format(output)
-    if output.resolve() == Path(catalogue).resolve():
+    if isinstance(catalogue, str | Path) and output.resolve() == Path(catalogue).resolve():
         raise SedumError(f"{output} is the catalogue itself; choose another output path")
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     model = model or GalaxyModel.from_run(run)
-    posterior.require(training_fingerprint(model.fingerprint(), run))
+    noise = NoiseModel.from_run(run, model.filters)
+    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     rows = read_catalogue(catalogue, run.catalogue, model.filters)
     table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
-    table.meta["catalogue"] = str(Path(catalogue).name)
+    table.meta["catalogue"] = Path(name_of(catalogue)).name
     write_table(table, output)
     return table
 
@@ -87,13 +92,12 @@ def fit_rows(
     """Fit a catalogue that is already read; see :func:`fit`."""
     model = model or GalaxyModel.from_run(run)
     photometry = rows.photometry
+    standing = rows.standing.copy()
     if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = photometry.with_redshift(
-            rows.catalogue_redshift, posterior.noise.spec.redshift_error
-        )
-    status = _unfit(posterior, rows.status, photometry)
-    good = np.flatnonzero(status == OK)
-    n, output = len(status), run.output
+        photometry = give_redshifts(posterior, rows, standing)
+    _mark_unfit(posterior, standing, photometry)
+    good = np.flatnonzero(standing.ok)
+    n, output = len(standing), run.output
     names = posterior.names + [d for d in output.derived if d not in posterior.names]
     columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
     kept_rows = n if output.save_draws else 0
@@ -105,13 +109,17 @@ def fit_rows(
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]
-            for name, values in _derived(model, part, output.derived).items():
+            # A parameter that is also asked for as a derived quantity keeps its own percentiles.
+            derived = [name for name in output.derived if name not in posterior.names]
+            for name, values in _derived(model, part, derived).items():
                 columns[name][at] = np.percentile(values, PERCENTILES, axis=1).T
             if output.save_draws:
                 kept[at] = draws
             advance(len(at))
-    table = Table({"id": Column(rows.ids), "status": Column(status.astype(str))})
-    table["n_bands"] = photometry.observed.sum(axis=1).astype(np.int16)
+    table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
+    table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
+    if posterior.noise.spec.limits is not None:
+        table["n_limits"] = photometry.upper.sum(axis=1).astype(np.int16)
     if run.catalogue is not None and run.catalogue.redshift is not None:
         table["redshift_catalogue"] = rows.catalogue_redshift
     for name in names:
@@ -130,23 +138,54 @@ def _derived(model: Simulator, draws: np.ndarray, names: list[str]) -> dict[str,
     return {name: values.reshape(draws.shape[:2]) for name, values in found.items()}
 
 
-def _unfit(posterior: Posterior, status: np.ndarray, photometry: Photometry) -> np.ndarray:
-    """Add to the status of rows what the estimator was not trained for."""
-    status = status.copy()
+def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatus) -> Photometry:
+    """Give the estimator the catalogue's redshifts, with their errors.
+
+    Where the catalogue has no errors they are the smallest that the estimator was trained
+    with. Rows whose error is not a positive number are marked.
+
+    Raises
+    ------
+    SedumError
+        If the estimator never saw given redshifts in training.
+    """
+    spec = posterior.noise.spec
+    if spec.redshift_given == 0:
+        raise SedumError(
+            "catalogue.use_redshift: the estimator was trained with noise.redshift_given: 0; "
+            "train with a share of known redshifts"
+        )
+    redshift = rows.catalogue_redshift
+    error: float | np.ndarray = spec.redshift_error_range[0]
+    if np.isfinite(rows.catalogue_redshift_error).any():
+        error = rows.catalogue_redshift_error / (1 + redshift)
+        bad = np.isfinite(redshift) & ~(np.isfinite(error) & (error > 0))
+        standing.mark(bad, "redshift error not positive")
+        error = np.where(bad, 1.0, error)
+    return rows.photometry.with_redshift(redshift, error)
+
+
+def _mark_unfit(posterior: Posterior, standing: RowStatus, photometry: Photometry) -> None:
+    """Mark the rows that are beyond what the estimator was trained for."""
     spec, bands = posterior.noise.spec, posterior.noise.bands
+    if spec.limits is None:
+        for i, band in enumerate(bands):
+            reason = f"upper limit in {band}, but the run file has no noise.limits"
+            standing.mark(photometry.upper[:, i], reason)
     if spec.selection is not None:
         cut = bands.index(spec.selection.band)
         absent = ~photometry.observed[:, cut]
-        mark(status, absent, f"selection band {spec.selection.band} not observed")
+        standing.mark(absent, f"selection band {spec.selection.band} not observed")
         below = ~posterior.noise.selected(photometry)
-        mark(status, below, f"below the selection in {spec.selection.band}")
+        standing.mark(below, f"below the selection in {spec.selection.band}")
     if "redshift" in posterior.prior.free:
         known = np.isfinite(photometry.redshift)
         low, high = posterior.prior.support("redshift", tail=1e-12)
         beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
-        mark(status, beyond, "given redshift outside the prior")
+        standing.mark(beyond, "given redshift outside the prior")
     flux, error = posterior.features.outside(photometry)
     for i, band in enumerate(bands):
-        mark(status, flux[:, i], f"flux outside the training range in {band}")
-        mark(status, error[:, i], f"error outside the training range in {band}")
-    return status
+        standing.mark(flux[:, i], f"flux outside the training range in {band}")
+        standing.mark(error[:, i], f"error outside the training range in {band}")
+    wrong = posterior.features.outside_redshift_error(photometry)
+    standing.mark(wrong, "redshift error outside the training range")

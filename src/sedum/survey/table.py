@@ -53,7 +53,9 @@ def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
     """Give the columns their units and descriptions, and the table its provenance."""
     table["id"].description = "identifier, or row number, in the catalogue"
     table["status"].description = "ok, or why the row was not fitted"
-    table["n_bands"].description = "number of bands observed"
+    table["n_bands"].description = "number of bands measured"
+    if "n_limits" in table.colnames:
+        table["n_limits"].description = "number of bands with an upper limit only"
     if "redshift_catalogue" in table.colnames:
         table["redshift_catalogue"].description = "redshift in the catalogue"
     for name in table.colnames:

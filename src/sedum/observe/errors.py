@@ -1,0 +1,90 @@
+"""How large a survey's errors are: drawn without regard to the true flux, and read back.
+
+An error model describes the noise of a band by a latent number t that is drawn before any
+flux is looked at: where in the survey the galaxy lies, how large its aperture is. ``scale``
+gives the 1-sigma noise of a source of any flux at that place. The survey reports the scale at
+the flux it *observed*, so the reported error tells no more of the true flux than the observed
+one does; and since the latent number can be read back from observed flux and reported error,
+the noise at any supposed true flux, and with it the likelihood, is known exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from sedum import config
+from sedum.photometry.units import magnitude_to_flux
+
+__all__ = ["DepthErrors", "ErrorModel", "Measure"]
+
+#: Gives the noisy flux [n] in a band, by its index, for latent numbers [n].
+Measure = Callable[[int, np.ndarray], np.ndarray]
+
+
+class ErrorModel(Protocol):
+    """What a noise model asks of the errors of its bands."""
+
+    depth: np.ndarray
+    """Typical 1-sigma error of a faint source in µJy, [bands]."""
+
+    def draw(
+        self, n: int, rng: np.random.Generator, measure: Measure
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return latent numbers and which bands the survey has, both [n, bands]."""
+
+    def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:
+        """Return the 1-sigma noise in µJy of fluxes [..., bands] at latent numbers."""
+
+    def latent_of(self, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """Return the latent numbers at which fluxes [..., bands] have these errors."""
+
+
+class DepthErrors:
+    """Errors about survey depths, the same at any flux.
+
+    The latent number is the base-10 logarithm of error over depth: log-normal, with one part
+    common to a galaxy's bands (apertures differ) and one part of each band (exposure
+    differs), about the depth of the region that the galaxy lies in.
+
+    Parameters
+    ----------
+    bands
+        Names of the bands, in order.
+    spec
+        The noise section of the run file, of kind ``depths`` or ``regions``.
+    """
+
+    def __init__(self, bands: list[str], spec: config.Noise | config.RegionNoise):
+        self._spec = spec
+        if isinstance(spec, config.RegionNoise):
+            regions, shares = [r.depths for r in spec.regions], [r.share for r in spec.regions]
+        else:
+            regions, shares = [spec.depths], [1.0]
+        depths = np.array([[region[band] for band in bands] for region in regions])
+        sigma = magnitude_to_flux(depths) / 5
+        self._shares = np.array(shares) / np.sum(shares)
+        #: Mean depth over the area, in the logarithm.
+        self.depth = np.exp(self._shares @ np.log(sigma))
+        self._region = np.log10(sigma / self.depth)
+
+    def draw(
+        self, n: int, rng: np.random.Generator, measure: Measure
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return latent numbers and presence; see :class:`ErrorModel`."""
+        bands = len(self.depth)
+        shared = self._spec.shared_scatter * rng.standard_normal((n, 1), np.float32)
+        latent = shared + self._spec.scatter * rng.standard_normal((n, bands), np.float32)
+        if len(self._shares) > 1:
+            latent = latent + self._region[rng.choice(len(self._shares), n, p=self._shares)]
+        return latent, np.ones((n, bands), bool)
+
+    def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:
+        """Return the 1-sigma noise; see :class:`ErrorModel`."""
+        return np.broadcast_to(self.depth * 10**latent, np.shape(flux))
+
+    def latent_of(self, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """Return the latent numbers; see :class:`ErrorModel`."""
+        return np.log10(error / self.depth)

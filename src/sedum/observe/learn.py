@@ -1,0 +1,172 @@
+"""Learning a survey's noise from its catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sedum.errors import SedumError, allowed
+from sedum.observe.curves import ErrorCurves
+from sedum.observe.sample import SurveySample
+from sedum.photometry.catalogue import CatalogueRows
+
+__all__ = ["fit_noise", "fitted_depths"]
+
+#: Nodes of the error curves, and the fewest galaxies that a node may stand for.
+_NODES = 16
+_LEAST = 20
+#: The smallest spread of ln(error): errors that are equal in the catalogue still need some width.
+_NARROWEST = 0.02
+
+
+def fit_noise(
+    rows: CatalogueRows,
+    bands: list[str],
+    *,
+    reference: str | None = None,
+    galaxies: int = 20_000,
+    seed: int = 1,
+    source: str = "catalogue",
+) -> SurveySample:
+    """Learn errors against brightness, their correlations, and patterns of missing bands.
+
+    Parameters
+    ----------
+    rows
+        The catalogue; only rows whose status is ``ok`` are used.
+    bands
+        Names of the bands, in the order of the photometry.
+    reference
+        The band in which brightness is compared; the one measured most often if None, and of
+        several such the one with the highest median signal-to-noise.
+    galaxies
+        The most galaxies to keep as examples, drawn at random.
+    seed
+        Of that draw.
+    source
+        What the result calls the catalogue.
+
+    Raises
+    ------
+    SedumError
+        If a band has too few measurements to learn from, or the reference is no band.
+    """
+    good = rows.standing.ok
+    seen = rows.photometry[good]
+    few = [b for b, c in zip(bands, seen.measured.sum(axis=0), strict=True) if c < _LEAST]
+    if few:
+        raise SedumError(
+            f"{source}: fewer than {_LEAST} rows measure {', '.join(few)}; leave these bands out "
+            "of filters, or use noise of kind depths"
+        )
+    flux, error = _drop_unmeasured(seen.flux, seen.measured), np.where(seen.observed, seen.error, 1)
+    depth = np.array([_faint_error(flux[:, i], error[:, i]) for i in range(len(bands))])
+    curves = [_curve(flux[:, i], error[:, i], depth[i]) for i in range(len(bands))]
+    nodes, centre, spread = (np.stack(part) for part in zip(*curves, strict=True))
+    kept = np.arange(len(seen))
+    if len(seen) > galaxies:
+        kept = np.sort(np.random.default_rng(seed).choice(len(seen), galaxies, replace=False))
+    sample = SurveySample(
+        bands=bands,
+        reference=_reference(seen.flux / error, seen.measured, bands, reference),
+        depth=depth,
+        nodes=nodes,
+        centre=centre,
+        spread=spread,
+        correlation=np.eye(len(bands)),
+        flux=seen.flux[kept].astype(np.float32),
+        error=error[kept].astype(np.float32),
+        observed=seen.observed[kept],
+        upper=seen.upper[kept],
+        source=f"{source}, {len(seen)} of {len(rows)} rows",
+    )
+    latent = ErrorCurves(sample).latent_of(seen.flux, error)
+    correlation = _correlation(np.clip(latent, -5, 5), seen.measured)
+    return SurveySample(**{**vars(sample), "correlation": correlation})
+
+
+def fitted_depths(sample: SurveySample) -> list[dict[str, float | str]]:
+    """Return for each band its name, 5-sigma depth, coverage and share of limits, for people."""
+    from sedum.photometry.units import flux_to_magnitude
+
+    return [
+        {
+            "band": band,
+            "depth": float(flux_to_magnitude(5 * sample.depth[i])),
+            "scatter": float(np.median(sample.spread[i]) / np.log(10)),
+            "observed": float(sample.observed[:, i].mean()),
+            "limits": float(sample.upper[:, i].mean()),
+        }
+        for i, band in enumerate(sample.bands)
+    ]
+
+
+def _drop_unmeasured(flux: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    return np.where(measured, flux, np.nan)
+
+
+def _faint_error(flux: np.ndarray, error: np.ndarray) -> float:
+    """Return the median error of the fainter half, where the source adds least of its own."""
+    there = np.isfinite(flux)
+    faint = there & (flux <= np.median(flux[there]))
+    return float(np.median(error[faint]))
+
+
+def _curve(
+    flux: np.ndarray, error: np.ndarray, depth: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return nodes of brightness, and median and spread of the log error there, [nodes]."""
+    there = np.isfinite(flux)
+    magnitude = np.arcsinh(flux[there] / (2 * depth))
+    log_error = np.log(error[there])
+    order = np.argsort(magnitude, kind="stable")
+    bins = np.array_split(order, max(min(_NODES, len(order) // _LEAST), 1))
+    nodes = np.array([np.median(magnitude[b]) for b in bins])
+    centre = np.array([np.median(log_error[b]) for b in bins])
+    # Within a bin the trend itself spreads the errors: it is taken out first.
+    about = log_error - np.interp(magnitude, nodes, centre)
+    low, high = np.array([np.percentile(about[b], [16, 84]) for b in bins]).T
+    spread = np.maximum((high - low) / 2, _NARROWEST)
+    if len(nodes) == 1:
+        nodes, centre, spread = (
+            np.r_[nodes, nodes + 1],
+            np.r_[centre, centre],
+            np.r_[spread, spread],
+        )
+    keep = np.concatenate([[True], np.diff(nodes) > 1e-9])
+    nodes, centre, spread = nodes[keep], centre[keep], spread[keep]
+    # All bands have as many nodes: short curves repeat their last, a little further on.
+    short = _NODES - len(nodes)
+    step = 1e-3 * np.arange(1, short + 1)
+    return (
+        np.r_[nodes, nodes[-1] + step],
+        np.r_[centre, np.full(short, centre[-1])],
+        np.r_[spread, np.full(short, spread[-1])],
+    )
+
+
+def _reference(snr: np.ndarray, measured: np.ndarray, bands: list[str], wanted: str | None) -> int:
+    if wanted is not None:
+        if wanted not in bands:
+            raise SedumError(
+                f"reference band {wanted!r} is not among the filters{allowed(wanted, bands)}"
+            )
+        return bands.index(wanted)
+    share = measured.mean(axis=0)
+    median = np.array([np.median(snr[m, i]) for i, m in enumerate(measured.T)])
+    return int(np.argmax(np.where(share >= share.max() - 0.01, median, -np.inf)))
+
+
+def _correlation(latent: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Return the correlation of standardised errors, made positive definite."""
+    bands = latent.shape[1]
+    found = np.eye(bands)
+    for i in range(bands):
+        for j in range(i):
+            both = measured[:, i] & measured[:, j]
+            x, y = latent[both, i], latent[both, j]
+            if both.sum() >= _LEAST and x.std() > 0 and y.std() > 0:
+                found[i, j] = found[j, i] = np.corrcoef(x, y)[0, 1]
+    values, vectors = np.linalg.eigh(found)
+    mended = (vectors * np.maximum(values, 1e-6)) @ vectors.T
+    size = np.sqrt(np.diag(mended))
+    return mended / np.outer(size, size)

@@ -1,0 +1,91 @@
+"""What fluxes of a catalogue are multiplied by: offsets, foreground dust, aperture."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.table import Table
+
+from sedum import config
+from sedum.photometry.columns import numeric
+from sedum.photometry.extinction import foreground_coefficient
+from sedum.photometry.filters import Filter
+from sedum.photometry.units import MAGNITUDES
+
+__all__ = ["Corrections"]
+
+
+class Corrections:
+    """The factors on the fluxes of one table's rows.
+
+    Parameters
+    ----------
+    table
+        The table.
+    mapping
+        The ``catalogue`` section of a run file.
+    source
+        What messages call the table.
+    """
+
+    #: What stands against a row whose factor is not known.
+    reason = "aperture or extinction correction not known"
+
+    def __init__(self, table: Table, mapping: config.Catalogue, source: str):
+        self._mapping = mapping
+        self._rows = len(table)
+        self._ebv = np.zeros(self._rows)
+        self._aperture = np.ones(self._rows)
+        if mapping.extinction is not None:
+            self._ebv = _reddening(table, mapping.extinction, source)
+        if mapping.aperture is not None:
+            self._aperture = _to_total(table, mapping, mapping.aperture, source)
+
+    def factor(self, band: Filter) -> np.ndarray:
+        """Return the factor on flux and error in a band; NaN where it is not known, [n]."""
+        magnitudes = np.full(self._rows, self._mapping.offsets.get(band.name, 0.0))
+        spec = self._mapping.extinction
+        if spec is not None:
+            coefficient = spec.coefficients.get(band.name)
+            if coefficient is None:
+                coefficient = foreground_coefficient(spec.law, band.pivot)
+            magnitudes = magnitudes - coefficient * spec.factor * self._ebv
+        factor = 10 ** (-0.4 * magnitudes)
+        aperture = self._mapping.aperture
+        if aperture is not None and (aperture.bands is None or band.name in aperture.bands):
+            factor = factor * self._aperture
+        return factor
+
+
+def _reddening(table: Table, spec: config.Extinction, source: str) -> np.ndarray:
+    if not isinstance(spec.ebv, str):
+        return np.full(len(table), spec.ebv)
+    ebv = numeric(table, spec.ebv, source, "catalogue.extinction.ebv")
+    # A map that is not measured there is marked by a value that no E(B-V) has.
+    return np.where((ebv > -1) & (ebv < 50), ebv, np.nan)
+
+
+def _to_total(
+    table: Table, mapping: config.Catalogue, spec: config.Aperture, source: str
+) -> np.ndarray:
+    """Return total over aperture flux, NaN where it is not known, [n]."""
+
+    def read(name: str, key: str) -> np.ndarray:
+        values = numeric(table, name, source, f"catalogue.aperture.{key}")
+        for marker in mapping.missing:
+            values = np.where(np.isclose(values, marker, rtol=1e-6), np.nan, values)
+        if mapping.missing_beyond is not None:
+            values = np.where(np.abs(values) >= mapping.missing_beyond, np.nan, values)
+        return values
+
+    if spec.offset is not None:
+        return 10 ** (-0.4 * read(spec.offset, "offset"))
+    assert spec.total is not None
+    total = read(spec.total, "total")
+    reference = np.full(len(table), np.nan)
+    for i, name in enumerate(spec.reference):
+        reference = np.where(np.isnan(reference), read(name, f"reference[{i}]"), reference)
+    if mapping.unit in MAGNITUDES:
+        return 10 ** (-0.4 * (total - reference))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = total / reference
+    return np.where((total > 0) & (reference > 0), ratio, np.nan)
