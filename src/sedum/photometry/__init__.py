@@ -1,6 +1,14 @@
 """Filters, units, observed photometry and the catalogues that hold it."""
 
+from sedum.photometry.catalogue import CatalogueRows, read_catalogue, stream_catalogue
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Filter", "FilterSet", "Photometry"]
+__all__ = [
+    "CatalogueRows",
+    "Filter",
+    "FilterSet",
+    "Photometry",
+    "read_catalogue",
+    "stream_catalogue",
+]

@@ -16,6 +16,7 @@ import numpy as np
 
 from sedum import config
 from sedum.errors import SedumError, nearest
+from sedum.photometry.eazy import eazy_curves
 from sedum.storage import array_digest
 
 __all__ = ["Filter", "FilterSet", "list_filters"]
@@ -201,27 +202,10 @@ def load_sedpy(name: str, where: str = "filters") -> Filter:
 
 def load_eazy(file: Path, number: int, name: str, where: str = "filters") -> Filter:
     """Load curve ``number``, counted from 1, of an EAZY ``FILTER.RES`` file."""
-    lines = _read_lines(file, where)
-    count = 0
-    cursor = 0
-    while cursor < len(lines):
-        head = lines[cursor].split()
-        cursor += 1
-        if not head or head[0].startswith("#") or not head[0].isdigit():
-            continue
-        count += 1
-        size = int(head[0])
-        if count == number:
-            rows = [line.split() for line in lines[cursor : cursor + size]]
-            try:
-                curve = np.array([[float(r[1]), float(r[2])] for r in rows])
-            except (IndexError, ValueError):
-                curve = np.empty((0, 2))
-            if len(curve) != size:
-                raise SedumError(f"{where}: {file} is damaged at filter {number}")
-            return Filter(name, curve[:, 0], curve[:, 1])
-        cursor += size
-    raise SedumError(f"{where}: {file} has no filter {number}; it holds 1 to {count}")
+    curves = eazy_curves(Path(file), where)
+    if not 0 < number <= len(curves):
+        raise SedumError(f"{where}: {file} has no filter {number}; it holds 1 to {len(curves)}")
+    return Filter(name, *curves[number - 1])
 
 
 def load_curve(file: Path, name: str, where: str = "filters") -> Filter:

@@ -1,0 +1,137 @@
+"""The files of the EAZY code: translate, zero-point and filter files."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sedum.errors import SedumError
+
+__all__ = ["eazy_columns", "eazy_curves", "read_eazy_offsets", "read_translate"]
+
+_CODE = re.compile(r"([FE])(\d+)$")
+
+
+@cache
+def eazy_curves(path: Path, where: str = "filters") -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Return wavelength in Angstrom and transmission of every curve of a FILTER.RES file.
+
+    Raises
+    ------
+    SedumError
+        If the file cannot be read or is damaged; the number of the curve is named.
+    """
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SedumError(f"{where}: cannot read {path}: {reason}") from None
+    curves: list[tuple[np.ndarray, np.ndarray]] = []
+    cursor = 0
+    while cursor < len(lines):
+        head = lines[cursor].split()
+        cursor += 1
+        if not head or not head[0].isdigit():
+            continue
+        size = int(head[0])
+        try:
+            rows = [line.split()[1:3] for line in lines[cursor : cursor + size]]
+            curve = np.array(rows, float)
+        except ValueError:
+            curve = np.empty((0, 2))
+        if curve.shape != (size, 2):
+            raise SedumError(f"{where}: {path} is damaged at filter {len(curves) + 1}")
+        curves.append((curve[:, 0], curve[:, 1]))
+        cursor += size
+    return tuple(curves)
+
+
+def read_translate(path: str | Path) -> dict[str, str]:
+    """Read a translate file: the EAZY code (F10, E10, id, z_spec …) of each column.
+
+    Raises
+    ------
+    SedumError
+        If it cannot be read or a line has not two words.
+    """
+    found = {}
+    for number, words in _lines(path, "translate"):
+        if len(words) < 2:
+            raise SedumError(f"translate file {path} line {number}: expected a column and a code")
+        found[words[0]] = words[1]
+    return found
+
+
+def read_eazy_offsets(path: str | Path) -> dict[int, float]:
+    """Read a zero-point file: magnitudes to add, by the number of the filter.
+
+    EAZY multiplies fluxes by the factors in the file.
+
+    Raises
+    ------
+    SedumError
+        If it cannot be read, or a line is not a code and a positive factor.
+    """
+    found = {}
+    for number, words in _lines(path, "zero-point"):
+        code = _CODE.match(words[0])
+        try:
+            factor = float(words[1])
+        except (IndexError, ValueError):
+            factor = np.nan
+        if code is None or not factor > 0:
+            raise SedumError(
+                f"zero-point file {path} line {number}: expected a code such as F10 and a factor"
+            )
+        if code.group(1) == "F":
+            found[int(code.group(2))] = -2.5 * float(np.log10(factor))
+    return found
+
+
+def _lines(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SedumError(f"cannot read {what} file {path}: {reason}") from None
+    words = [(i + 1, line.split("#")[0].split()) for i, line in enumerate(text.splitlines())]
+    return [(i, w) for i, w in words if w]
+
+
+def eazy_columns(
+    names: list[str], translate: dict[str, str], codes: list[str] | None = None
+) -> tuple[dict[int, tuple[str, str]], dict[str, str]]:
+    """Return flux and error columns by filter number, and columns by other EAZY names.
+
+    Parameters
+    ----------
+    names
+        The catalogue's columns.
+    translate
+        Codes of columns, from a translate file; may be empty.
+    codes
+        Codes in the catalogue's own second header line, if it has one.
+
+    Returns
+    -------
+    bands : dict
+        Column of the flux and of the error, by filter number in order of the columns.
+    others : dict
+        Column by name, such as ``id`` and ``z_spec``.
+    """
+    code_of = dict(zip(names, codes or names, strict=True)) | translate
+    flux: dict[int, str] = {}
+    error: dict[int, str] = {}
+    others: dict[str, str] = {}
+    for name in names:
+        code = _CODE.match(code_of[name])
+        if code is None:
+            others[code_of[name].lower()] = name
+        elif code.group(1) == "F":
+            flux.setdefault(int(code.group(2)), name)
+        else:
+            error.setdefault(int(code.group(2)), name)
+    return {n: (flux[n], error[n]) for n in flux if n in error}, others

@@ -1,0 +1,239 @@
+"""Layouts of catalogues that people have, and the sections of a run file that read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from astropy.table import Table
+
+from sedum import config
+from sedum.errors import SedumError, allowed
+from sedum.photometry.eazy import eazy_columns, read_eazy_offsets, read_translate
+from sedum.photometry.filters import list_filters
+from sedum.photometry.tables import TableLike, name_of, read_table
+
+__all__ = ["Reading", "describe_layouts", "read_layout", "recognise"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read one catalogue: what a run file says under ``filters`` and ``catalogue``.
+
+    Attributes
+    ----------
+    layout
+        The name of the layout.
+    filters
+        The bands that the catalogue has.
+    catalogue
+        Its mapping.
+    note
+        What the user must know, or an empty string.
+    """
+
+    layout: str
+    filters: list[config.Band]
+    catalogue: config.Catalogue
+    note: str
+
+
+@cache
+def _layouts() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((files("sedum") / "photometry" / "layouts.yaml").read_text())
+
+
+def describe_layouts() -> dict[str, str]:
+    """Return the names of the layouts and what they are of."""
+    return {name: layout["about"] for name, layout in _layouts().items()}
+
+
+def recognise(columns: list[str]) -> str | None:
+    """Return the layout that explains most of a table's columns, or None if none fits.
+
+    A layout fits where it finds three bands or more, errors included.
+    """
+    best, most = None, 2
+    for name, layout in _layouts().items():
+        if name == "eazy":
+            found = len(eazy_columns(columns, {})[0])
+        else:
+            found = len(_bands(layout, columns, measured_only=True))
+        if found > most:
+            best, most = name, found
+    return best
+
+
+def read_layout(
+    source: TableLike,
+    layout: str | None = None,
+    *,
+    filter_file: str | Path | None = None,
+    translate: str | Path | None = None,
+    zeropoints: str | Path | None = None,
+    unit: str | None = None,
+) -> Reading:
+    """Work out how a catalogue is to be read.
+
+    Parameters
+    ----------
+    source
+        The catalogue.
+    layout
+        Its layout, one of :func:`describe_layouts`; recognised by its columns if None.
+    filter_file
+        EAZY's ``FILTER.RES``, for layout ``eazy``.
+    translate, zeropoints
+        EAZY's translate and zero-point files, if there are any.
+    unit
+        The unit, where it is not that of the layout.
+
+    Raises
+    ------
+    SedumError
+        If the layout is unknown or not recognised, or finds no band.
+    """
+    known = _layouts()
+    if layout is not None and layout not in known:
+        raise SedumError(f"unknown layout {layout!r}{allowed(layout, known)}")
+    extension = known[layout].get("mapping", {}).get("extension") if layout else None
+    table = _read(source, extension)
+    if layout is None:
+        layout = "eazy" if translate or filter_file else recognise(table.colnames)
+    if layout is None:
+        raise SedumError(
+            f"{name_of(source)}: its columns are of no known layout; name one "
+            f"({', '.join(known)}) or write catalogue.columns by hand"
+        )
+    mapping = dict(known[layout]["mapping"])
+    if mapping.get("extension") is not None and not isinstance(source, str | Path):
+        del mapping["extension"]
+    if layout == "eazy":
+        filters, mapping = _eazy(source, table, mapping, filter_file, translate, zeropoints)
+    else:
+        filters, mapping = _named(known[layout], table, mapping)
+    if not filters:
+        raise SedumError(f"{name_of(source)}: layout {layout} finds no band with flux and error")
+    if unit is not None:
+        mapping["unit"] = unit
+        mapping.pop("zeropoint", None)
+    catalogue = config.Catalogue.model_validate(mapping)
+    return Reading(layout, filters, catalogue, known[layout].get("note", ""))
+
+
+def _read(source: TableLike, extension: str | None) -> Table:
+    try:
+        return read_table(source, extension)
+    except SedumError as error:
+        if extension is None or "catalogue.extension" not in str(error):
+            raise
+        return read_table(source)
+
+
+def _bands(
+    layout: dict[str, Any], columns: list[str], measured_only: bool = False
+) -> dict[str, tuple[str, str | float]]:
+    """Return columns of value and error by band, in the layout's order."""
+    there = set(columns)
+    labels = layout.get("bands") or {name: name for name in list_filters()}
+    found: dict[str, tuple[str, str | float]] = {}
+    for label, band in labels.items():
+        value = _first(layout["value"], label, there)
+        error = _first(layout["error"], label, there)
+        if not isinstance(value, str) or error is None or band in found:
+            continue
+        if isinstance(error, str) or not measured_only:
+            found[band] = (value, error)
+    return found
+
+
+def _first(patterns: list[str | float], label: str, there: set[str]) -> str | float | None:
+    """Return the first pattern whose column is there, or that is a number."""
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            return pattern
+        if pattern.format(label) in there:
+            return pattern.format(label)
+    return None
+
+
+def _named(
+    layout: dict[str, Any], table: Table, mapping: dict[str, Any]
+) -> tuple[list[config.Band], dict[str, Any]]:
+    bands = _bands(layout, table.colnames)
+    mapping["columns"] = {b: {"value": v, "error": e} for b, (v, e) in bands.items()}
+    if "scaled" in layout and "aperture" in mapping:
+        scaled = [b for b, (v, _) in bands.items() if v.endswith(layout["scaled"])]
+        mapping["aperture"] = {**mapping["aperture"], "bands": scaled}
+    return list(bands), _existing(mapping, table)
+
+
+def _existing(mapping: dict[str, Any], table: Table) -> dict[str, Any]:
+    """Leave out the keys of a mapping whose columns are not in the table."""
+    there = set(table.colnames)
+    kept = dict(mapping)
+    for key in ("id", "redshift", "redshift_error"):
+        if key in kept and kept[key] not in there:
+            del kept[key]
+    if "aperture" in kept:
+        named = [kept["aperture"].get("total"), kept["aperture"].get("offset")]
+        if not any(name in there for name in named):
+            del kept["aperture"]
+    if "extinction" in kept and kept["extinction"]["ebv"] not in there:
+        del kept["extinction"]
+    if "require" in kept:
+        kept["require"] = {name: v for name, v in kept["require"].items() if name in there}
+    return kept
+
+
+def _eazy(
+    source: TableLike,
+    table: Table,
+    mapping: dict[str, Any],
+    filter_file: str | Path | None,
+    translate: str | Path | None,
+    zeropoints: str | Path | None,
+) -> tuple[list[config.Band], dict[str, Any]]:
+    if filter_file is None:
+        raise SedumError("layout eazy: give EAZY's FILTER.RES file, whose curves the codes number")
+    codes = _second_header(source, len(table.colnames))
+    words = read_translate(translate) if translate else {}
+    numbers, others = eazy_columns(table.colnames, words, codes)
+    filters: list[config.Band] = []
+    columns, names = {}, {}
+    for number, (flux, error) in numbers.items():
+        name = flux.removeprefix("f_").removeprefix("F_")
+        name = f"eazy_{number}" if name == f"F{number}" else name
+        names[number] = name
+        path = Path(filter_file).resolve()
+        filters.append(config.EazyBand(name=name, eazy=number, file=path))
+        columns[name] = {"value": flux, "error": error}
+    mapping |= {"columns": columns}
+    mapping |= {key: others[key] for key in ("id",) if key in others}
+    if "z_spec" in others:
+        mapping["redshift"] = others["z_spec"]
+    if zeropoints is not None:
+        offsets = read_eazy_offsets(zeropoints)
+        mapping["offsets"] = {names[n]: o for n, o in offsets.items() if n in names}
+    return filters, _existing(mapping, table)
+
+
+def _second_header(source: TableLike, width: int) -> list[str] | None:
+    """Return the words of a second header line of as many words as columns, if there is one."""
+    if not isinstance(source, str | Path):
+        return None
+    headers = []
+    try:
+        with Path(source).open(errors="strict") as file:
+            for line in file:
+                if not line.lstrip().startswith("#"):
+                    break
+                words = line.lstrip().lstrip("#").split()
+                headers += [words] if len(words) == width else []
+    except (OSError, UnicodeDecodeError):
+        return None
+    return headers[1] if len(headers) > 1 else None
