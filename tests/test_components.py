@@ -9,12 +9,12 @@ from sedum.errors import SedumError
 from sedum.galaxies.agn import ActiveNucleus
 from sedum.galaxies.derived import DEFAULTS, derived_quantities
 from sedum.galaxies.dust import Attenuation
-from sedum.photometry.extinction import extinction
 from sedum.galaxies.emission import make_emission
 from sedum.galaxies.grid import grid_axis, load_grid
 from sedum.galaxies.igm import damping_wing, madau95_optical_depth
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.starlight import metal_weights
+from sedum.photometry.extinction import extinction
 from sedum.photometry.filters import FilterSet
 
 CPU = torch.device("cpu")

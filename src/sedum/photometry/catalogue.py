@@ -130,13 +130,8 @@ def to_photometry(
     for i, band in enumerate(filters):
         if band.name not in mapping.columns:
             continue
-        flux[:, i], error[:, i], upper[:, i] = reader.band(band)
-        factor = corrections.factor(band)
-        there = np.isfinite(flux[:, i])
-        standing.mark(there & ~np.isfinite(factor), corrections.reason)
-        factor = np.where(np.isfinite(factor), factor, 1.0)
-        flux[:, i] *= factor
-        error[:, i] *= factor
+        own = reader.band(band)
+        flux[:, i], error[:, i], upper[:, i] = corrections.apply(band, *own, standing)
     standing.mark(~np.isfinite(flux).any(axis=1), "no band observed")
     for name, wanted in mapping.require.items():
         found = number_or_text(table, name, source, f"catalogue.require.{name}")

@@ -9,6 +9,7 @@ from sedum import config
 from sedum.photometry.columns import numeric
 from sedum.photometry.extinction import foreground_coefficient
 from sedum.photometry.filters import Filter
+from sedum.photometry.status import RowStatus
 from sedum.photometry.units import MAGNITUDES
 
 __all__ = ["Corrections"]
@@ -27,9 +28,6 @@ class Corrections:
         What messages call the table.
     """
 
-    #: What stands against a row whose factor is not known.
-    reason = "aperture or extinction correction not known"
-
     def __init__(self, table: Table, mapping: config.Catalogue, source: str):
         self._mapping = mapping
         self._rows = len(table)
@@ -40,6 +38,27 @@ class Corrections:
         if mapping.aperture is not None:
             self._aperture = _to_total(table, mapping, mapping.aperture, source)
 
+    def apply(
+        self,
+        band: Filter,
+        flux: np.ndarray,
+        error: np.ndarray,
+        upper: np.ndarray,
+        standing: RowStatus,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return corrected fluxes, errors and which are limits, [n]; mark rows that cannot be."""
+        factor = self.factor(band)
+        there = np.isfinite(flux)
+        unknown = there & ~np.isfinite(factor)
+        standing.mark(unknown, "aperture or extinction correction not known")
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            flux, error = flux * factor, error * factor
+        good = there & np.isfinite(flux)
+        standing.mark(there & ~unknown & ~good, f"flux not finite in {band.name}")
+        usable = np.isfinite(error) & (error > 0)
+        standing.mark(good & ~usable, f"error not finite in {band.name}")
+        return np.where(good, flux, np.nan), np.where(good & usable, error, 1.0), upper & good
+
     def factor(self, band: Filter) -> np.ndarray:
         """Return the factor on flux and error in a band; NaN where it is not known, [n]."""
         magnitudes = np.full(self._rows, self._mapping.offsets.get(band.name, 0.0))
@@ -49,7 +68,8 @@ class Corrections:
             if coefficient is None:
                 coefficient = foreground_coefficient(spec.law, band.pivot)
             magnitudes = magnitudes - coefficient * spec.factor * self._ebv
-        factor = 10 ** (-0.4 * magnitudes)
+        with np.errstate(over="ignore"):
+            factor = 10 ** (-0.4 * magnitudes)
         aperture = self._mapping.aperture
         if aperture is not None and (aperture.bands is None or band.name in aperture.bands):
             factor = factor * self._aperture
@@ -72,20 +92,22 @@ def _to_total(
     def read(name: str, key: str) -> np.ndarray:
         values = numeric(table, name, source, f"catalogue.aperture.{key}")
         for marker in mapping.missing:
-            values = np.where(np.isclose(values, marker, rtol=1e-6), np.nan, values)
+            values = np.where(np.abs(values - marker) < 1e-5, np.nan, values)
         if mapping.missing_beyond is not None:
             values = np.where(np.abs(values) >= mapping.missing_beyond, np.nan, values)
         return values
 
     if spec.offset is not None:
-        return 10 ** (-0.4 * read(spec.offset, "offset"))
+        with np.errstate(over="ignore"):
+            return 10 ** (-0.4 * read(spec.offset, "offset"))
     assert spec.total is not None
     total = read(spec.total, "total")
     reference = np.full(len(table), np.nan)
     for i, name in enumerate(spec.reference):
         reference = np.where(np.isnan(reference), read(name, f"reference[{i}]"), reference)
     if mapping.unit in MAGNITUDES:
-        return 10 ** (-0.4 * (total - reference))
-    with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return 10 ** (-0.4 * (total - reference))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = total / reference
     return np.where((total > 0) & (reference > 0), ratio, np.nan)
