@@ -22,6 +22,7 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "digest",
+    "read_text",
     "require_same",
 ]
 
@@ -71,6 +72,21 @@ def check_writable(path: str | Path) -> Path:
             f"cannot write {path}: {error.strerror or error}; choose another output path"
         ) from None
     return path
+
+
+def read_text(path: str | Path, what: str) -> str:
+    """Read a text file that a user named; ``what`` it is, for the message.
+
+    Raises
+    ------
+    SedumError
+        If it cannot be read or is not text.
+    """
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SedumError(f"{what}: cannot read {path}: {reason}") from None
 
 
 def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:

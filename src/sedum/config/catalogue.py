@@ -11,6 +11,11 @@ from sedum.config.sections import Section
 __all__ = ["Aperture", "Catalogue", "Column", "Extinction", "ReportedLimits"]
 
 
+def _check_zeropoint(unit: str | None, zeropoint: float | None) -> None:
+    if (unit == "zeropoint") != (zeropoint is not None):
+        raise ValueError("unit: zeropoint and a zeropoint: value go together")
+
+
 class Column(Section):
     """Where a band's measurement stands in the catalogue."""
 
@@ -30,8 +35,7 @@ class Column(Section):
 
     @model_validator(mode="after")
     def _zeropoint(self) -> Column:
-        if (self.unit == "zeropoint") != (self.zeropoint is not None):
-            raise ValueError("unit: zeropoint and a zeropoint: value go together")
+        _check_zeropoint(self.unit, self.zeropoint)
         return self
 
 
@@ -113,8 +117,7 @@ class Catalogue(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:
-        if (self.unit == "zeropoint") != (self.zeropoint is not None):
-            raise ValueError("unit: zeropoint and a zeropoint: value go together")
+        _check_zeropoint(self.unit, self.zeropoint)
         if not self.columns:
             raise ValueError("columns: map at least one band")
         if (self.use_redshift or self.redshift_error) and self.redshift is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from sedum.config.sections import Section
 
@@ -169,18 +169,32 @@ def _fractions(value: float | dict[str, float], what: str) -> float | dict[str, 
     return value
 
 
-class Noise(NoiseCommon):
-    """Errors about one depth for each band."""
+def _magnitudes(value: dict[str, float]) -> dict[str, float]:
+    for band, depth in value.items():
+        if not -10 < depth < 50:
+            raise ValueError(f"{band}: a depth is an AB magnitude, not {depth}")
+    return value
 
-    kind: Literal["depths"] = "depths"
-    depths: dict[str, float] = Field(description="5-sigma AB magnitude per band")
+
+Depths = Annotated[
+    dict[str, float],
+    AfterValidator(_magnitudes),
+    Field(description="5-sigma AB magnitude per band"),
+]
+
+
+class ScatteredNoise(NoiseCommon):
+    """Errors that scatter about depths."""
+
     scatter: float = Field(default=0.05, ge=0, description="dex, independent in each band")
     shared_scatter: float = Field(default=0.05, ge=0, description="dex, common to all bands")
 
-    @field_validator("depths")
-    @classmethod
-    def _sane(cls, value: dict[str, float]) -> dict[str, float]:
-        return _magnitudes(value)
+
+class Noise(ScatteredNoise):
+    """Errors about one depth for each band."""
+
+    kind: Literal["depths"] = "depths"
+    depths: Depths
 
     def mentioned(self) -> Iterator[tuple[str, list[str], bool]]:
         """Yield each key that names bands; see :meth:`NoiseCommon.mentioned`."""
@@ -192,21 +206,14 @@ class Region(Section):
     """A part of the survey with depths of its own."""
 
     share: float = Field(gt=0, le=1, description="of the area")
-    depths: dict[str, float] = Field(description="5-sigma AB magnitude per band")
-
-    @field_validator("depths")
-    @classmethod
-    def _sane(cls, value: dict[str, float]) -> dict[str, float]:
-        return _magnitudes(value)
+    depths: Depths
 
 
-class RegionNoise(NoiseCommon):
+class RegionNoise(ScatteredNoise):
     """A depth map: regions of the survey with their share of its area."""
 
     kind: Literal["regions"]
     regions: list[Region] = Field(min_length=1)
-    scatter: float = Field(default=0.05, ge=0, description="dex, independent in each band")
-    shared_scatter: float = Field(default=0.05, ge=0, description="dex, common to all bands")
 
     @model_validator(mode="after")
     def _shares(self) -> RegionNoise:
@@ -223,7 +230,7 @@ class RegionNoise(NoiseCommon):
 
 
 class LearnedNoise(NoiseCommon):
-    """Errors against brightness, as ``sedum noise fit`` learned them from a catalogue."""
+    """Errors against brightness, as ``sedum.observe.fit_noise`` learned them from a catalogue."""
 
     kind: Literal["learned"]
     file: Path
@@ -236,13 +243,6 @@ class BootstrapNoise(NoiseCommon):
     kind: Literal["bootstrap"]
     file: Path
     neighbours: int = Field(default=8, ge=1, description="candidates among which one is drawn")
-
-
-def _magnitudes(value: dict[str, float]) -> dict[str, float]:
-    for band, depth in value.items():
-        if not -10 < depth < 50:
-            raise ValueError(f"{band}: a depth is an AB magnitude, not {depth}")
-    return value
 
 
 #: Tags of the kinds, which differ from keys of the file so that messages can leave them out.

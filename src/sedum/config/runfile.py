@@ -36,6 +36,7 @@ from sedum.config.priors import PriorSpec
 from sedum.config.sections import Section
 from sedum.errors import SedumError, allowed
 from sedum.messages import describe
+from sedum.storage import read_text
 
 __all__ = ["RunFile", "load_run", "parse_run"]
 
@@ -131,9 +132,11 @@ class _UniqueLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str | int | float) and key in seen:
+            if not isinstance(key, str | int | float):
+                continue
+            if key in seen:
                 raise _TwiceError(key, key_node.start_mark.line + 1)
-            seen.add(key if isinstance(key, str | int | float) else id(key_node))
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -206,16 +209,15 @@ def _anchored_band(band: Any, folder: Path) -> Any:
 
 
 def read_offsets(path: Path) -> dict[str, float]:
-    """Read the magnitudes to add to each band from a file that ``sedum zeropoints`` wrote."""
+    """Read the magnitudes to add to each band: ``offsets: {band: {offset: 0.02}}`` in YAML."""
+    text = read_text(path, "catalogue.offsets")
     try:
-        found = yaml.safe_load(path.read_text())["offsets"]
+        found = yaml.safe_load(text)["offsets"]
         return {str(band): float(entry["offset"]) for band, entry in found.items()}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SedumError(f"catalogue.offsets: cannot read {path}: {reason}") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         raise SedumError(
-            f"catalogue.offsets: {path} is not a file of zero-points; 'sedum zeropoints' makes one"
+            f"catalogue.offsets: {path} is not a file of zero-points; it should hold "
+            "offsets: {band: {offset: 0.02}}"
         ) from None
 
 

@@ -213,17 +213,12 @@ class Posterior:
             raise SedumError(f"{path} is not a sedum estimator of format {_FORMAT}; train it again")
         run = parse_run(meta["run"], source=f"run file stored in {path}")
         try:
-            noise = NoiseModel.from_state(run.band_names(), run.noise, _part("noise", tensors))
+            noise = NoiseModel.from_state(run.band_names(), run.noise, _arrays("noise", tensors))
             features = FeatureTransform.from_state(
-                _part("features", tensors), run.features.colours, run.noise.limits is not None
+                _arrays("features", tensors), run.features.colours, run.noise.limits is not None
             )
             estimator = make_estimator(run, features)
-            weights = {
-                name.removeprefix("weights."): value
-                for name, value in tensors.items()
-                if name.startswith("weights.")
-            }
-            estimator.load_state_dict(weights)
+            estimator.load_state_dict(_part("weights", tensors))
             return cls(
                 estimator, features, run, meta["fingerprint"], meta["history"], str(path), noise
             )
@@ -252,9 +247,13 @@ def _stored(part: str, state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {f"{part}.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in state.items()}
 
 
-def _part(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def _part(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     prefix = f"{part}."
-    return {k.removeprefix(prefix): v.numpy() for k, v in tensors.items() if k.startswith(prefix)}
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _arrays(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {k: v.numpy() for k, v in _part(part, tensors).items()}
 
 
 def training_fingerprint(

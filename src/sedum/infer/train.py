@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -41,9 +40,9 @@ _PORTION = 32_768
 #: Observations for the standardisation, and the most for validation.
 _SAMPLE = 50_000
 _VALIDATION = 8_192
-#: Sections of the run file that training does not depend on, and the filters, whose files may
-#: be named by another path; the fingerprint knows their curves.
-_NOT_TRAINED = {"catalogue", "output", "name", "filters"}
+#: Sections of the run file that training does not depend on, and filters and noise, whose files
+#: may be named by another path; the fingerprint knows their content.
+_NOT_TRAINED = {"catalogue", "output", "name", "filters", "noise"}
 
 
 def train(
@@ -90,7 +89,7 @@ def train(
     path = Path(checkpoint) if checkpoint else None
     identity = digest(
         {
-            "run": _trained_part(run),
+            "run": run.model_dump(mode="json", exclude=_NOT_TRAINED),
             "noise": data.noise.fingerprint(),
             "library": library.fingerprint,
             "size": len(library),
@@ -142,7 +141,7 @@ def train_to_file(
         found = Posterior.read(path)
         # What differs is named where it can be; the rest is sizes, steps and seeds.
         found.require(training_fingerprint(fingerprint, run))
-        if _trained_part(found.run) != _trained_part(run):
+        if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
             raise SedumError(
                 f"estimator {path} exists and was made with another run file; remove it or "
                 "write elsewhere"
@@ -153,11 +152,6 @@ def train_to_file(
     posterior.write(path)
     checkpoint.unlink(missing_ok=True)
     return posterior
-
-
-def _trained_part(run: RunFile) -> dict[str, Any]:
-    """Return the sections that training depends on; a file of noise counts by its content."""
-    return {**run.model_dump(mode="json", exclude=_NOT_TRAINED | {"noise"})}
 
 
 def choose_device(name: str) -> torch.device:

@@ -29,12 +29,12 @@ class ErrorCurves:
 
     def __init__(self, sample: SurveySample):
         self._depth = sample.depth
-        far = 20.0
+        reach = 20.0
         nodes, centre, spread = sample.nodes, sample.centre, sample.spread
         run = np.maximum(nodes[:, -1] - nodes[:, -2], 1e-6)
         slope = np.clip((centre[:, -1] - centre[:, -2]) / run, 0, 1)
-        self._nodes = np.column_stack([nodes, nodes[:, -1] + far])
-        self._centre = np.column_stack([centre, centre[:, -1] + far * slope])
+        self._nodes = np.column_stack([nodes, nodes[:, -1] + reach])
+        self._centre = np.column_stack([centre, centre[:, -1] + reach * slope])
         self._spread = np.column_stack([spread, spread[:, -1]])
 
     def magnitude(self, band: int, flux: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from sedum.observe.curves import ErrorCurves
 from sedum.observe.sample import SurveySample
 from sedum.photometry.catalogue import CatalogueRows
 
-__all__ = ["fit_noise", "fitted_depths"]
+__all__ = ["fit_noise"]
 
 #: Nodes of the error curves, and the fewest galaxies that a node may stand for.
 _NODES = 16
@@ -58,7 +58,7 @@ def fit_noise(
             f"{source}: fewer than {_LEAST} rows measure {', '.join(few)}; leave these bands out "
             "of filters, or use noise of kind depths"
         )
-    flux, error = _drop_unmeasured(seen.flux, seen.measured), np.where(seen.observed, seen.error, 1)
+    flux, error = np.where(seen.measured, seen.flux, np.nan), np.where(seen.observed, seen.error, 1)
     depth = np.array([_faint_error(flux[:, i], error[:, i]) for i in range(len(bands))])
     curves = [_curve(flux[:, i], error[:, i], depth[i]) for i in range(len(bands))]
     nodes, centre, spread = (np.stack(part) for part in zip(*curves, strict=True))
@@ -82,26 +82,6 @@ def fit_noise(
     latent = ErrorCurves(sample).latent_of(seen.flux, error)
     correlation = _correlation(np.clip(latent, -5, 5), seen.measured)
     return SurveySample(**{**vars(sample), "correlation": correlation})
-
-
-def fitted_depths(sample: SurveySample) -> list[dict[str, float | str]]:
-    """Return for each band its name, 5-sigma depth, coverage and share of limits, for people."""
-    from sedum.photometry.units import flux_to_magnitude
-
-    return [
-        {
-            "band": band,
-            "depth": float(flux_to_magnitude(5 * sample.depth[i])),
-            "scatter": float(np.median(sample.spread[i]) / np.log(10)),
-            "observed": float(sample.observed[:, i].mean()),
-            "limits": float(sample.upper[:, i].mean()),
-        }
-        for i, band in enumerate(sample.bands)
-    ]
-
-
-def _drop_unmeasured(flux: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    return np.where(measured, flux, np.nan)
 
 
 def _faint_error(flux: np.ndarray, error: np.ndarray) -> float:

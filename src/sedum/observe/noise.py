@@ -235,10 +235,9 @@ class NoiseModel:
             measured, upper = measured[:, None], upper[:, None]
         shape = flux.shape[:-1]
         if redshift is not None:
-            each = np.reshape(redshift, (-1,) + (1,) * (len(shape) - np.ndim(redshift)))
-            redshift = np.broadcast_to(
-                redshift if np.ndim(redshift) == len(shape) else each, shape
-            ).ravel()
+            per_galaxy = np.ndim(redshift) < len(shape)
+            each = redshift[:, None] if per_galaxy else redshift
+            redshift = np.broadcast_to(each, shape).ravel()
         fraction = self._fraction(redshift, int(np.prod(shape))).reshape(flux.shape)
         if gain is None:
             fraction = np.hypot(fraction, self.gain_error)

@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from sedum import config
 from sedum.errors import SedumError
-from sedum.photometry.columns import identifiers, number_or_text, numeric
+from sedum.photometry.columns import identifiers, means_missing, number_or_text, numeric
 from sedum.photometry.corrections import Corrections
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
@@ -130,8 +130,8 @@ def to_photometry(
     for i, band in enumerate(filters):
         if band.name not in mapping.columns:
             continue
-        own = reader.band(band)
-        flux[:, i], error[:, i], upper[:, i] = corrections.apply(band, *own, standing)
+        factor = corrections.factor(band)
+        flux[:, i], error[:, i], upper[:, i] = reader.band(band, factor)
     standing.mark(~np.isfinite(flux).any(axis=1), "no band observed")
     for name, wanted in mapping.require.items():
         found = number_or_text(table, name, source, f"catalogue.require.{name}")
@@ -150,13 +150,11 @@ class _Reader:
 
     def __init__(self, table: Table, mapping: config.Catalogue, source: str, standing: RowStatus):
         self.table, self.mapping, self.source, self.standing = table, mapping, source, standing
-        exact = np.asarray(mapping.missing, float)
-        # Files often hold the markers in 32 bits.
-        self._markers = sorted({*exact, *exact.astype(np.float32).astype(float)})
 
-    def band(self, band: Filter) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def band(self, band: Filter, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return flux and error in µJy, and what is an upper limit, each [n].
 
+        Flux and error are multiplied by ``factor``, [n], NaN where a correction is not known.
         The flux is NaN where the band is missing or the row unusable.
         """
         column = self.mapping.columns[band.name]
@@ -173,7 +171,7 @@ class _Reader:
         if isinstance(column.error, str):
             missing |= self._marked(sigma)
         missing &= ~upper
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             flux, error = to_microjansky(
                 np.where(upper, limit, value), sigma, unit, zeropoint, band
             )
@@ -181,6 +179,8 @@ class _Reader:
                 error = column.error * np.abs(flux)
             if self.mapping.limits is not None:
                 error = np.where(upper, flux / self.mapping.limits.sigma, error)
+            known = np.isfinite(factor)
+            flux, error = (part * np.where(known, factor, 1.0) for part in (flux, error))
         if column.flag is not None:
             flag = numeric(self.table, column.flag, self.source, f"{self._key(band.name)}.flag")
             missing |= flag != 0
@@ -191,6 +191,7 @@ class _Reader:
         self.standing.mark(there & ~np.isfinite(error), f"error not finite in {name}")
         self.standing.mark(there & ~(error > 0), f"error not positive in {name}")
         good = there & np.isfinite(flux)
+        self.standing.mark(good & ~known, "aperture or extinction correction not known")
         flux = np.where(good, flux, np.nan)
         error = np.where(good & np.isfinite(error) & (error > 0), error, 1.0)
         return flux, error, upper & good
@@ -248,13 +249,7 @@ class _Reader:
         return values
 
     def _marked(self, values: np.ndarray) -> np.ndarray:
-        """Say which values mean "missing"."""
-        found = np.zeros(len(values), bool)
-        for marker in self._markers:
-            found |= values == marker
-        if self.mapping.missing_beyond is not None:
-            found |= np.abs(values) >= self.mapping.missing_beyond
-        return found
+        return means_missing(values, self.mapping.missing, self.mapping.missing_beyond)
 
 
 def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> None:

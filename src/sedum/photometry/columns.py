@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from sedum.errors import SedumError, nearest
 
-__all__ = ["identifiers", "number_or_text", "numeric"]
+__all__ = ["identifiers", "means_missing", "number_or_text", "numeric"]
 
 
 def find(table: Table, name: str, source: str, key: str) -> np.ndarray:
@@ -41,6 +41,18 @@ def numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
     if values.ndim != 1:
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) holds more than one value")
     return np.asarray(np.ma.filled(values, np.nan))
+
+
+def means_missing(
+    values: np.ndarray, markers: list[float], beyond: float | None = None
+) -> np.ndarray:
+    """Say which values mean "not observed": markers, and whatever is as large as ``beyond``."""
+    exact = np.asarray(markers, float)
+    found = np.zeros(len(values), bool)
+    # Files often hold the markers in 32 bits.
+    for marker in {*exact, *exact.astype(np.float32).astype(float)}:
+        found |= values == marker
+    return found if beyond is None else found | (np.abs(values) >= beyond)
 
 
 def number_or_text(table: Table, name: str, source: str, key: str) -> np.ndarray:

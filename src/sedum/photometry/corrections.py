@@ -6,10 +6,9 @@ import numpy as np
 from astropy.table import Table
 
 from sedum import config
-from sedum.photometry.columns import numeric
+from sedum.photometry.columns import means_missing, numeric
 from sedum.photometry.extinction import foreground_coefficient
 from sedum.photometry.filters import Filter
-from sedum.photometry.status import RowStatus
 from sedum.photometry.units import MAGNITUDES
 
 __all__ = ["Corrections"]
@@ -37,27 +36,6 @@ class Corrections:
             self._ebv = _reddening(table, mapping.extinction, source)
         if mapping.aperture is not None:
             self._aperture = _to_total(table, mapping, mapping.aperture, source)
-
-    def apply(
-        self,
-        band: Filter,
-        flux: np.ndarray,
-        error: np.ndarray,
-        upper: np.ndarray,
-        standing: RowStatus,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return corrected fluxes, errors and which are limits, [n]; mark rows that cannot be."""
-        factor = self.factor(band)
-        there = np.isfinite(flux)
-        unknown = there & ~np.isfinite(factor)
-        standing.mark(unknown, "aperture or extinction correction not known")
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            flux, error = flux * factor, error * factor
-        good = there & np.isfinite(flux)
-        standing.mark(there & ~unknown & ~good, f"flux not finite in {band.name}")
-        usable = np.isfinite(error) & (error > 0)
-        standing.mark(good & ~usable, f"error not finite in {band.name}")
-        return np.where(good, flux, np.nan), np.where(good & usable, error, 1.0), upper & good
 
     def factor(self, band: Filter) -> np.ndarray:
         """Return the factor on flux and error in a band; NaN where it is not known, [n]."""
@@ -91,11 +69,8 @@ def _to_total(
 
     def read(name: str, key: str) -> np.ndarray:
         values = numeric(table, name, source, f"catalogue.aperture.{key}")
-        for marker in mapping.missing:
-            values = np.where(np.abs(values - marker) < 1e-5, np.nan, values)
-        if mapping.missing_beyond is not None:
-            values = np.where(np.abs(values) >= mapping.missing_beyond, np.nan, values)
-        return values
+        missing = means_missing(values, mapping.missing, mapping.missing_beyond)
+        return np.where(missing, np.nan, values)
 
     if spec.offset is not None:
         with np.errstate(over="ignore"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sedum.errors import SedumError
+from sedum.storage import read_text
 
 __all__ = ["eazy_columns", "eazy_curves", "read_eazy_offsets", "read_translate"]
 
@@ -24,11 +25,7 @@ def eazy_curves(path: Path, where: str = "filters") -> tuple[tuple[np.ndarray, n
     SedumError
         If the file cannot be read or is damaged; the number of the curve is named.
     """
-    try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SedumError(f"{where}: cannot read {path}: {reason}") from None
+    lines = read_text(path, where).splitlines()
     curves: list[tuple[np.ndarray, np.ndarray]] = []
     cursor = 0
     while cursor < len(lines):
@@ -92,12 +89,8 @@ def read_eazy_offsets(path: str | Path) -> dict[int, float]:
 
 
 def _lines(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
-    try:
-        text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SedumError(f"cannot read {what} file {path}: {reason}") from None
-    words = [(i + 1, line.split("#")[0].split()) for i, line in enumerate(text.splitlines())]
+    lines = read_text(path, f"{what} file").splitlines()
+    words = [(i + 1, line.split("#")[0].split()) for i, line in enumerate(lines)]
     return [(i, w) for i, w in words if w]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from sedum import config
 from sedum.errors import SedumError, nearest
 from sedum.photometry.eazy import eazy_curves
-from sedum.storage import array_digest
+from sedum.storage import array_digest, read_text
 
 __all__ = ["Filter", "FilterSet", "list_filters"]
 
@@ -210,7 +210,9 @@ def load_eazy(file: Path, number: int, name: str, where: str = "filters") -> Fil
 
 def load_curve(file: Path, name: str, where: str = "filters") -> Filter:
     """Load a two-column file: wavelength in Angstrom, transmission."""
-    rows = [line.split("#")[0].replace(",", " ").split() for line in _read_lines(file, where)]
+    rows = [
+        line.split("#")[0].replace(",", " ").split() for line in read_text(file, where).splitlines()
+    ]
     try:
         curve = np.array([[float(r[0]), float(r[1])] for r in rows if r])
         return Filter(name, curve[:, 0], curve[:, 1])
@@ -219,11 +221,3 @@ def load_curve(file: Path, name: str, where: str = "filters") -> Filter:
             f"{where}: {file} is not a two-column filter curve (wavelength in Angstrom, "
             "transmission)"
         ) from None
-
-
-def _read_lines(file: Path, where: str) -> list[str]:
-    try:
-        return Path(file).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SedumError(f"{where}: cannot read {file}: {reason}") from None

@@ -15,7 +15,13 @@ from sedum import config
 from sedum.errors import SedumError, allowed
 from sedum.photometry.eazy import eazy_columns, read_eazy_offsets, read_translate
 from sedum.photometry.filters import list_filters
-from sedum.photometry.tables import TableLike, name_of, read_table
+from sedum.photometry.tables import (
+    TableLike,
+    has_extension,
+    leading_comments,
+    name_of,
+    read_table,
+)
 
 __all__ = ["Reading", "describe_layouts", "read_layout", "recognise"]
 
@@ -100,8 +106,10 @@ def read_layout(
     known = _layouts()
     if layout is not None and layout not in known:
         raise SedumError(f"unknown layout {layout!r}{allowed(layout, known)}")
-    extension = known[layout].get("mapping", {}).get("extension") if layout else None
-    table = _read(source, extension)
+    extension = known[layout]["mapping"].get("extension") if layout else None
+    if extension is not None and not has_extension(source, extension):
+        extension = None
+    table = read_table(source, extension)
     if layout is None:
         layout = "eazy" if translate or filter_file else recognise(table.colnames)
     if layout is None:
@@ -110,7 +118,7 @@ def read_layout(
             f"({', '.join(known)}) or write catalogue.columns by hand"
         )
     mapping = dict(known[layout]["mapping"])
-    if mapping.get("extension") is not None and not isinstance(source, str | Path):
+    if "extension" in mapping and extension is None:
         del mapping["extension"]
     if layout == "eazy":
         filters, mapping = _eazy(source, table, mapping, filter_file, translate, zeropoints)
@@ -123,15 +131,6 @@ def read_layout(
         mapping.pop("zeropoint", None)
     catalogue = config.Catalogue.model_validate(mapping)
     return Reading(layout, filters, catalogue, known[layout].get("note", ""))
-
-
-def _read(source: TableLike, extension: str | None) -> Table:
-    try:
-        return read_table(source, extension)
-    except SedumError as error:
-        if extension is None or "catalogue.extension" not in str(error):
-            raise
-        return read_table(source)
 
 
 def _bands(
@@ -212,10 +211,9 @@ def _eazy(
         path = Path(filter_file).resolve()
         filters.append(config.EazyBand(name=name, eazy=number, file=path))
         columns[name] = {"value": flux, "error": error}
-    mapping |= {"columns": columns}
-    mapping |= {key: others[key] for key in ("id",) if key in others}
-    if "z_spec" in others:
-        mapping["redshift"] = others["z_spec"]
+    mapping["columns"] = columns
+    mapping["id"] = others.get("id", mapping["id"])
+    mapping["redshift"] = others.get("z_spec", mapping["redshift"])
     if zeropoints is not None:
         offsets = read_eazy_offsets(zeropoints)
         mapping["offsets"] = {names[n]: o for n, o in offsets.items() if n in names}
@@ -226,14 +224,9 @@ def _second_header(source: TableLike, width: int) -> list[str] | None:
     """Return the words of a second header line of as many words as columns, if there is one."""
     if not isinstance(source, str | Path):
         return None
-    headers = []
     try:
-        with Path(source).open(errors="strict") as file:
-            for line in file:
-                if not line.lstrip().startswith("#"):
-                    break
-                words = line.lstrip().lstrip("#").split()
-                headers += [words] if len(words) == width else []
-    except (OSError, UnicodeDecodeError):
+        comments, _ = leading_comments(Path(source))
+    except (OSError, UnicodeDecodeError):  # a binary table has no such lines
         return None
+    headers = [words for words in comments if len(words) == width]
     return headers[1] if len(headers) > 1 else None

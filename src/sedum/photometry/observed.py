@@ -40,7 +40,7 @@ class Photometry:
     upper: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
 
     def __post_init__(self) -> None:
-        if self.upper.shape != np.shape(self.flux):
+        if not self.upper.size:
             object.__setattr__(self, "upper", np.zeros(np.shape(self.flux), bool))
 
     @classmethod

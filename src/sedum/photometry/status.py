@@ -44,15 +44,9 @@ class RowStatus:
         """Return the status of each row in words, [n]."""
         return np.array(self._reasons)[self._code]
 
-    def counts(self) -> list[tuple[str, int]]:
-        """Return each status and how many rows have it, ``ok`` first, then by frequency."""
-        count = np.bincount(self._code, minlength=len(self._reasons))
-        pairs = [(r, int(c)) for r, c in zip(self._reasons, count, strict=True) if c]
-        return sorted(pairs, key=lambda p: (p[0] != OK, -p[1]))
-
     def copy(self) -> RowStatus:
         """Return an independent copy."""
-        return RowStatus.concatenate([self])
+        return self[:]
 
     @classmethod
     def concatenate(cls, parts: Sequence[RowStatus]) -> RowStatus:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,14 @@ from astropy.table import Column, MaskedColumn, Table
 
 from sedum.errors import SedumError, nearest
 
-__all__ = ["TableLike", "name_of", "read_table", "stream_table"]
+__all__ = [
+    "TableLike",
+    "has_extension",
+    "leading_comments",
+    "name_of",
+    "read_table",
+    "stream_table",
+]
 
 #: What can be read as a catalogue: a path, an astropy Table or a pandas DataFrame.
 TableLike: TypeAlias = Any
@@ -62,7 +70,11 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
         If the file is absent, unreadable as that format, or has no rows.
     """
     if isinstance(source, str | Path):
-        table = _guarded(Path(source), lambda path, kind: _read_file(path, kind, extension))
+        path = Path(source)
+        if not path.is_file():
+            raise SedumError(f"catalogue {path} does not exist")
+        with _reading(path):
+            table = _read_file(path, _format(path), extension)
     else:
         table = _from_memory(source)
     if len(table) == 0:
@@ -82,10 +94,10 @@ def stream_table(
     if isinstance(source, str | Path):
         path, kind = Path(source), _format(Path(source))
         if kind == "parquet" and path.is_file():
-            yield from _guarded_stream(path, kind, _stream_parquet(path, columns, rows))
+            yield from _guarded_stream(path, _stream_parquet(path, columns, rows))
             return
         if kind == "fits" and path.is_file() and not path.name.lower().endswith((".gz", ".fz")):
-            yield from _guarded_stream(path, kind, _stream_fits(path, columns, rows, extension))
+            yield from _guarded_stream(path, _stream_fits(path, columns, rows, extension))
             return
     table = read_table(source, extension)
     for start in range(0, len(table), rows):
@@ -97,31 +109,26 @@ def _format(path: Path) -> str:
     return _FORMATS.get(suffix, "ascii")
 
 
-def _guarded(path: Path, reader: Any) -> Table:
-    """Run a reader; whatever it raises becomes one line that names the file."""
-    if not path.is_file():
-        raise SedumError(f"catalogue {path} does not exist")
-    kind = _format(path)
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader raises inside the body into one line that names the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return reader(path, kind)
+            yield
     except (MemoryError, KeyboardInterrupt, SedumError):
         raise
     except Exception as error:  # readers of foreign formats raise nearly anything
-        raise _unreadable(path, kind, error) from None
+        first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
+        raise SedumError(f"catalogue {path} cannot be read as {_format(path)}: {first}") from None
 
 
-def _guarded_stream(path: Path, kind: str, portions: Iterator[Table]) -> Iterator[Table]:
-    """Hand portions on; whatever their reader raises becomes one line that names the file."""
+def _guarded_stream(path: Path, portions: Iterator[Table]) -> Iterator[Table]:
+    """Hand portions on, under :func:`_reading` only while the next one is read."""
     count = 0
     while True:
-        try:
+        with _reading(path):
             portion = next(portions, None)
-        except (MemoryError, KeyboardInterrupt, SedumError):
-            raise
-        except Exception as error:
-            raise _unreadable(path, kind, error) from None
         if portion is None:
             break
         count += len(portion)
@@ -130,17 +137,11 @@ def _guarded_stream(path: Path, kind: str, portions: Iterator[Table]) -> Iterato
         raise SedumError(f"catalogue {path} has no rows")
 
 
-def _unreadable(path: Path, kind: str, error: Exception) -> SedumError:
-    first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
-    return SedumError(f"catalogue {path} cannot be read as {kind}: {first}")
-
-
 def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
     match kind:
         case "parquet":
             import pyarrow.parquet as parquet
 
-            # The file is closed at once: pyarrow would hold it open as long as its table lives.
             return _from_arrow(parquet.read_table(path))
         case "fits":
             return Table.read(path, format="fits", hdu=_fits_hdu(path, extension))
@@ -217,8 +218,7 @@ def _stream_fits(
 ) -> Iterator[Table]:
     from astropy.io import fits
 
-    with warnings.catch_warnings(), fits.open(path, memmap=True) as hdus:
-        warnings.simplefilter("ignore")
+    with fits.open(path, memmap=True) as hdus:
         hdu = hdus[_fits_hdu(path, extension)]
         info = {c.name: c for c in hdu.columns}
         there = [name for name in columns if name in info]
@@ -291,16 +291,7 @@ def _read_ascii(path: Path) -> Table:
     The names stand in the first line, or in a comment line before the data that has one word
     for each column, the first of them if there are several (EAZY's second holds its codes).
     """
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    comments: list[list[str]] = []
-    width = 0
-    with opener(path, "rt", errors="strict") as file:
-        for line in file:
-            if line.lstrip().startswith("#"):
-                comments.append(line.lstrip().lstrip("#").split())
-            elif line.strip():
-                width = len(line.split())
-                break
+    comments, width = leading_comments(path)
     names = next((words for words in comments if len(words) == width), None)
     if names is None:
         return Table.read(path, format="ascii.basic")
@@ -308,3 +299,28 @@ def _read_ascii(path: Path) -> Table:
         twice = next(n for n in names if names.count(n) > 1)
         raise SedumError(f"catalogue {path}: column {twice!r} stands twice")
     return Table.read(path, format="ascii.no_header", names=names, comment=r"\s*#")
+
+
+def leading_comments(path: Path) -> tuple[list[list[str]], int]:
+    """Return the words of each comment line before the data, and the number of columns."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    comments: list[list[str]] = []
+    with opener(path, "rt", errors="strict") as file:
+        for line in file:
+            if line.lstrip().startswith("#"):
+                comments.append(line.lstrip().lstrip("#").split())
+            elif line.strip():
+                return comments, len(line.split())
+    return comments, 0
+
+
+def has_extension(source: TableLike, extension: str) -> bool:
+    """Say whether a catalogue is a FITS file with a table of that name."""
+    if not isinstance(source, str | Path) or not Path(source).is_file():
+        return False
+    if _format(Path(source)) != "fits":
+        return False
+    from astropy.io import fits
+
+    with _reading(Path(source)), fits.open(source) as hdus:
+        return extension.upper() in [hdu.name for hdu in hdus[1:]]
