@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from sedum.library.generate import simulate as simulate
     from sedum.library.store import Library as Library
     from sedum.library.synthesizer import SynthesizerModel as SynthesizerModel
+    from sedum.observe.learn import fit_noise as fit_noise
     from sedum.observe.noise import NoiseModel as NoiseModel
     from sedum.photometry.catalogue import read_catalogue as read_catalogue
     from sedum.photometry.filters import FilterSet as FilterSet
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.survey.fit import fit as fit
+    from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
     "FilterSet": "sedum.photometry.filters",
@@ -47,10 +49,12 @@ _HOMES = {
     "SynthesizerModel": "sedum.library.synthesizer",
     "TabulatedHistories": "sedum.galaxies.tabulated",
     "fit": "sedum.survey.fit",
+    "fit_noise": "sedum.observe.learn",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
     "list_grids": "sedum.galaxies.grid",
     "load_run": "sedum.config",
+    "measure_zeropoints": "sedum.survey.zeropoints",
     "read_catalogue": "sedum.photometry.catalogue",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
+from sedum.cli import observations
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -19,7 +20,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Posteriors of galaxy properties from survey photometry, learned from simulations.\n\n"
-    "A run file describes the analysis: [bold]sedum init[/bold] writes one to edit. Then "
+    "A run file describes the analysis: [bold]sedum init[/bold] writes one to edit, for your "
+    "catalogue if you name it. Then "
     "[bold]simulate[/bold] makes a library of galaxies, [bold]train[/bold] learns from it, and "
     "[bold]fit[/bold] turns a catalogue into posteriors. [bold]sedum demo[/bold] shows it all.",
 )
@@ -74,16 +76,66 @@ def _main(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write.")] = Path("run.yaml"),
+    catalogue: Annotated[
+        Path | None,
+        typer.Option("--catalogue", "-c", help="Take bands, columns and depths from this file."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="How its columns are named. [default: recognised; see sedum layouts]"),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of the fluxes, where it is not the layout's.")
+    ] = None,
+    filter_file: Annotated[
+        Path | None, typer.Option("--filter-file", help="EAZY's FILTER.RES, for layout eazy.")
+    ] = None,
+    translate: Annotated[Path | None, typer.Option(help="EAZY's translate file.")] = None,
+    zeropoints: Annotated[Path | None, typer.Option(help="EAZY's zero-point file.")] = None,
     force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a commented run file: 14 HST and JWST bands, the default model and priors.
+    """Write a commented run file to edit: the default model and priors, and the survey's bands.
 
-    Python: sedum.init_run("run.yaml")
+    With a catalogue, its bands, columns, units and depths are worked out and written; without
+    one they are those of 14 HST and JWST bands.
+
+    Python: sedum.init_run("run.yaml", catalogue="cat.fits")
     """
     from sedum.cli.init import init_run
 
-    init_run(path, force=force)
+    notes = init_run(
+        path,
+        catalogue=catalogue,
+        layout=layout,
+        unit=unit,
+        filter_file=filter_file,
+        translate=translate,
+        zeropoints=zeropoints,
+        force=force,
+    )
+    for note in notes:
+        print(note)
     print(f"wrote {path}; edit it, then: sedum simulate {path}")
+
+
+@app.command()
+def layouts() -> None:
+    """List the layouts of catalogues that sedum init --catalogue knows.
+
+    Python: sedum.photometry.layouts.describe_layouts()
+    """
+    from rich.table import Table
+
+    from sedum.photometry.layouts import describe_layouts
+
+    table = Table(box=None, show_header=False)
+    for name, about in describe_layouts().items():
+        table.add_row(f"[bold]{name}[/bold]", about)
+    Console().print(table)
+
+
+app.command()(observations.inspect)
+app.add_typer(observations.noise, name="noise")
 
 
 @app.command()
@@ -183,8 +235,10 @@ def fit(
 
     plot_catalogue(table, target.with_suffix(".png"))
     print(f"{target}: {len(table):,} rows")
-    for reason, count in count_status(table):
-        print(f"  {count:8,}  {reason}")
+    observations.print_status(count_status(table))
+
+
+app.command()(observations.zeropoints)
 
 
 @app.command()

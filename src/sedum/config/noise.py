@@ -230,7 +230,7 @@ class RegionNoise(ScatteredNoise):
 
 
 class LearnedNoise(NoiseCommon):
-    """Errors against brightness, as ``sedum.observe.fit_noise`` learned them from a catalogue."""
+    """Errors against brightness, as ``sedum noise fit`` learns them from a catalogue."""
 
     kind: Literal["learned"]
     file: Path

@@ -9,11 +9,12 @@ from sedum.observe.curves import ErrorCurves
 from sedum.observe.sample import SurveySample
 from sedum.photometry.catalogue import CatalogueRows
 
-__all__ = ["fit_noise"]
+__all__ = ["LEAST", "fit_noise", "nominal_noise"]
 
-#: Nodes of the error curves, and the fewest galaxies that a node may stand for.
+#: The fewest measurements from which a band's errors are learned.
+LEAST = 20
+#: Nodes of the error curves; each stands for that many galaxies at least.
 _NODES = 16
-_LEAST = 20
 #: The smallest spread of ln(error): errors that are equal in the catalogue still need some width.
 _NARROWEST = 0.02
 
@@ -52,10 +53,10 @@ def fit_noise(
     """
     good = rows.standing.ok
     seen = rows.photometry[good]
-    few = [b for b, c in zip(bands, seen.measured.sum(axis=0), strict=True) if c < _LEAST]
+    few = [b for b, c in zip(bands, seen.measured.sum(axis=0), strict=True) if c < LEAST]
     if few:
         raise SedumError(
-            f"{source}: fewer than {_LEAST} rows measure {', '.join(few)}; leave these bands out "
+            f"{source}: fewer than {LEAST} rows measure {', '.join(few)}; leave these bands out "
             "of filters, or use noise of kind depths"
         )
     flux, error = np.where(seen.measured, seen.flux, np.nan), np.where(seen.observed, seen.error, 1)
@@ -84,6 +85,29 @@ def fit_noise(
     return SurveySample(**{**vars(sample), "correlation": correlation})
 
 
+def nominal_noise(sample: SurveySample) -> tuple[dict[str, float], float, float]:
+    """Describe a catalogue's errors as those of noise of kind ``depths`` are described.
+
+    Returns
+    -------
+    depths, scatter, shared_scatter
+        5-sigma AB magnitude of each band, the median of the fainter half; and the scatter of
+        the errors about them in dex, of each band and common to a galaxy's bands. Both are
+        half the distance of the 16th and 84th percentiles.
+    """
+    depths = 23.9 - 2.5 * np.log10(5 * sample.depth)
+    about = np.where(sample.measured, np.log10(sample.error / sample.depth), np.nan)
+    about = about[sample.measured.any(axis=1)]
+    about = about - np.nanmedian(about, axis=0)
+    common = np.nanmean(about, axis=1, keepdims=True)
+    shared, own = (np.diff(np.nanpercentile(a, [16, 84]))[0] / 2 for a in (common, about - common))
+    return (
+        {b: round(float(d), 2) for b, d in zip(sample.bands, depths, strict=True)},
+        round(float(own), 3),
+        round(float(shared), 3),
+    )
+
+
 def _faint_error(flux: np.ndarray, error: np.ndarray) -> float:
     """Return the median error of the fainter half, where the source adds least of its own."""
     there = np.isfinite(flux)
@@ -98,12 +122,14 @@ def _curve(
     there = np.isfinite(flux)
     magnitude = np.arcsinh(flux[there] / (2 * depth))
     log_error = np.log(error[there])
-    order = np.argsort(magnitude, kind="stable")
-    bins = np.array_split(order, max(min(_NODES, len(order) // _LEAST), 1))
+    bins = _bins(magnitude)
     nodes = np.array([np.median(magnitude[b]) for b in bins])
     centre = np.array([np.median(log_error[b]) for b in bins])
-    # Within a bin the trend itself spreads the errors: it is taken out first.
-    about = log_error - np.interp(magnitude, nodes, centre)
+    # Within a bin the trend itself spreads the errors: it is taken out first, and it goes on
+    # to the bright side of the last node.
+    slope = np.diff(centre[-2:]) / np.diff(nodes[-2:]) if len(nodes) > 1 else 0.0
+    beyond = np.maximum(magnitude - nodes[-1], 0) * slope
+    about = log_error - np.interp(magnitude, nodes, centre) - beyond
     low, high = np.array([np.percentile(about[b], [16, 84]) for b in bins]).T
     spread = np.maximum((high - low) / 2, _NARROWEST)
     if len(nodes) == 1:
@@ -114,14 +140,31 @@ def _curve(
         )
     keep = np.concatenate([[True], np.diff(nodes) > 1e-9])
     nodes, centre, spread = nodes[keep], centre[keep], spread[keep]
-    # All bands have as many nodes: short curves repeat their last, a little further on.
+    # All bands have as many nodes: short curves begin with their first, where they are constant.
     short = _NODES - len(nodes)
-    step = 1e-3 * np.arange(1, short + 1)
+    before = nodes[0] - 1e-3 * np.arange(short, 0, -1)
     return (
-        np.r_[nodes, nodes[-1] + step],
-        np.r_[centre, np.full(short, centre[-1])],
-        np.r_[spread, np.full(short, spread[-1])],
+        np.r_[before, nodes],
+        np.r_[np.full(short, centre[0]), centre],
+        np.r_[np.full(short, spread[0]), spread],
     )
+
+
+def _bins(magnitude: np.ndarray) -> list[np.ndarray]:
+    """Split indices by brightness, in order: half by number and half by interval.
+
+    By number alone the few brightest sources, whose errors change most, would share one bin.
+    """
+    order = np.argsort(magnitude, kind="stable")
+    ranked = magnitude[order]
+    extent = max(ranked[-1] - ranked[0], 1e-9)
+    place = (np.arange(len(order)) / len(order) + (ranked - ranked[0]) / extent) / 2
+    edges = np.searchsorted(place, np.arange(1, _NODES) / _NODES)
+    kept = [0]
+    for edge in edges:
+        if edge - kept[-1] >= LEAST and len(order) - edge >= LEAST:
+            kept.append(int(edge))
+    return np.split(order, kept[1:])
 
 
 def _reference(snr: np.ndarray, measured: np.ndarray, bands: list[str], wanted: str | None) -> int:
@@ -144,7 +187,7 @@ def _correlation(latent: np.ndarray, measured: np.ndarray) -> np.ndarray:
         for j in range(i):
             both = measured[:, i] & measured[:, j]
             x, y = latent[both, i], latent[both, j]
-            if both.sum() >= _LEAST and x.std() > 0 and y.std() > 0:
+            if both.sum() >= LEAST and x.std() > 0 and y.std() > 0:
                 found[i, j] = found[j, i] = np.corrcoef(x, y)[0, 1]
     values, vectors = np.linalg.eigh(found)
     mended = (vectors * np.maximum(values, 1e-6)) @ vectors.T

@@ -100,15 +100,13 @@ class SurveySample:
         """
         path = Path(path)
         if not path.is_file():
-            raise SedumError(
-                f"noise.file: {path} does not exist; make it with sedum.observe.fit_noise"
-            )
+            raise SedumError(f"noise.file: {path} does not exist; make it with 'sedum noise fit'")
         try:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("kind") != _KIND or file.attrs.get("format") != _FORMAT:
                     raise SedumError(
                         f"noise.file: {path} is not noise of format {_FORMAT}; make it with "
-                        "sedum.observe.fit_noise"
+                        "'sedum noise fit'"
                     )
                 bands = json.loads(file.attrs["bands"])
                 state = {name: file[name][()] for name in file}
@@ -117,7 +115,7 @@ class SurveySample:
             first = (str(error).strip().splitlines() or ["unknown cause"])[0][:100]
             raise SedumError(
                 f"noise.file: {path} is damaged or not HDF5 ({first}); make it again with "
-                "sedum.observe.fit_noise"
+                "'sedum noise fit'"
             ) from None
 
     def of_bands(self, bands: list[str]) -> SurveySample:
@@ -132,13 +130,13 @@ class SurveySample:
         if absent:
             raise SedumError(
                 f"noise.file: it was fitted without {', '.join(absent)}; its bands are "
-                f"{', '.join(self.bands)}; fit it again with sedum.observe.fit_noise"
+                f"{', '.join(self.bands)}; fit it again with 'sedum noise fit'"
             )
         reference = self.bands[self.reference]
         if reference not in bands:
             raise SedumError(
                 f"noise.file: its reference band {reference} is not among the filters; fit it "
-                "again with sedum.observe.fit_noise"
+                "again with 'sedum noise fit'"
             )
         if bands == self.bands:
             return self

@@ -19,7 +19,7 @@ from sedum.photometry.status import RowStatus
 from sedum.photometry.tables import TableLike, name_of, read_table, stream_table
 from sedum.photometry.units import MAGNITUDES, to_microjansky
 
-__all__ = ["CatalogueRows", "read_catalogue", "stream_catalogue", "to_photometry"]
+__all__ = ["CatalogueRows", "read_catalogue", "read_for_run", "stream_catalogue", "to_photometry"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,19 @@ def read_catalogue(
     """Read a file, an astropy Table or a pandas DataFrame; see :func:`to_photometry`."""
     table = read_table(source, mapping.extension)
     return to_photometry(table, mapping, filters, source=name_of(source))
+
+
+def read_for_run(source: TableLike, run: config.RunFile, filters: FilterSet) -> CatalogueRows:
+    """Read a catalogue as a run file says; see :func:`read_catalogue`.
+
+    Raises
+    ------
+    SedumError
+        Also if the run file has no ``catalogue`` section.
+    """
+    if run.catalogue is None:
+        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+    return read_catalogue(source, run.catalogue, filters)
 
 
 def stream_catalogue(

@@ -48,6 +48,10 @@ class Reading:
     note: str
 
 
+#: Names under which spectroscopic redshifts stand in columns that a layout does not foresee.
+_SPECTROSCOPIC = ["z_spec", "zspec", "specz", "spec_z"]
+
+
 @cache
 def _layouts() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((files("sedum") / "photometry" / "layouts.yaml").read_text())
@@ -178,6 +182,9 @@ def _existing(mapping: dict[str, Any], table: Table) -> dict[str, Any]:
     for key in ("id", "redshift", "redshift_error"):
         if key in kept and kept[key] not in there:
             del kept[key]
+    spectroscopic = [name for name in _SPECTROSCOPIC if name in there]
+    if "redshift" not in kept and spectroscopic:
+        kept["redshift"] = spectroscopic[0]
     if "aperture" in kept:
         named = [kept["aperture"].get("total"), kept["aperture"].get("offset")]
         if not any(name in there for name in named):

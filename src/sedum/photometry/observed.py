@@ -75,6 +75,11 @@ class Photometry:
     def __getitem__(self, rows: slice | np.ndarray) -> Photometry:
         return Photometry(*(getattr(self, f.name)[rows] for f in fields(self)))
 
+    def of_bands(self, bands: list[int]) -> Photometry:
+        """Return the part in some bands, by their indices."""
+        parts = {k: getattr(self, k)[:, bands] for k in ("flux", "error", "observed", "upper")}
+        return replace(self, **parts)
+
     def without(self, band: int) -> Photometry:
         """Return the same photometry as if a band, by its index, had not been observed."""
         flux, error = self.flux.copy(), self.error.copy()
@@ -82,6 +87,11 @@ class Photometry:
         flux[:, band], error[:, band] = 0.0, 1.0
         observed[:, band] = upper[:, band] = False
         return replace(self, flux=flux, error=error, observed=observed, upper=upper)
+
+    def scaled(self, factor: np.ndarray) -> Photometry:
+        """Return the same photometry with fluxes, errors and limits times a factor, [bands]."""
+        error = np.where(self.observed, self.error * factor, 1.0)
+        return replace(self, flux=self.flux * factor, error=error)
 
     def with_redshift(self, redshift: np.ndarray, error: float | np.ndarray) -> Photometry:
         """Return the same photometry with redshifts given, [n]; NaN where unknown.

@@ -44,6 +44,12 @@ class RowStatus:
         """Return the status of each row in words, [n]."""
         return np.array(self._reasons)[self._code]
 
+    def counts(self) -> list[tuple[str, int]]:
+        """Return each status that occurs and how many rows have it, ``ok`` first."""
+        found = np.bincount(self._code, minlength=len(self._reasons))
+        pairs = [(r, int(c)) for r, c in zip(self._reasons, found, strict=True) if c]
+        return sorted(pairs, key=lambda p: (p[0] != OK, -p[1]))
+
     def copy(self) -> RowStatus:
         """Return an independent copy."""
         return self[:]

@@ -8,13 +8,46 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
+from rich.table import Table as RichTable
 
+from sedum.photometry.catalogue import CatalogueRows
+from sedum.photometry.filters import FilterSet
+from sedum.photometry.units import flux_to_magnitude
 from sedum.report.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
-__all__ = ["plot_catalogue"]
+__all__ = ["coverage_table", "plot_catalogue"]
 
 #: More points than this hide each other: then only their density is drawn.
 _MANY = 3000
+
+
+def coverage_table(rows: CatalogueRows, filters: FilterSet, title: str) -> RichTable:
+    """Return what a catalogue measured in each band, as a table for the terminal.
+
+    Shares are of the rows whose status is ``ok``; magnitude, limit and signal-to-noise are
+    medians of the rows that are measured in the band.
+    """
+    table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("band", no_wrap=True)
+    headings = ("pivot/Å", "measured", "limits", "missing", "AB mag", "5σ AB", "S/N")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    seen = rows.photometry[rows.standing.ok]
+    for i, band in enumerate(filters):
+        there = seen.measured[:, i]
+        shares = [there, seen.upper[:, i], ~seen.observed[:, i]]
+        texts = [f"{share.mean():.1%}" if len(seen) else "" for share in shares]
+        medians = [""] * 3
+        if there.any():
+            flux, error = seen.flux[there, i], seen.error[there, i]
+            typical, limit = (float(np.median(f)) for f in (flux, 5 * error))
+            medians = [
+                f"{flux_to_magnitude(np.array(typical)):.2f}" if typical > 0 else "",
+                f"{flux_to_magnitude(np.array(limit)):.2f}",
+                f"{np.median(flux / error):.1f}",
+            ]
+        table.add_row(band.name, f"{band.pivot:,.0f}", *texts, *medians)
+    return table
 
 
 def plot_catalogue(table: Table, path: str | Path) -> Path:

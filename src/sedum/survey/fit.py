@@ -13,7 +13,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.observe.noise import NoiseModel
-from sedum.photometry.catalogue import CatalogueRows, read_catalogue
+from sedum.photometry.catalogue import CatalogueRows, read_for_run
 from sedum.photometry.observed import Photometry
 from sedum.photometry.status import RowStatus
 from sedum.photometry.tables import TableLike, name_of
@@ -21,7 +21,7 @@ from sedum.progress import progress
 from sedum.storage import check_writable
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 
-__all__ = ["fit", "fit_rows"]
+__all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit"]
 
 #: Galaxies fitted together: bounds memory and sets how often progress is shown.
 _PORTION = 200
@@ -69,12 +69,10 @@ def fit(
     check_format(output)
     if isinstance(catalogue, str | Path) and output.resolve() == Path(catalogue).resolve():
         raise SedumError(f"{output} is the catalogue itself; choose another output path")
-    if run.catalogue is None:
-        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     model = model or GalaxyModel.from_run(run)
     noise = NoiseModel.from_run(run, model.filters)
     posterior.require(training_fingerprint(model.fingerprint(), run, noise))
-    rows = read_catalogue(catalogue, run.catalogue, model.filters)
+    rows = read_for_run(catalogue, run, model.filters)
     table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
     table.meta["catalogue"] = Path(name_of(catalogue)).name
     write_table(table, output)
@@ -95,7 +93,7 @@ def fit_rows(
     standing = rows.standing.copy()
     if run.catalogue is not None and run.catalogue.use_redshift:
         photometry = give_redshifts(posterior, rows, standing)
-    _mark_unfit(posterior, standing, photometry)
+    mark_unfit(posterior, standing, photometry)
     good = np.flatnonzero(standing.ok)
     n, output = len(standing), run.output
     names = posterior.names + [d for d in output.derived if d not in posterior.names]
@@ -152,8 +150,8 @@ def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatu
     spec = posterior.noise.spec
     if spec.redshift_given == 0:
         raise SedumError(
-            "catalogue.use_redshift: the estimator was trained with noise.redshift_given: 0; "
-            "train with a share of known redshifts"
+            "the estimator was trained with noise.redshift_given: 0 and cannot be given redshifts; "
+            "train with a share of known ones, or set catalogue.use_redshift: false"
         )
     redshift = rows.catalogue_redshift
     error: float | np.ndarray = spec.redshift_error_range[0]
@@ -165,7 +163,7 @@ def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatu
     return rows.photometry.with_redshift(redshift, error)
 
 
-def _mark_unfit(posterior: Posterior, standing: RowStatus, photometry: Photometry) -> None:
+def mark_unfit(posterior: Posterior, standing: RowStatus, photometry: Photometry) -> None:
     """Mark the rows that are beyond what the estimator was trained for."""
     spec, bands = posterior.noise.spec, posterior.noise.bands
     if spec.limits is None:
