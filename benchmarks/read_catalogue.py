@@ -79,10 +79,12 @@ def by_sedum(path: Path, rows: int) -> tuple[int, int]:
 def by_pyarrow(path: Path, rows: int) -> tuple[int, int]:
     count = good = 0
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=50_000):
-            arrays = [np.asarray(c.to_numpy(zero_copy_only=False), float) for c in batch.columns]
-            count += len(batch)
-            good += int(np.isfinite(arrays[2]).sum())
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(batch_size=50_000, row_groups=[group]):
+                columns = batch.columns
+                arrays = [np.asarray(c.to_numpy(zero_copy_only=False), float) for c in columns]
+                count += len(batch)
+                good += int(np.isfinite(arrays[2]).sum())
             if count >= rows:
                 break
     return count, good

@@ -28,7 +28,8 @@ from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.train import train_to_file
 from sedum.library.generate import simulate
-from sedum.photometry.catalogue import read_catalogue
+from sedum.observe.learn import fit_noise
+from sedum.photometry.catalogue import read_for_run
 from sedum.survey.fit import fit
 
 TOP = Path(__file__).resolve().parents[1]
@@ -66,6 +67,12 @@ def main() -> None:
     work.mkdir(exist_ok=True)
     run = load_run(TOP / "examples" / "hdfn.yaml")
     model = GalaxyModel.from_run(run)
+    rows = read_for_run(catalogue, run, model.filters)
+    run = run.model_copy(
+        update={"noise": run.noise.model_copy(update={"file": work / "hdfn-noise.h5"})}
+    )
+    band = run.noise.selection.band
+    fit_noise(rows, run.band_names(), reference=band).write(run.noise.file)
     simulate(run, work / "hdfn.h5", model=model)
     posterior = train_to_file(run, work / "hdfn.h5", work / "hdfn.safetensors", model=model)
     torch.set_num_threads(1)
@@ -73,7 +80,6 @@ def main() -> None:
     table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model, show_progress=False)
     cpu = time.process_time() - start
 
-    rows = read_catalogue(catalogue, run.catalogue, model.filters)
     ok = np.asarray(table["status"]) == "ok"
     spec = np.isfinite(rows.catalogue_redshift)
     use = np.flatnonzero(spec & ok)

@@ -11,6 +11,10 @@ from conftest import run_settings
 from sedum.config import parse_run
 from sedum.demo import mock_survey
 from sedum.errors import SedumError
+from sedum.infer.posterior import Posterior
+from sedum.infer.train import train_to_file
+from sedum.observe.learn import fit_noise
+from sedum.photometry.catalogue import read_for_run
 from sedum.survey.fit import fit
 from sedum.survey.table import count_status
 
@@ -218,3 +222,21 @@ def test_failed_writing_leaves_the_old_file(
         do_fit(catalogue[:3], tmp_path, small_run, small_posterior, small_model)
     assert (tmp_path / "out.fits").read_bytes() == before
     assert {p.name for p in tmp_path.iterdir()} == {"in.fits", "out.fits"}
+
+
+def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_library, small_model):
+    settings = run_settings()
+    rows = read_for_run(catalogue, parse_run(settings), small_model.filters)
+    fit_noise(rows, BANDS, reference="sdss_r0").write(tmp_path / "noise.h5")
+    settings["noise"] = {
+        "kind": "bootstrap",
+        "file": str(tmp_path / "noise.h5"),
+        "selection": {"band": "sdss_r0", "snr": 5.0},
+    }
+    settings["training"] = {**settings["training"], "steps": 20}
+    run = parse_run(settings)
+    path = tmp_path / "small.safetensors"
+    train_to_file(run, small_library, path, model=small_model, show_progress=False)
+    (tmp_path / "noise.h5").unlink()
+    table = do_fit(catalogue, tmp_path, run, Posterior.read(path), small_model)
+    assert (table["status"] == "ok").sum() > 20

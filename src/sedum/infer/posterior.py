@@ -244,7 +244,8 @@ class Posterior:
 
 
 def _stored(part: str, state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    return {f"{part}.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in state.items()}
+    # Copies: noise and features share arrays, which the format refuses.
+    return {f"{part}.{k}": torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}
 
 
 def _part(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -86,12 +86,22 @@ class NoiseModel:
         self._cut = bands.index(spec.selection.band) if spec.selection else None
 
     @classmethod
-    def from_run(cls, run: config.RunFile, filters: FilterSet | None = None) -> NoiseModel:
-        """Build from a run file; its filters are read where they are needed and not given."""
+    def from_run(
+        cls,
+        run: config.RunFile,
+        filters: FilterSet | None = None,
+        sample: SurveySample | None = None,
+    ) -> NoiseModel:
+        """Build from a run file; its filters are read where they are needed and not given.
+
+        ``sample`` stands for the noise section's file where that does not exist.
+        """
         pivots = None
         if run.noise.template_error is not None:
             pivots = (filters or FilterSet.from_run(run)).pivots
-        return cls(run.band_names(), run.noise, pivots)
+        file = getattr(run.noise, "file", None)
+        instead = sample if file is not None and not file.exists() else None
+        return cls(run.band_names(), run.noise, pivots, instead)
 
     def fingerprint(self) -> str:
         """Return a hash of all that observations depend on; a file counts by its content."""

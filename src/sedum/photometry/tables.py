@@ -207,10 +207,12 @@ def _stream_parquet(path: Path, columns: list[str], rows: int) -> Iterator[Table
 
     with parquet.ParquetFile(path) as file:
         there = [name for name in columns if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=rows, columns=there):
-            table = _from_arrow(pa.Table.from_batches([batch]))
-            table.meta["columns"] = file.schema_arrow.names
-            yield table
+        # Group by group: a reading of all of them keeps the buffers of those it has passed.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=there):
+                table = _from_arrow(pa.Table.from_batches([batch]))
+                table.meta["columns"] = file.schema_arrow.names
+                yield table
 
 
 def _stream_fits(

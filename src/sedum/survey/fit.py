@@ -70,7 +70,8 @@ def fit(
     if isinstance(catalogue, str | Path) and output.resolve() == Path(catalogue).resolve():
         raise SedumError(f"{output} is the catalogue itself; choose another output path")
     model = model or GalaxyModel.from_run(run)
-    noise = NoiseModel.from_run(run, model.filters)
+    # The estimator brings what was learned of a catalogue's noise: the file need not be here.
+    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
     posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     rows = read_for_run(catalogue, run, model.filters)
     table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
