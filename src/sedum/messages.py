@@ -15,6 +15,8 @@ __all__ = ["describe"]
 TAGS = (
     *("str", "int", "float", "EazyBand", "CurveBand", "dict[str,float]", "sedum", "external"),
     *("DepthNoise", "RegionNoise", "LearnedNoise", "BootstrapNoise", "Missing"),
+    *("FlowEstimator", "AutoregressiveEstimator", "MixtureEstimator", "VectorFieldEstimator"),
+    "EnsembleEstimator",
     "tuple[float, float]",
 )
 

@@ -10,9 +10,12 @@ __all__ = ["Advance", "progress"]
 
 
 class Advance(Protocol):
-    """Report that work was done; ``note`` replaces the text at the end of the bar."""
+    """Report that work was done.
 
-    def __call__(self, count: int, note: str = "") -> None:  # noqa: D102
+    ``note`` replaces the text at the end of the bar; ``line`` is printed above it.
+    """
+
+    def __call__(self, count: int, note: str = "", line: str = "") -> None:  # noqa: D102
         ...
 
 
@@ -61,8 +64,10 @@ def progress(total: int, what: str, unit: str, show: bool = True) -> Iterator[Ad
     ) as bar:
         task = bar.add_task(what, total=total, note="")
 
-        def advance(count: int, note: str = "") -> None:
+        def advance(count: int, note: str = "", line: str = "") -> None:
             bar.update(task, advance=count)
+            if line and show:
+                bar.console.print(line, highlight=False)
             if note:
                 bar.update(task, note=note)
 

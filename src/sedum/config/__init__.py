@@ -7,6 +7,15 @@ what was found there and what is allowed.
 """
 
 from sedum.config.catalogue import Aperture, Catalogue, Column, Extinction, ReportedLimits
+from sedum.config.estimators import (
+    ESTIMATORS,
+    AnyEstimator,
+    AutoregressiveEstimator,
+    EnsembleEstimator,
+    Estimator,
+    MixtureEstimator,
+    VectorFieldEstimator,
+)
 from sedum.config.histories import (
     HISTORIES,
     Burst,
@@ -42,7 +51,6 @@ from sedum.config.observation import (
     Band,
     CurveBand,
     EazyBand,
-    Estimator,
     Features,
     Library,
     Output,
@@ -66,11 +74,14 @@ from sedum.config.runfile import RunFile, load_run, parse_run
 
 __all__ = [
     "DEFAULT_DERIVED",
+    "ESTIMATORS",
     "HISTORIES",
     "PARAMETERS",
+    "AnyEstimator",
     "AnyModel",
     "AnyNoise",
     "Aperture",
+    "AutoregressiveEstimator",
     "Band",
     "BootstrapNoise",
     "Burst",
@@ -87,6 +98,7 @@ __all__ = [
     "DoublePowerLaw",
     "Dust",
     "EazyBand",
+    "EnsembleEstimator",
     "Estimator",
     "Exponential",
     "External",
@@ -101,6 +113,7 @@ __all__ = [
     "MainSequence",
     "MassMetallicity",
     "Missing",
+    "MixtureEstimator",
     "Model",
     "Noise",
     "NoiseCommon",
@@ -122,6 +135,7 @@ __all__ = [
     "Uniform",
     "UniverseAge",
     "UpperLimits",
+    "VectorFieldEstimator",
     "default_prior",
     "load_run",
     "parameter",

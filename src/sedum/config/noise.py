@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from sedum.config.sections import Section
+from sedum.config.sections import Section, tag_of
 
 __all__ = [
     "NOISES",
@@ -256,8 +256,7 @@ NOISES: dict[str, tuple[str, type[NoiseCommon]]] = {
 
 def noise_kind(value: Any) -> str:
     """Return the tag of an entry of the run file; depths where no kind is given."""
-    kind = value.get("kind", "depths") if isinstance(value, dict) else getattr(value, "kind", None)
-    return NOISES[kind][0] if isinstance(kind, str) and kind in NOISES else str(kind)
+    return tag_of(value, NOISES, "depths")
 
 
 AnyNoise = Annotated[

@@ -1,9 +1,10 @@
-"""What the run file says of bands, library, estimator, training and output."""
+"""What the run file says of bands, library, training and output."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -13,7 +14,6 @@ __all__ = [
     "Band",
     "CurveBand",
     "EazyBand",
-    "Estimator",
     "Features",
     "Library",
     "Output",
@@ -55,15 +55,6 @@ class Library(Section):
     seed: int = Field(default=1, ge=0)
 
 
-class Estimator(Section):
-    """The conditional density estimator."""
-
-    layers: int = Field(default=4, ge=1)
-    bins: int = Field(default=8, ge=2)
-    width: int = Field(default=256, ge=8)
-    blocks: int = Field(default=3, ge=1)
-
-
 class Training(Section):
     """Optimisation."""
 
@@ -77,6 +68,9 @@ class Training(Section):
     held_out: float = Field(default=0.05, gt=0, lt=1, description="share of the galaxies")
     patience: int = Field(default=20, gt=0, description="rounds without improvement")
     round: int = Field(default=500, gt=0, description="steps between validations")
+    precision: Literal["fast", "full"] = Field(
+        default="fast", description="fast: factors of matrix products in 16 bits, in training only"
+    )
     seed: int = Field(default=1, ge=0)
     device: str = "auto"
 

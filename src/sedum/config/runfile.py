@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from sedum.config import histories, priors
 from sedum.config.catalogue import Aperture, Catalogue, Column, Extinction, ReportedLimits
+from sedum.config.estimators import ESTIMATORS, AnyEstimator, Estimator
 from sedum.config.model import GRID_SUFFIXES, AnyModel, Dust, External, Model, default_prior
 from sedum.config.noise import (
     NOISES,
@@ -26,7 +27,6 @@ from sedum.config.observation import (
     Band,
     CurveBand,
     EazyBand,
-    Estimator,
     Features,
     Library,
     Output,
@@ -51,7 +51,7 @@ class RunFile(Section):
     noise: AnyNoise
     features: Features = Features()
     library: Library = Library()
-    estimator: Estimator = Estimator()
+    estimator: AnyEstimator = Estimator()
     training: Training = Training()
     catalogue: Catalogue | None = None
     output: Output = Output()
@@ -254,6 +254,8 @@ _KINDS = {
     "history": list(_HISTORIES),
     "components": [kind for kind in _HISTORIES if kind != "sum"],
     "noise": list(NOISES),
+    "estimator": list(ESTIMATORS),
+    "members": [kind for kind in ESTIMATORS if kind != "ensemble"],
 }
 
 #: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
@@ -275,6 +277,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "template_error": TemplateError,
     "features": Features,
     "library": Library,
+    **dict(ESTIMATORS.values()),
     "estimator": Estimator,
     "training": Training,
     "catalogue": Catalogue,

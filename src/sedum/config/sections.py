@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
-__all__ = ["Bounded", "Section"]
+__all__ = ["Bounded", "Section", "tag_of"]
 
 
 class Section(BaseModel):
@@ -22,3 +25,19 @@ class Bounded(Section):
         if low is not None and high is not None and not low < high:
             raise ValueError(f"low ({low}) must be below high ({high})")
         return self
+
+
+def tag_of(value: Any, kinds: Mapping[str, tuple[str, Any]], default: str) -> str:
+    """Return the tag of an entry whose ``kind`` chooses its model.
+
+    Parameters
+    ----------
+    value
+        The entry, a mapping or a model.
+    kinds
+        Tags and models by kind.
+    default
+        The kind where none is given.
+    """
+    kind = value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", None)
+    return kinds[kind][0] if isinstance(kind, str) and kind in kinds else str(kind)

@@ -1,33 +1,24 @@
-"""The conditional density estimator: a network that writes each galaxy's flow."""
+"""The estimator: a network that reads the observation, and a density it conditions."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from sedum import config
-from sedum.infer.flow import FlowShape
+from sedum.infer.density import Density
+from sedum.infer.embedding import BandTransformer, ResidualNetwork
+from sedum.infer.flow import WrittenFlow
+from sedum.infer.numbers import Numbers
+from sedum.observe.features import FeatureLayout
 
-__all__ = ["Estimator"]
+__all__ = ["ROWS", "Ensemble", "Estimator", "build_estimator"]
 
-_LOG_TWO_PI = math.log(2 * math.pi)
-
-
-class ResidualBlock(nn.Module):
-    """x + f(x), with f two linear maps behind a layer normalisation."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        last = nn.Linear(width, width)
-        # A block that starts as the identity lets depth be added without harm.
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.inner(x)
+#: Galaxies whose observations go through the network together when draws are made.
+ROWS = 256
 
 
 class Estimator(nn.Module):
@@ -35,12 +26,10 @@ class Estimator(nn.Module):
 
     Parameters
     ----------
-    features
-        The number of features of an observation.
-    dimension
-        The number of latent coordinates.
-    spec
-        Sizes, from the run file.
+    embedding
+        Turns features into the context.
+    density
+        Of the latent coordinates given the context.
     anchored
         Index of the coordinate that a given redshift pins down, or None.
 
@@ -51,22 +40,14 @@ class Estimator(nn.Module):
     same network serves redshifts known to 0.1% and not at all.
     """
 
-    def __init__(self, features: int, dimension: int, spec: config.Estimator, anchored: int | None):
+    def __init__(self, embedding: nn.Module, density: Density, anchored: int | None):
         super().__init__()
-        self.shape = FlowShape(dimension, spec.layers, spec.bins)
-        self.dimension, self.anchored = dimension, anchored
-        self.network = nn.Sequential(
-            nn.Linear(features, spec.width),
-            *(ResidualBlock(spec.width) for _ in range(spec.blocks)),
-            nn.LayerNorm(spec.width),
-            nn.SiLU(),
-            nn.Linear(spec.width, self.shape.size),
-        )
-        # Start from the prior: a flow close to the identity whatever the observation.
-        last = self.network[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.normal_(last.weight, std=1e-3)
-        nn.init.zeros_(last.bias)
+        self.embedding, self.density, self.anchored = embedding, density, anchored
+
+    @property
+    def numbers(self) -> int:
+        """How many random numbers a draw needs."""
+        return self.density.numbers
 
     def log_prob(
         self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor
@@ -87,33 +68,153 @@ class Estimator(nn.Module):
         Tensor
             [n] or [n, draws].
         """
-        many = y.dim() == 3
-        transform = self.shape.transform(self.network(features), draws=many)
-        centre, width = (anchor[:, None] if many else anchor).unbind(-1)
-        y = self._anchor(y, centre, width)
-        base, ladj = transform.call_and_ladj(y)
-        log_prob = ladj - 0.5 * (base.square() + _LOG_TWO_PI).sum(-1)
-        return log_prob if self.anchored is None else log_prob - width.log()
+        y, log_width = self._anchored(y, anchor)
+        return self.density.log_prob(y, self.embedding(features)) - log_width
+
+    def loss(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
+        """Return what training makes small, [n]; for most kinds the negative log density."""
+        y, log_width = self._anchored(y, anchor)
+        return self.density.loss(y, self.embedding(features)) + log_width
 
     def sample(
-        self, base: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor
+        self, numbers: Numbers, features: torch.Tensor, anchor: torch.Tensor
     ) -> torch.Tensor:
-        """Turn standard-normal draws [n, draws, d] into latent draws [n, draws, d]."""
-        transform = self.shape.transform(self.network(features), draws=True)
-        y = transform.inv(base)
+        """Return latent draws, [n, draws, d]."""
+        n = len(features)
+        # Matrix products round differently for different numbers of rows: up to so many are
+        # always that many, so that a galaxy's draws do not depend on its company.
+        padded = pad(features, (0, 0, 0, max(ROWS - n, 0)))
+        y = self.density.sample(numbers, self.density.prepare(self.embedding(padded))[:n])
+        if self.anchored is not None:
+            y[..., self.anchored] = y[..., self.anchored] * anchor[:, 1:] + anchor[:, :1]
+        return y
+
+    def _anchored(self, y: torch.Tensor, anchor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return y in the coordinates of the density, and the log of the change of volume."""
+        centre, width = (anchor[:, None] if y.dim() == 3 else anchor).unbind(-1)
         if self.anchored is None:
-            return y
-        centre, width = anchor[:, None].unbind(-1)
-        column = y[..., self.anchored] * width + centre
-        return _replace(y, self.anchored, column)
-
-    def _anchor(self, y: torch.Tensor, centre: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
-        if self.anchored is None:
-            return y
-        column = (y[..., self.anchored] - centre) / width
-        return _replace(y, self.anchored, column)
+            return y, torch.zeros_like(width)
+        k = self.anchored
+        column = (y[..., k] - centre) / width
+        return torch.cat([y[..., :k], column[..., None], y[..., k + 1 :]], dim=-1), width.log()
 
 
-def _replace(y: torch.Tensor, index: int, column: torch.Tensor) -> torch.Tensor:
-    """Return y with one coordinate replaced, leaving y itself to autograd."""
-    return torch.cat([y[..., :index], column[..., None], y[..., index + 1 :]], dim=-1)
+class Ensemble(nn.Module):
+    """A mixture of estimators, trained one by one.
+
+    Parameters
+    ----------
+    members
+        The estimators.
+    """
+
+    log_weights: torch.Tensor
+
+    def __init__(self, members: Sequence[Estimator]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        uniform = torch.full((len(members),), 1 / len(members))
+        self.register_buffer("log_weights", uniform.log())
+
+    @property
+    def numbers(self) -> int:
+        """How many random numbers a draw needs: one of them chooses the member."""
+        return max(m.numbers for m in self._estimators()) + 1
+
+    def _estimators(self) -> list[Estimator]:
+        return [m for m in self.members if isinstance(m, Estimator)]
+
+    def log_prob(
+        self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the log density; see :class:`Estimator`."""
+        each = torch.stack([m.log_prob(y, features, anchor) for m in self._estimators()], dim=-1)
+        return (each + self.log_weights.to(each)).logsumexp(-1)
+
+    def sample(
+        self, numbers: Numbers, features: torch.Tensor, anchor: torch.Tensor
+    ) -> torch.Tensor:
+        """Return latent draws; see :class:`Estimator`."""
+        uniform = torch.from_numpy(numbers.uniforms()[..., -1]).to(features)
+        chosen = (uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(features)).sum(-1)
+        drawn = None
+        for k, member in enumerate(self._estimators()):
+            part = Numbers(numbers.points[: member.numbers], numbers.shifts[:, : member.numbers])
+            y = member.sample(part, features, anchor)
+            drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
+        assert drawn is not None
+        return drawn
+
+    def weigh(self, log_probs: torch.Tensor, rounds: int = 500) -> None:
+        """Choose the weights that predict held-out galaxies best (stacking, Yao et al. 2018).
+
+        Parameters
+        ----------
+        log_probs
+            Of held-out galaxies under each member, [galaxies, members].
+        rounds
+            Of expectation and maximisation.
+        """
+        log_weights = torch.zeros_like(log_probs[0]).log_softmax(-1)
+        for _ in range(rounds):
+            shares = (log_probs + log_weights).log_softmax(-1)
+            log_weights = shares.exp().mean(0).clamp(min=1e-12).log()
+        self.log_weights = log_weights.log_softmax(-1).float()
+
+
+def build_estimator(
+    spec: config.AnyEstimator,
+    layout: FeatureLayout,
+    dimension: int,
+    anchored: int | None,
+    pivots: torch.Tensor | None = None,
+) -> Estimator | Ensemble:
+    """Build an untrained estimator.
+
+    Parameters
+    ----------
+    spec
+        The estimator section of the run file.
+    layout
+        Of the features.
+    dimension
+        The number of latent coordinates.
+    anchored
+        Index of the coordinate that a given redshift pins down, or None.
+    pivots
+        Pivot wavelengths in Angstrom, needed by the embedding ``bands``; they are stored with
+        its weights, so that an estimator that is read needs none.
+    """
+    if isinstance(spec, config.EnsembleEstimator):
+        members = [build_estimator(m, layout, dimension, anchored, pivots) for m in spec.members]
+        return Ensemble([m for m in members if isinstance(m, Estimator)])
+    embedding: nn.Module
+    if spec.embedding == "bands":
+        pivots = torch.ones(layout.bands) if pivots is None else pivots
+        embedding = BandTransformer(layout, spec.width, spec.blocks, spec.heads, pivots)
+    else:
+        embedding = ResidualNetwork(layout.size, spec.width, spec.blocks)
+    return Estimator(embedding, _density(spec, dimension), anchored)
+
+
+def _density(spec: config.AnyEstimator, dimension: int) -> Density:
+    match spec:
+        case config.Estimator():
+            return WrittenFlow(dimension, spec.width, spec.layers, spec.bins, spec.components)
+        case config.AutoregressiveEstimator():
+            from sedum.infer.zuko_flows import AutoregressiveFlow
+
+            return AutoregressiveFlow(
+                spec.kind, dimension, spec.width, spec.transforms, spec.hidden, spec.bins
+            )
+        case config.MixtureEstimator():
+            from sedum.infer.zuko_flows import GaussianMixture
+
+            return GaussianMixture(dimension, spec.width, spec.components)
+        case config.VectorFieldEstimator():
+            from sedum.infer.vector_fields import VectorField
+
+            return VectorField(
+                spec.kind, dimension, spec.width, spec.hidden, spec.layers, spec.steps
+            )
+    raise AssertionError(spec)

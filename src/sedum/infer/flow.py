@@ -1,75 +1,44 @@
-"""A normalising flow whose every parameter is given from outside.
+"""The default density: a flow whose every parameter is written once for each galaxy.
 
-Built on zuko's transforms. Layers of monotone rational-quadratic splines on each coordinate
-(Durkan et al. 2019) alternate with general linear maps in LU form. Since a network computes
-all parameters from the observation once per galaxy, a draw costs a few splines and small
-matrix products, and no pass through a network.
+Monotone rational-quadratic splines of each coordinate alternate with triangular affine maps
+that mix the coordinates, lower and upper in turn. A network computes all parameters from the
+observation; a draw then costs a few splines and triangular products, and no pass through a
+network.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
-from zuko.transforms import ComposedTransform, DependentTransform, MonotonicRQSTransform, Transform
+from torch import nn
+from torch.nn.functional import pad
 
-__all__ = ["FlowShape", "LinearMap"]
+from sedum.infer.density import Density
+from sedum.infer.numbers import Numbers
+from sedum.infer.splines import Splines
 
-#: Half-width of the interval that splines act on; beyond it they are the identity.
-BOUND = 6.0
-#: Largest |log| of a diagonal element: posteriors are resolved down to exp(-9) of the prior.
-_LOG_DIAGONAL = 9.0
+__all__ = ["FIRST_LIMIT", "LATER_LIMIT", "WIDTH_LIMIT", "FlowShape", "MixtureBase", "WrittenFlow"]
 
-
-class LinearMap(Transform):
-    """The affine map x -> L U x + b with lower- and unit-upper-triangular factors.
-
-    Parameters
-    ----------
-    lower_upper
-        Off-diagonal elements of both factors in one matrix; its diagonal is ignored,
-        [n, d, d].
-    log_diagonal
-        Log of the diagonal of L, [n, d].
-    shift
-        b, [n, d].
-    """
-
-    domain = torch.distributions.constraints.real_vector
-    codomain = torch.distributions.constraints.real_vector
-    bijective = True
-
-    def __init__(self, lower_upper: torch.Tensor, log_diagonal: torch.Tensor, shift: torch.Tensor):
-        super().__init__()
-        identity = torch.eye(shift.shape[-1], dtype=shift.dtype, device=shift.device)
-        self.lower = torch.tril(lower_upper, -1) + torch.diag_embed(log_diagonal.exp())
-        self.upper = torch.triu(lower_upper, 1) + identity
-        self.log_diagonal, self.shift = log_diagonal, shift
-
-    def _call(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() == 2:
-            x = torch.bmm(self.upper, x[..., None])
-            return torch.bmm(self.lower, x)[..., 0] + self.shift
-        return x @ (self.lower @ self.upper).mT + self.shift[:, None]
-
-    def _inverse(self, y: torch.Tensor) -> torch.Tensor:
-        columns = y - (self.shift if y.dim() == 2 else self.shift[:, None])
-        columns = columns[..., None] if y.dim() == 2 else columns.mT
-        x = torch.linalg.solve_triangular(self.lower, columns, upper=False)
-        x = torch.linalg.solve_triangular(self.upper, x, upper=True, unitriangular=True)
-        return x[..., 0] if y.dim() == 2 else x.mT
-
-    def log_abs_det_jacobian(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return log |det| of the map, the same at every point."""
-        total = self.log_diagonal.sum(-1)
-        return total if x.dim() == 2 else total[:, None].expand(x.shape[:-1])
+#: Largest |log| of a diagonal element. The first map brings a posterior of any width, down to
+#: exp(-9) of the prior, to order one; the later ones refine.
+FIRST_LIMIT, LATER_LIMIT = 9.0, 3.0
+#: The same of the widths of a mixture's components.
+WIDTH_LIMIT = 2.0
+_LOG_TWO_PI = math.log(2 * math.pi)
 
 
 class FlowShape:
-    """The architecture of a flow: turns a vector of parameters per galaxy into a transform.
+    """The architecture: how a galaxy's vector of parameters becomes a transform.
+
+    The vector holds an affine map, then for each layer the splines of all coordinates and
+    another affine map. An affine map is the elements off the diagonal row by row, the logs of
+    the diagonal before they are softly limited, and the shift.
 
     Parameters
     ----------
     dimension
-        The number of coordinates.
+        The number of coordinates d.
     layers
         The number of spline layers.
     bins
@@ -78,49 +47,201 @@ class FlowShape:
 
     def __init__(self, dimension: int, layers: int, bins: int):
         self.dimension, self.layers, self.bins = dimension, layers, bins
-        self._linear = dimension * dimension + 2 * dimension
-        self._spline = dimension * (3 * bins - 1)
+        d = dimension
+        self._off = d * (d - 1) // 2
+        self._affine = self._off + 2 * d
+        self._spline = d * (3 * bins - 1)
+        rows, columns = torch.tril_indices(d, d, -1)
+        # Where each element of the matrix stands in the vector; those that are zero, behind it.
+        lower = torch.full((d, d), self._off)
+        lower[rows, columns] = torch.arange(self._off)
+        self._places = (lower.flatten(), lower.T.flatten())
 
     @property
     def size(self) -> int:
         """The number of parameters of one galaxy's flow."""
-        return self._linear * (self.layers + 1) + self._spline * self.layers
+        return self._affine * (self.layers + 1) + self._spline * self.layers
 
-    def transform(self, parameters: torch.Tensor, draws: bool = False) -> ComposedTransform:
-        """Return the transform from the latent space to the standard normal.
+    def forward(
+        self, parameters: torch.Tensor, y: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map the latent space to the standard normal.
 
         Parameters
         ----------
         parameters
             [n, size]; zeros give the identity.
-        draws
-            Whether the transform will act on [n, draws, d] rather than [n, d].
+        y
+            [n, d] or [n, draws, d].
+
+        Returns
+        -------
+        x, log_slope
+            Of y's shape, and the log of the Jacobian's determinant, [n] or [n, draws].
         """
-        steps: list[Transform] = []
-        pieces = iter(
-            parameters.split([self._linear] + [self._spline, self._linear] * self.layers, dim=-1)
-        )
-        steps.append(self._linear_map(next(pieces), 0))
+        many = y.dim() == 3
+        pieces = iter(self._split(parameters))
+        x, total = self._forward_affine(y, next(pieces), 0)
         for layer in range(self.layers):
-            steps.append(self._splines(next(pieces), draws))
-            steps.append(self._linear_map(next(pieces), layer + 1))
-        return ComposedTransform(*steps)
+            x, slopes = self._splines(next(pieces), many).forward(x)
+            x, scale = self._forward_affine(x, next(pieces), layer + 1)
+            total = total + slopes.sum(-1) + scale
+        return x, total
 
-    def _linear_map(self, p: torch.Tensor, index: int) -> LinearMap:
+    def inverse(self, parameters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Map the standard normal to the latent space, [n, draws, d]."""
+        pieces = iter(reversed(self._split(parameters)))
+        for layer in range(self.layers, 0, -1):
+            x = self._inverse_affine(x, next(pieces), layer)
+            x = self._splines(next(pieces), True).inverse(x)
+        return self._inverse_affine(x, next(pieces), 0)
+
+    def _split(self, parameters: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        sizes = [self._affine] + [self._spline, self._affine] * self.layers
+        return parameters.split(sizes, dim=-1)
+
+    def _splines(self, p: torch.Tensor, many: bool) -> Splines:
+        p = p.unflatten(-1, (self.dimension, 3 * self.bins - 1))
+        return Splines(p[:, None] if many else p)
+
+    def _map(self, p: torch.Tensor, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the matrix without its diagonal, the log of that, and the shift."""
         d = self.dimension
-        matrix, diagonal, shift = p.split([d * d, d, d], dim=-1)
-        matrix = matrix.unflatten(-1, (d, d))
-        # The first map brings a posterior of any width to order one; later ones refine.
-        limit = _LOG_DIAGONAL if index == 0 else 3.0
-        diagonal = limit * torch.tanh(diagonal / limit)
-        return LinearMap(matrix, diagonal, shift)
+        off, diagonal, shift = p.split([self._off, d, d], dim=-1)
+        limit = FIRST_LIMIT if index == 0 else LATER_LIMIT
+        places = self._places[index % 2].to(p.device)
+        matrix = pad(off, (0, 1))[:, places].unflatten(-1, (d, d))
+        return matrix, limit * torch.tanh(diagonal / limit), shift
 
-    def _splines(self, p: torch.Tensor, draws: bool) -> DependentTransform:
-        d, k = self.dimension, self.bins
-        p = p.unflatten(-1, (d, 3 * k - 1))
-        if draws:
-            p = p[:, None]
-        widths, heights, slopes = p.split([k, k, k - 1], dim=-1)
-        return DependentTransform(
-            MonotonicRQSTransform(widths, heights, slopes, bound=BOUND), reinterpreted=1
+    def _forward_affine(
+        self, x: torch.Tensor, p: torch.Tensor, index: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        matrix, diagonal, shift = self._map(p, index)
+        total = diagonal.sum(-1)
+        if x.dim() == 2:  # sums by hand: faster than as many tiny matrix products
+            return (matrix * x[:, None]).sum(-1) + diagonal.exp() * x + shift, total
+        mapped = x @ (matrix + torch.diag_embed(diagonal.exp())).mT + shift[:, None]
+        return mapped, total[:, None].expand(x.shape[:-1])
+
+    def _inverse_affine(self, x: torch.Tensor, p: torch.Tensor, index: int) -> torch.Tensor:
+        matrix, diagonal, shift = self._map(p, index)
+        matrix = matrix + torch.diag_embed(diagonal.exp())
+        columns = (x - shift[:, None]).mT
+        return torch.linalg.solve_triangular(matrix, columns, upper=index % 2 == 1).mT
+
+
+class MixtureBase:
+    """What the flow maps to: a standard normal, or a mixture of normals written with it.
+
+    A mixture lets posteriors of several peaks, as photometric redshifts have, be separate from
+    the start, where a single normal would have to be torn apart.
+
+    Parameters
+    ----------
+    dimension
+        The number of coordinates d.
+    components
+        Normals in the mixture; one is the standard normal.
+    """
+
+    def __init__(self, dimension: int, components: int):
+        self.dimension, self.components = dimension, components
+
+    @property
+    def size(self) -> int:
+        """The number of parameters: logits, centres, and logs of the widths."""
+        return self.components * (1 + 2 * self.dimension) if self.components > 1 else 0
+
+    def parts(self, p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return log weights [n, components], centres and log widths [n, components, d]."""
+        c, d = self.components, self.dimension
+        logits, centres, widths = p.split([c, c * d, c * d], dim=-1)
+        widths = WIDTH_LIMIT * torch.tanh(widths.unflatten(-1, (c, d)) / WIDTH_LIMIT)
+        return logits.log_softmax(-1), centres.unflatten(-1, (c, d)), widths
+
+    def log_prob(self, p: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return log densities of x [n, d] or [n, draws, d]."""
+        if self.components == 1:
+            return -0.5 * (x.square() + _LOG_TWO_PI).sum(-1)
+        weights, centres, widths = self.parts(p)
+        if x.dim() == 3:
+            weights, centres, widths = weights[:, None], centres[:, None], widths[:, None]
+        z = (x[..., None, :] - centres) * (-widths).exp()
+        each = weights - widths.sum(-1) - 0.5 * (z.square() + _LOG_TWO_PI).sum(-1)
+        return each.logsumexp(-1)
+
+    def sample(self, p: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+        """Turn normals [n, draws, d (+ 1)] into draws; the last chooses the component."""
+        if self.components == 1:
+            return normals
+        weights, centres, widths = self.parts(p)
+        uniform = torch.special.ndtr(normals[..., -1:])
+        chosen = (uniform > weights.exp().cumsum(-1)[:, None, :-1]).sum(-1)
+        rows = torch.arange(len(p), device=p.device)[:, None]
+        return centres[rows, chosen] + widths[rows, chosen].exp() * normals[..., :-1]
+
+
+class WrittenFlow(Density):
+    """The density of a flow whose parameters are a linear map of the context.
+
+    Parameters
+    ----------
+    dimension
+        The number of latent coordinates.
+    context
+        The size of the context.
+    layers, bins
+        See :class:`FlowShape`.
+    components
+        See :class:`MixtureBase`.
+    """
+
+    def __init__(self, dimension: int, context: int, layers: int, bins: int, components: int = 1):
+        super().__init__()
+        self.dimension = dimension
+        self.numbers = dimension + (components > 1)
+        self.shape = FlowShape(dimension, layers, bins)
+        self.base = MixtureBase(dimension, components)
+        self.head = nn.Linear(context, self.shape.size + self.base.size)
+        # Start from the prior, a flow close to the identity whatever the observation, and from
+        # components that are apart, or they would never part.
+        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.zeros_(self.head.bias)
+        if components > 1:
+            apart = 0.3 * torch.randn(components * dimension)
+            start = self.shape.size + components
+            with torch.no_grad():
+                self.head.bias[start : start + len(apart)] = apart
+
+    def _split(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        flow, base = parameters.split([self.shape.size, self.base.size], dim=-1)
+        return flow, base
+
+    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return log densities; see :class:`Density`."""
+        flow, base = self._split(self.head(context))
+        x, log_slope = self.shape.forward(flow, y)
+        return log_slope + self.base.log_prob(base, x)
+
+    def prepare(self, context: torch.Tensor) -> torch.Tensor:
+        """Return the parameters of each galaxy's flow and base."""
+        return self.head(context)
+
+    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+        """Return draws; see :class:`Density`. On a CPU by a fused kernel, else in torch."""
+        if prepared.device.type != "cpu" or prepared.dtype != torch.float32:
+            flow, base = self._split(prepared)
+            normals = numbers.normals(prepared.device).to(prepared)
+            return self.shape.inverse(flow, self.base.sample(base, normals))
+        from sedum.infer.kernels import drawing
+
+        out = torch.empty(len(prepared), self.dimension, numbers.points.shape[1])
+        drawing(self.shape.bins)(
+            prepared.detach().contiguous().numpy(),
+            numbers.points,
+            numbers.shifts,
+            self.shape.layers,
+            self.base.components,
+            out.numpy(),
         )
+        return out.mT

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +12,24 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from scipy import special, stats
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.parameters import prior_of
-from sedum.infer.estimator import Estimator
+from sedum.infer.anchor import anchor_of
+from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
+from sedum.infer.numbers import Numbers
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
-from sedum.priors.joint import Prior
 from sedum.storage import atomic_path, digest, require_same
 
-__all__ = ["Posterior", "anchor_of", "training_fingerprint"]
+__all__ = ["Posterior", "training_fingerprint"]
 
 _KIND = "sedum estimator"
-_FORMAT = 1
-#: Galaxies drawn together; bounds memory at 1,000 draws to some 200 MB.
-_PORTION = 200
-
-
-def anchor_of(prior: Prior, photometry: Photometry) -> np.ndarray:
-    """Return centre and width of the latent redshift that given redshifts imply, [n, 2].
-
-    (0, 1), the prior's, where no redshift is given. The anchor only chooses the coordinate in
-    which the estimator works, so a given redshift just outside the prior is moved to its edge.
-    """
-    anchor = np.tile([0.0, 1.0], (len(photometry), 1))
-    known = np.isfinite(photometry.redshift)
-    if not known.any() or "redshift" not in prior.free:
-        return anchor
-    z = photometry.redshift[known]
-    sigma = photometry.redshift_error[known] * (1 + z)
-    low, high = prior.support("redshift", tail=1e-9)
-    inside = np.clip(z, low, high)
-    above = prior.latent_of("redshift", np.clip(inside + sigma, low, high))
-    below = prior.latent_of("redshift", np.clip(inside - sigma, low, high))
-    anchor[known, 0] = np.clip(prior.latent_of("redshift", inside), -5, 5)
-    anchor[known, 1] = np.clip((above - below) / 2, 1e-5, 1.0)
-    return anchor
+_FORMAT = 2
+#: Galaxies drawn together.
+_PORTION = ROWS
 
 
 class Posterior:
@@ -74,7 +55,7 @@ class Posterior:
 
     def __init__(
         self,
-        estimator: Estimator,
+        estimator: Estimator | Ensemble,
         features: FeatureTransform,
         run: RunFile,
         fingerprint: dict[str, str],
@@ -103,7 +84,7 @@ class Posterior:
         seed: int = 1,
         keys: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Draw from the posteriors.
+        """Draw from the posteriors, on as many threads as torch is set to use.
 
         Parameters
         ----------
@@ -112,7 +93,8 @@ class Posterior:
         draws
             Draws for each.
         seed
-            Seed; with ``keys`` it fixes each galaxy's draws, whatever the others in the call.
+            Seed; with ``keys`` it fixes each galaxy's draws, whatever the others in the call
+            and however many threads there are.
         keys
             One integer for each galaxy, [n]; the row numbers where None.
 
@@ -121,24 +103,57 @@ class Posterior:
         ndarray
             Parameters, [n, draws, len(names)].
         """
-        out = np.empty((len(photometry), draws, len(self.names)))
-        keys = np.arange(len(photometry)) if keys is None else np.asarray(keys)
-        for start in range(0, len(photometry), _PORTION):
-            rows = slice(start, start + _PORTION)
-            latent = self._sample_latent(photometry[rows], draws, seed, keys[rows])
+        n = len(photometry)
+        out = np.empty((n, draws, len(self.names)))
+        keys = np.arange(n) if keys is None else np.asarray(keys)
+        numbers = Numbers.of(keys, draws, self.estimator.numbers, seed)
+
+        def fill(start: int) -> None:
+            rows = slice(start, min(start + _PORTION, n))
+            latent = self._sample_latent(photometry[rows], numbers[rows])
             flat = self.prior.from_latent(latent.reshape(-1, self.prior.dimension))
             out[rows] = flat.reshape(*latent.shape[:2], -1)
+
+        starts = range(0, n, _PORTION)
+        threads = min(torch.get_num_threads(), len(starts))
+        if threads <= 1:
+            for start in starts:
+                fill(start)
+            return out
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # each thread has portions of its own
+        try:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, starts))
+        finally:
+            torch.set_num_threads(before)
         return out
 
-    def _sample_latent(
-        self, photometry: Photometry, draws: int, seed: int, keys: np.ndarray
-    ) -> np.ndarray:
-        base = base_draws(keys, draws, self.prior.dimension, seed)
+    def _sample_latent(self, photometry: Photometry, numbers: Numbers) -> np.ndarray:
         features, anchor = self._context(photometry)
-        device = next(self.estimator.parameters()).device
         with torch.no_grad():
-            y = self.estimator.sample(torch.from_numpy(base).to(device), features, anchor)
-        return y.cpu().numpy()
+            return self.estimator.sample(numbers, features, anchor).cpu().numpy()
+
+    def stream(
+        self,
+        photometry: Photometry,
+        draws: int = 1000,
+        seed: int = 1,
+        keys: np.ndarray | None = None,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Draw portion by portion: memory does not grow with the number of galaxies.
+
+        Yields
+        ------
+        rows, draws
+            Which galaxies, and what :meth:`sample` returns for them.
+        """
+        n = len(photometry)
+        keys = np.arange(n) if keys is None else np.asarray(keys)
+        portion = _PORTION * max(torch.get_num_threads(), 1)
+        for start in range(0, n, portion):
+            rows = slice(start, min(start + portion, n))
+            yield rows, self.sample(photometry[rows], draws, seed, keys[rows])
 
     def log_prob(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
         """Return log posterior densities of parameters, in the latent space.
@@ -215,7 +230,10 @@ class Posterior:
         try:
             noise = NoiseModel.from_state(run.band_names(), run.noise, _arrays("noise", tensors))
             features = FeatureTransform.from_state(
-                _arrays("features", tensors), run.features.colours, run.noise.limits is not None
+                _arrays("features", tensors),
+                run.features.colours,
+                run.noise.limits is not None,
+                _alike(run),
             )
             estimator = make_estimator(run, features)
             estimator.load_state_dict(_part("weights", tensors))
@@ -257,6 +275,11 @@ def _arrays(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray
     return {k: v.numpy() for k, v in _part(part, tensors).items()}
 
 
+def _alike(run: RunFile) -> bool:
+    """Say whether the estimator reads bands by their wavelengths."""
+    return getattr(run.estimator, "embedding", "mlp") == "bands"
+
+
 def training_fingerprint(
     simulations: dict[str, str], run: RunFile, noise: NoiseModel | None = None
 ) -> dict[str, str]:
@@ -268,41 +291,15 @@ def training_fingerprint(
     }
 
 
-def make_estimator(run: RunFile, features: FeatureTransform) -> Estimator:
-    """Build an untrained estimator of the run file's sizes."""
+def make_estimator(
+    run: RunFile, features: FeatureTransform, pivots: np.ndarray | None = None
+) -> Estimator | Ensemble:
+    """Build an untrained estimator of the run file's kind and sizes.
+
+    ``pivots`` are the bands' wavelengths in Angstrom, which an embedding of kind ``bands``
+    needs unless its weights are loaded afterwards.
+    """
     prior = prior_of(run.model, run.priors)
     anchored = prior.free.index("redshift") if "redshift" in prior.free else None
-    return Estimator(features.size, prior.dimension, run.estimator, anchored)
-
-
-def base_draws(keys: np.ndarray, draws: int, dimension: int, seed: int) -> np.ndarray:
-    """Return standard-normal draws that depend on seed and key alone.
-
-    A Sobol sequence, common to all galaxies, is shifted modulo one by a random vector of each
-    galaxy (Cranley & Patterson 1976): quasi-random within a galaxy, independent between them.
-
-    Returns
-    -------
-    ndarray
-        float32, [n, draws, dimension].
-    """
-    power = max(int(np.ceil(np.log2(draws))), 0)
-    sobol = stats.qmc.Sobol(dimension, scramble=True, rng=np.random.default_rng(seed))
-    points = sobol.random_base2(power)[:draws]
-    shifts = hashed_uniforms(keys, dimension, seed)
-    u = (points[None] + shifts[:, None]) % 1.0
-    return special.ndtri(np.clip(u, 1e-9, 1 - 1e-9)).astype(np.float32)
-
-
-def hashed_uniforms(keys: np.ndarray, dimension: int, seed: int) -> np.ndarray:
-    """Hash integers to uniform variates [n, dimension] (splitmix64, Steele et al. 2014)."""
-    with np.errstate(over="ignore"):
-        state = np.asarray(keys, np.int64).astype(np.uint64)[:, None] * np.uint64(
-            0xD1342543DE82EF95
-        )
-        state = state + np.uint64(seed) * np.uint64(0x2545F4914F6CDD1D)
-        state = state + np.arange(1, dimension + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state ^= state >> np.uint64(31)
-    return (state >> np.uint64(11)).astype(float) / 2.0**53
+    at = None if pivots is None else torch.from_numpy(np.asarray(pivots, np.float32))
+    return build_estimator(run.estimator, features.layout, prior.dimension, anchored, at)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sedum._version import __version__
 from sedum.errors import SedumError
 from sedum.storage import atomic_path, require_same
 
-__all__ = ["Library", "versions", "write_library"]
+__all__ = ["Library", "open_library", "versions", "write_library"]
 
 _KIND = "sedum library"
 _FORMAT = 1
@@ -68,28 +69,9 @@ class Library:
             If the file is absent, truncated, damaged or not a library; it is named.
         """
         path = Path(path)
-        if not path.is_file():
-            raise SedumError(f"library {path} does not exist; make it with 'sedum simulate'")
-        try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("kind") != _KIND:
-                    raise SedumError(
-                        f"{path} is not a sedum library; make one with 'sedum simulate'"
-                    )
-                if file.attrs["format"] != _FORMAT:
-                    raise SedumError(
-                        f"library {path} has format {file.attrs['format']}; this sedum reads "
-                        f"{_FORMAT}; simulate it again"
-                    )
-                meta = json.loads(file.attrs["metadata"])
-                theta, flux = file["parameters"][()], file["flux"][()]
-        except (OSError, KeyError, ValueError) as error:
-            first = str(error).strip().splitlines()[0][:100]
-            raise SedumError(
-                f"library {path} is damaged or not HDF5 ({first}); simulate it again"
-            ) from None
-        if len(theta) != len(flux) or len(theta) != meta["size"]:
-            raise SedumError(f"library {path} is incomplete; simulate it again")
+        meta, _ = open_library(path)
+        with _naming(path), h5py.File(path, "r") as file:
+            theta, flux = file["parameters"][()], file["flux"][()]
         return cls(
             meta["names"], meta["bands"], theta, flux, meta["fingerprint"], meta["provenance"]
         )
@@ -103,6 +85,43 @@ class Library:
             Naming the parts of the run file that differ.
         """
         require_same(self.fingerprint, fingerprint, f"library {path}", "simulate again")
+
+
+def open_library(path: Path) -> tuple[dict[str, Any], int]:
+    """Return a library's metadata and the number of galaxies in its chunks, reading no galaxy.
+
+    Raises
+    ------
+    SedumError
+        If the file is absent, truncated, damaged or not a library; it is named.
+    """
+    if not path.is_file():
+        raise SedumError(f"library {path} does not exist; make it with 'sedum simulate'")
+    with _naming(path), h5py.File(path, "r") as file:
+        if file.attrs.get("kind") != _KIND:
+            raise SedumError(f"{path} is not a sedum library; make one with 'sedum simulate'")
+        if file.attrs["format"] != _FORMAT:
+            raise SedumError(
+                f"library {path} has format {file.attrs['format']}; this sedum reads {_FORMAT}; "
+                "simulate it again"
+            )
+        meta = json.loads(file.attrs["metadata"])
+        theta, flux = file["parameters"], file["flux"]
+        if len(theta) != len(flux) or len(theta) != meta["size"]:
+            raise SedumError(f"library {path} is incomplete; simulate it again")
+        return meta, theta.chunks[0]
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which library it is that cannot be read."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError) as error:
+        first = str(error).strip().splitlines()[0][:100]
+        raise SedumError(
+            f"library {path} is damaged or not HDF5 ({first}); simulate it again"
+        ) from None
 
 
 def write_library(

@@ -2,13 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
 
 from sedum import config
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 
-__all__ = ["FeatureTransform"]
+__all__ = ["FeatureLayout", "FeatureTransform"]
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """Where the features of :class:`FeatureTransform` stand.
+
+    Attributes
+    ----------
+    bands
+        The number of bands.
+    colours, limits
+        Whether colours are among the features, and flags of upper limits.
+    """
+
+    bands: int
+    colours: bool
+    limits: bool
+
+    @property
+    def raw_size(self) -> int:
+        """The number of values that are standardised."""
+        return 2 * self.bands + (self.bands - 1 if self.colours else 0) + 2
+
+    @property
+    def size(self) -> int:
+        """The number of features."""
+        return self.raw_size + self.bands * (2 if self.limits else 1) + 1
+
+    def groups(self) -> list[slice]:
+        """Return which values are of one kind: magnitudes, errors, colours."""
+        b = self.bands
+        return [slice(0, b), slice(b, 2 * b)] + [slice(2 * b, 3 * b - 1)] * self.colours
+
+    def by_band(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sort features [n, size] by band.
+
+        Returns
+        -------
+        bands, redshift
+            Magnitude, error, presence and whether a limit, [n, bands, 4]; of the redshift its
+            value, error and presence, [n, 3].
+        """
+        b, raw = self.bands, self.raw_size
+        present = features[:, raw : raw + b]
+        upper = features[:, raw + b : raw + 2 * b] if self.limits else torch.zeros_like(present)
+        bands = torch.stack([features[:, :b], features[:, b : 2 * b], present, upper], dim=-1)
+        return bands, torch.cat([features[:, raw - 2 : raw], features[:, -1:]], dim=-1)
 
 
 class FeatureTransform:
@@ -30,34 +80,39 @@ class FeatureTransform:
         Whether colours are among the features.
     limits
         Whether the survey reports upper limits.
+    alike
+        Standardise all bands alike, for estimators that read any set of bands.
     """
 
-    def __init__(self, depth: np.ndarray, colours: bool = False, limits: bool = False):
+    def __init__(
+        self,
+        depth: np.ndarray,
+        colours: bool = False,
+        limits: bool = False,
+        alike: bool = False,
+    ):
         self.depth = np.asarray(depth, float)
-        self.colours, self.limits = colours, limits
-        width = self.raw_size
+        self.colours, self.limits, self.alike = colours, limits, alike
+        self.layout = FeatureLayout(len(self.depth), colours, limits)
+        width = self.layout.raw_size
         self.centre, self.scale = np.zeros(width), np.ones(width)
         self.low, self.high = np.full(width, -np.inf), np.full(width, np.inf)
 
     @classmethod
-    def of(cls, noise: NoiseModel, spec: config.Features | None = None) -> FeatureTransform:
+    def of(
+        cls, noise: NoiseModel, spec: config.Features | None = None, alike: bool = False
+    ) -> FeatureTransform:
         """Build for a noise model; fit before use."""
         spec = spec or config.Features()
-        return cls(noise.depth, spec.colours, noise.spec.limits is not None)
-
-    @property
-    def raw_size(self) -> int:
-        """The number of values that are standardised."""
-        bands = len(self.depth)
-        return 2 * bands + (bands - 1 if self.colours else 0) + 2
+        return cls(noise.depth, spec.colours, noise.spec.limits is not None, alike)
 
     @property
     def size(self) -> int:
         """The number of features."""
-        return self.raw_size + len(self.depth) * (2 if self.limits else 1) + 1
+        return self.layout.size
 
     def _raw(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
-        """Return values and their presence, both [n, raw_size]."""
+        """Return values and their presence, both [n, values]."""
         known = np.isfinite(photometry.redshift)
         z = np.where(known, photometry.redshift, 0.0)
         dz = np.where(known, photometry.redshift_error, 1.0)
@@ -74,13 +129,18 @@ class FeatureTransform:
     def fit(self, photometry: Photometry) -> FeatureTransform:
         """Take means, spreads and ranges from a training sample; return self."""
         values, present = self._raw(photometry)
-        count = np.maximum(present.sum(axis=0), 1)
-        self.centre = np.where(present, values, 0).sum(axis=0) / count
-        spread = np.sqrt((np.where(present, values - self.centre, 0) ** 2).sum(axis=0) / count)
-        self.scale = np.where(spread > 1e-6, spread, 1.0)
-        any_seen = present.any(axis=0)
-        self.low = np.where(any_seen, np.where(present, values, np.inf).min(axis=0), -np.inf)
-        self.high = np.where(any_seen, np.where(present, values, -np.inf).max(axis=0), np.inf)
+        self.centre, self.scale = np.empty(values.shape[1]), np.empty(values.shape[1])
+        self.low, self.high = np.empty(values.shape[1]), np.empty(values.shape[1])
+        groups = self.layout.groups() if self.alike else []
+        alone = range(groups[-1].stop if groups else 0, values.shape[1])
+        for part in [*groups, *(slice(i, i + 1) for i in alone)]:
+            seen = values[:, part][present[:, part]]
+            self.centre[part] = seen.mean() if seen.size else 0.0
+            spread = seen.std() if seen.size else 0.0
+            self.scale[part] = spread if spread > 1e-6 else 1.0
+            self.low[part], self.high[part] = (
+                (seen.min(), seen.max()) if seen.size else (-np.inf, np.inf)
+            )
         return self
 
     def __call__(self, photometry: Photometry) -> np.ndarray:
@@ -94,7 +154,7 @@ class FeatureTransform:
     def inverse(self, features: np.ndarray) -> Photometry:
         """Return the photometry behind features [n, size], to the rounding of 32 bits."""
         features = np.asarray(features, float)
-        bands, width = len(self.depth), self.raw_size
+        bands, width = len(self.depth), self.layout.raw_size
         values = features[:, :width] * self.scale + self.centre
         observed = features[:, width : width + bands] > 0.5
         upper = features[:, width + bands : width + 2 * bands] > 0.5 if self.limits else None
@@ -106,7 +166,7 @@ class FeatureTransform:
         return photometry.with_redshift(redshift, np.exp(np.where(known, values[:, -1], 0.0)))
 
     def _beyond(self, photometry: Photometry) -> np.ndarray:
-        """Say which values lie beyond everything in the training set, [n, raw_size]."""
+        """Say which values lie beyond everything in the training set, [n, values]."""
         values, present = self._raw(photometry)
         # What does not vary in training must not be refused for its rounding.
         slack = 1e-6 * (1 + np.abs(values))
@@ -137,12 +197,26 @@ class FeatureTransform:
             "high": self.high,
         }
 
+    def for_depths(self, depth: np.ndarray) -> FeatureTransform:
+        """Return the same transform for other bands, where all are standardised alike."""
+        other = FeatureTransform(depth, self.colours, self.limits, alike=True)
+        for name in ("centre", "scale", "low", "high"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            for one, two in zip(self.layout.groups(), other.layout.groups(), strict=True):
+                theirs[two] = mine[one.start]
+            theirs[-2:] = mine[-2:]
+        return other
+
     @classmethod
     def from_state(
-        cls, state: dict[str, np.ndarray], colours: bool = False, limits: bool = False
+        cls,
+        state: dict[str, np.ndarray],
+        colours: bool = False,
+        limits: bool = False,
+        alike: bool = False,
     ) -> FeatureTransform:
         """Restore from :meth:`state` and the settings."""
-        transform = cls(state["depth"], colours, limits)
+        transform = cls(state["depth"], colours, limits, alike)
         for name in ("centre", "scale", "low", "high"):
             setattr(transform, name, np.asarray(state[name]))
         return transform

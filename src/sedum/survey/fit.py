@@ -23,9 +23,6 @@ from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 
 __all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit"]
 
-#: Galaxies fitted together: bounds memory and sets how often progress is shown.
-_PORTION = 200
-
 
 def fit(
     run: RunFile,
@@ -102,9 +99,9 @@ def fit_rows(
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
-        for start in range(0, len(good), _PORTION):
-            at = good[start : start + _PORTION]
-            draws = posterior.sample(photometry[at], output.draws, output.seed, keys=at)
+        drawn = posterior.stream(photometry[good], output.draws, output.seed, keys=good)
+        for some, draws in drawn:
+            at = good[some]
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]

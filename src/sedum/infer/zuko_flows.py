@@ -1,0 +1,93 @@
+"""Densities of zuko: neural spline flow, masked autoregressive flow, Gaussian mixture."""
+
+from __future__ import annotations
+
+import torch
+from zuko.flows import GMM, MAF, NSF
+
+from sedum.infer.density import Density
+from sedum.infer.numbers import Numbers
+
+__all__ = ["AutoregressiveFlow", "GaussianMixture"]
+
+
+class AutoregressiveFlow(Density):
+    """A neural spline flow (Durkan et al. 2019) or masked autoregressive flow (Papamakarios 2017).
+
+    Parameters
+    ----------
+    kind
+        ``nsf`` or ``maf``.
+    dimension, context
+        Sizes of latent space and context.
+    transforms
+        Autoregressive transforms.
+    hidden
+        Widths of the layers in each.
+    bins
+        Bins of the splines of ``nsf``.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        dimension: int,
+        context: int,
+        transforms: int,
+        hidden: list[int],
+        bins: int = 8,
+    ):
+        super().__init__()
+        self.dimension = self.numbers = dimension
+        extra = {"bins": bins} if kind == "nsf" else {}
+        family = NSF if kind == "nsf" else MAF
+        self.flow = family(
+            dimension, context, transforms=transforms, hidden_features=hidden, **extra
+        )
+
+    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return log densities; see :class:`Density`."""
+        if y.dim() == 3:
+            context = context[:, None].expand(*y.shape[:2], -1)
+        return self.flow(context).log_prob(y)
+
+    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+        """Return draws; see :class:`Density`."""
+        base = numbers.normals(prepared.device).to(prepared)
+        return self.flow(prepared[:, None].expand(*base.shape[:2], -1)).transform.inv(base)
+
+
+class GaussianMixture(Density):
+    """A mixture density network (Bishop 1994) of full covariances.
+
+    Parameters
+    ----------
+    dimension, prepared
+        Sizes of latent space and prepared.
+    components
+        Gaussians in the mixture.
+    """
+
+    def __init__(self, dimension: int, context: int, components: int):
+        super().__init__()
+        self.dimension = dimension
+        self.numbers = dimension + 1
+        # The embedding is the network: one linear map writes the mixture.
+        self.mixture = GMM(dimension, context, components=components, hidden_features=[])
+        self.mixture.initialize(torch.randn(1000, dimension), strategy="random")
+
+    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return log densities; see :class:`Density`."""
+        found = self.mixture(context if y.dim() == 2 else context[:, None])
+        return found.log_prob(y)
+
+    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+        """Return draws; see :class:`Density`. The last number chooses the component."""
+        found = self.mixture(prepared)
+        base = numbers.normals(prepared.device).to(prepared)
+        uniform = torch.special.ndtr(base[..., -1])
+        cumulative = found.logits.softmax(-1).cumsum(-1)
+        chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
+        rows = torch.arange(len(prepared), device=prepared.device)[:, None]
+        scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
+        return centre + (scale @ base[..., :-1, None])[..., 0]
