@@ -21,6 +21,7 @@ from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
 from sedum.infer.numbers import Numbers
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
+from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.storage import atomic_path, digest, require_same
 
@@ -185,6 +186,41 @@ class Posterior:
         features = torch.from_numpy(self.features(photometry)).to(device)
         anchor = torch.from_numpy(anchor_of(self.prior, photometry).astype(np.float32))
         return features, anchor.to(device)
+
+    def for_bands(self, run: RunFile) -> Posterior:
+        """Return the same estimator for the bands of another run file.
+
+        Only estimators that read bands by their wavelengths (``embedding: bands``) can do this,
+        and only what they saw in training is calibrated: many sets of bands, or thinned ones.
+
+        Parameters
+        ----------
+        run
+            Its filters and noise take the place of this one's; model and priors must be equal.
+
+        Raises
+        ------
+        SedumError
+            If the estimator is bound to its bands, or model, priors or estimator differ.
+        """
+        if not _alike(self.run):
+            raise SedumError(
+                f"estimator {self.source} is bound to its bands; train one with "
+                "estimator: {embedding: bands}"
+            )
+        for part in ("model", "priors", "estimator"):
+            if getattr(run, part) != getattr(self.run, part):
+                raise SedumError(f"{part} of the run file differs from that of the estimator")
+        filters = FilterSet.from_run(run)
+        noise = NoiseModel.from_run(run, filters)
+        features = self.features.for_depths(noise.depth)
+        estimator = make_estimator(run, features)
+        weights = self.estimator.state_dict()
+        pivots = torch.from_numpy(np.asarray(filters.pivots, np.float32))
+        estimator.load_state_dict({**weights, "embedding.pivots": pivots})
+        return Posterior(
+            estimator, features, run, self.fingerprint, self.history, self.source, noise
+        )
 
     # --- storing -------------------------------------------------------------------------
 
