@@ -48,7 +48,7 @@ def write_catalogue(folder, n=12):
 
 def test_help_names_every_command_without_heavy_imports(tmp_path):
     text = sedum("--help", cwd=tmp_path)
-    for command in ("init", "simulate", "train", "fit", "filters", "grids", "demo"):
+    for command in ("init", "inspect", "simulate", "train", "tune", "fit", "zeropoints", "demo"):
         assert command in text
     code = (
         "import sys, sedum, sedum.cli.main\n"
@@ -71,6 +71,22 @@ def test_whole_path(tmp_path):
     names = {p.name for p in tmp_path.iterdir()}
     assert {"small.h5", "small.safetensors", "small-loss.png"} <= names
     assert not any("partial" in n or "checkpoint" in n or "parts" in n for n in names)
+
+
+def test_train_without_a_library_and_tune(tmp_path):
+    write_run(tmp_path, training={"steps": 20}, library={"size": 2000})
+    text = sedum("train", "run.yaml", "--simulate", "-q", cwd=tmp_path)
+    assert "held-out loss" in text
+    assert not (tmp_path / "small.h5").exists()
+    text = sedum("train", "run.yaml", "--simulate", "-l", "x.h5", cwd=tmp_path, check=2)
+    assert "exclude each other" in text
+    pytest.importorskip("optuna", reason="the package optuna is not installed")
+    sedum("simulate", "run.yaml", "-q", cwd=tmp_path)
+    text = sedum("tune", "run.yaml", "--trials", "2", "--steps", "5", "-q", cwd=tmp_path)
+    assert "the best of 2 trials" in text
+    tuned = yaml.safe_load((tmp_path / "small-tuned.yaml").read_text())
+    assert tuned["training"]["steps"] == 20
+    assert (tmp_path / "small-tuned.png").stat().st_size > 10_000
 
 
 def test_init_filters_and_grids(tmp_path):

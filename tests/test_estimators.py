@@ -164,3 +164,28 @@ def test_mistakes_in_the_estimator_section():
     ):
         with pytest.raises(SedumError, match=message):
             parse_run({**data, "estimator": estimator})
+
+
+def test_tuning_goes_on_and_writes_the_best(tmp_path, small_library):
+    optuna = pytest.importorskip("optuna", reason="the package optuna is not installed")
+    from sedum.infer.tune import SPACE, open_study, tune
+
+    run = parse_run(run_settings(training={"steps": 8, "round": 4}))
+    storage = tmp_path / "study.db"
+    tune(run, small_library, storage, trials=2, show_progress=False)
+    assert len(open_study(run, storage).trials) == 2
+    best = tune(run, small_library, storage, trials=3, show_progress=False)
+    study = open_study(run, storage)
+    assert len(study.trials) == 3
+    assert set(study.best_params) == set(SPACE)
+    assert best.estimator.width == study.best_params["estimator.width"]
+    assert best.training.steps == 8
+    # Another run file is another study in the same file.
+    other = parse_run(run_settings(training={"steps": 4, "round": 4}))
+    assert len(open_study(other, storage).trials) == 0
+    (tmp_path / "bad.db").write_bytes(b"no database at all" * 20)
+    with pytest.raises(SedumError, match=r"bad\.db is not a study"):
+        open_study(run, tmp_path / "bad.db")
+    with pytest.raises(SedumError, match="'mixture' cannot be tuned"):
+        tune(run_with("mixture"), small_library, storage)
+    assert optuna.__version__

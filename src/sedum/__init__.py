@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sedum.galaxies.tabulated import TabulatedHistories as TabulatedHistories
     from sedum.infer.posterior import Posterior as Posterior
     from sedum.infer.train import train as train
+    from sedum.infer.tune import tune as tune
     from sedum.library.generate import simulate as simulate
     from sedum.library.store import Library as Library
     from sedum.library.synthesizer import SynthesizerModel as SynthesizerModel
@@ -60,6 +61,7 @@ _HOMES = {
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "train": "sedum.infer.train",
+    "tune": "sedum.infer.tune",
     "write_grid": "sedum.galaxies.grid_files",
 }
 

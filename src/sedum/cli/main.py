@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import observations
+from sedum.cli import observations, training
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -161,38 +161,8 @@ def simulate(
     print(f"{target}: {len(library):,} galaxies, {len(library.bands)} bands")
 
 
-@app.command()
-def train(
-    run_file: RunOption,
-    library: Annotated[
-        Path | None, typer.Option("--library", "-l", help="The library. [default: NAME.h5]")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Estimator to write. [default: NAME.safetensors]"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
-    """Train the posterior estimator on a library.
-
-    Noise, missing bands and given redshifts are drawn afresh for every batch. Interrupted, the
-    same command goes on from the last checkpoint. A plot of the held-out loss is written
-    beside the estimator.
-
-    Python: sedum.train(run, sedum.Library.read("library.h5")).write("estimator.safetensors")
-    """
-    from sedum.config import load_run
-    from sedum.infer.train import train_to_file
-
-    settings = load_run(run_file)
-    target = out or Path(f"{settings.name}.safetensors")
-    source = library or Path(f"{settings.name}.h5")
-    posterior = train_to_file(settings, source, target, show_progress=not quiet)
-    from sedum.report.recovery import plot_losses
-
-    losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
-    plot_losses(losses, steps, target.with_name(f"{target.stem}-loss.png"))
-    print(f"{target}: held-out loss {min(losses):.3f} nat per galaxy")
+app.command()(training.train)
+app.command()(training.tune)
 
 
 @app.command()

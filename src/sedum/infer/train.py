@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,10 @@ from sedum.photometry.filters import FilterSet
 from sedum.progress import Advance, progress
 from sedum.storage import check_writable, digest, require_same
 
-__all__ = ["train", "train_to_file"]
+__all__ = ["Report", "Stopped", "train", "train_rounds", "train_to_file"]
+
+#: Called after every round with its number, from 0, and the held-out loss.
+Report = Callable[[int, float], None]
 
 #: Sections of the run file that training does not depend on, and filters and noise, whose files
 #: may be named by another path; the fingerprint knows their content.
@@ -85,16 +88,38 @@ def train(
     if isinstance(run.estimator, EnsembleEstimator):
         estimator, losses = _train_members(run, galaxies, batches, path, show_progress)
     else:
-        estimator, losses = _train_one(run, batches, path, show_progress)
+        estimator, losses = train_rounds(run, batches, path, show_progress)
     history = {"losses": losses, "steps_per_round": run.training.round}
     fingerprint = training_fingerprint(galaxies.fingerprint, run, batches.noise)
     return Posterior(estimator, batches.features, run, fingerprint, history, noise=batches.noise)
 
 
-def _train_one(
-    run: RunFile, batches: Batches, path: Path | None, show_progress: bool
+class Stopped(Exception):
+    """Raised by a report to end a training that is not worth going on with."""
+
+
+def train_rounds(
+    run: RunFile,
+    batches: Batches,
+    path: Path | None = None,
+    show_progress: bool = True,
+    report: Report | None = None,
 ) -> tuple[Estimator, list[float]]:
-    """Train one estimator; return it and the held-out loss of each round."""
+    """Train one estimator; return it and the held-out loss of each round.
+
+    Parameters
+    ----------
+    run
+        The run file, whose estimator is no ensemble.
+    batches
+        Where observations come from.
+    path
+        The checkpoint.
+    show_progress
+        Show a progress bar.
+    report
+        Called after every round.
+    """
     spec = run.training
     torch.manual_seed(batches.seed)
     estimator = make_estimator(run, batches.features, _pivots(run))
@@ -127,6 +152,8 @@ def _train_one(
             advance(0, note=f"held-out loss {state.losses[-1]:.3f}", line=line)
             if path:
                 state.write(path, identity)
+            if report:
+                report(state.round - 1, state.losses[-1])
     estimator.load_state_dict(state.best)
     return estimator, state.losses
 
@@ -141,7 +168,7 @@ def _train_members(
         alone = run.model_copy(update={"estimator": spec})
         own = Batches(alone, galaxies, batches.features, seed=run.training.seed + 1000 * k)
         at = path.with_name(f"{path.name}.member-{k}") if path else None
-        member, found = _train_one(alone, own, at, show_progress)
+        member, found = train_rounds(alone, own, at, show_progress)
         members.append(member)
         losses += found
     ensemble = Ensemble(members)

@@ -1,0 +1,104 @@
+"""Commands that train estimators and choose their settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
+LibraryOption = Annotated[
+    Path | None, typer.Option("--library", "-l", help="The library. [default: NAME.h5]")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+
+
+def train(
+    run_file: RunArgument,
+    library: LibraryOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Estimator to write. [default: NAME.safetensors]"),
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="No library: simulate galaxies as they are needed.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train the posterior estimator on a library.
+
+    The library is streamed, whatever its size. Noise, missing bands and given redshifts are
+    drawn afresh for every batch. Interrupted, the same command goes on from the last checkpoint.
+    A plot of the held-out loss is written beside the estimator.
+
+    Python: sedum.train(run, "library.h5").write("estimator.safetensors")
+    """
+    from sedum.config import load_run
+    from sedum.errors import SedumError
+    from sedum.infer.train import train_to_file
+
+    if simulate and library is not None:
+        raise SedumError("--simulate and --library exclude each other; give one")
+    run = load_run(run_file)
+    target = out or Path(f"{run.name}.safetensors")
+    source = None if simulate else library or Path(f"{run.name}.h5")
+    posterior = train_to_file(run, source, target, show_progress=not quiet)
+    from sedum.report.recovery import plot_losses
+
+    losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
+    plot_losses(losses, steps, target.with_name(f"{target.stem}-loss.png"))
+    print(f"{target}: held-out loss {min(losses):.3f} nat per galaxy")
+
+
+def tune(
+    run_file: RunArgument,
+    library: LibraryOption = None,
+    storage: Annotated[
+        Path | None, typer.Option(help="SQLite file of the study. [default: NAME-tuning.db]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Best run file. [default: NAME-tuned.yaml]")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials that the study shall have.")] = 20,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of each trial. [default: a tenth of training]")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Try sizes and learning rates, and write the run file of those that do best.
+
+    Trials that fall behind are given up early. The same command goes on where it stopped, and
+    several may work on one study at once. Needs the package optuna.
+
+    Python: sedum.tune(run, "library.h5", "tuning.db", trials=20)
+    """
+    from sedum.config import load_run
+    from sedum.infer.tune import open_study
+    from sedum.infer.tune import tune as tune_run
+    from sedum.report.tuning import plot_trials, trial_table
+    from sedum.storage import atomic_path, check_writable
+
+    run = load_run(run_file)
+    target = check_writable(out or Path(f"{run.name}-tuned.yaml"))
+    database = storage or Path(f"{run.name}-tuning.db")
+    count = steps or max(run.training.steps // 10, 1)
+    short = run.training.model_copy(update={"steps": count, "round": max(count // 5, 1)})
+    trial_run = run.model_copy(update={"training": short})
+    best = tune_run(
+        trial_run,
+        library or Path(f"{run.name}.h5"),
+        database,
+        trials=trials,
+        show_progress=not quiet,
+    )
+    kept = {"steps": run.training.steps, "round": run.training.round}
+    whole = best.model_copy(update={"training": best.training.model_copy(update=kept)})
+    with atomic_path(target) as temporary:
+        temporary.write_text(whole.to_yaml())
+    study = open_study(trial_run, database)
+    plot_trials(study, target.with_suffix(".png"))
+    from rich.console import Console
+
+    Console(highlight=False).print(trial_table(study))
+    print(f"{target}: the best of {len(study.trials)} trials; then: sedum train {target}")
