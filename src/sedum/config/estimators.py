@@ -42,7 +42,7 @@ class Estimator(EstimatorCommon):
     kind: Literal["flow"] = "flow"
     layers: int = Field(default=4, ge=1)
     bins: int = Field(default=8, ge=2)
-    components: int = Field(default=4, ge=1, description="normals that the flow starts from")
+    components: int = Field(default=16, ge=1, description="normals that the flow starts from")
 
 
 class AutoregressiveEstimator(EstimatorCommon):
