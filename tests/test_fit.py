@@ -8,9 +8,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from conftest import run_settings
-from sedum.config import parse_run
+from sedum.config import Verify, parse_run
 from sedum.demo import mock_survey
 from sedum.errors import SedumError
+from sedum.infer.nested import Nested
 from sedum.infer.posterior import Posterior
 from sedum.infer.train import train_to_file
 from sedum.observe.learn import fit_noise
@@ -240,3 +241,40 @@ def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_libr
     (tmp_path / "noise.h5").unlink()
     table = do_fit(catalogue, tmp_path, run, Posterior.read(path), small_model)
     assert (table["status"] == "ok").sum() > 20
+
+
+def test_verified_rows_say_how_far_they_can_be_trusted(
+    tmp_path, catalogue, small_run, small_posterior, small_model
+):
+    output = small_run.output.model_copy(update={"verify": Verify(rounds=1), "draws": 256})
+    run = small_run.model_copy(update={"output": output})
+    catalogue["e_sdss_r0"][3] = -1
+    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model, "trust.ecsv")
+    again = Table.read(tmp_path / "trust.ecsv")
+    assert "exact likelihood" in again["verified"].description
+    good = np.asarray(table["status"]) == "ok"
+    assert not good[3]
+    assert np.isnan(table["log_evidence"][3])
+    assert not table["verified"][3]
+    assert np.isfinite(table["log_evidence"][good]).all()
+    trusted = np.asarray(table["verified"])
+    assert (np.asarray(table["ess"])[trusted] >= 100).all()
+    assert set(np.asarray(table["method"])[trusted]) <= {"weighted", "refined"}
+    assert set(np.asarray(table["method"])[good & ~trusted]) <= {"flow"}
+
+
+def test_what_fails_goes_to_nested_sampling(
+    tmp_path, catalogue, small_run, small_posterior, small_model, monkeypatch
+):
+    def quick(exact, seen, size, seed):
+        assert len(seen) == 1
+        return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+
+    monkeypatch.setattr("sedum.survey.trust.sample_nested", quick)
+    update = {"verify": Verify(rounds=0, nested=True), "draws": 64}
+    run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
+    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
+    # 64 draws are fewer than a verified posterior needs: all fail, and all are sampled.
+    assert (table["method"] == "nested").all()
+    assert table["verified"].all()
+    assert (table["log_evidence"] == -3).all()

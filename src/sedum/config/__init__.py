@@ -55,6 +55,7 @@ from sedum.config.observation import (
     Library,
     Output,
     Training,
+    Verify,
 )
 from sedum.config.parameters import PARAMETERS, Parameter, parameter
 from sedum.config.priors import (
@@ -136,6 +137,7 @@ __all__ = [
     "UniverseAge",
     "UpperLimits",
     "VectorFieldEstimator",
+    "Verify",
     "default_prior",
     "load_run",
     "parameter",

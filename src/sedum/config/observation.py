@@ -18,6 +18,7 @@ __all__ = [
     "Library",
     "Output",
     "Training",
+    "Verify",
 ]
 #: Derived quantities that every catalogue has unless others are asked for.
 DEFAULT_DERIVED = (
@@ -88,12 +89,20 @@ class Features(Section):
     colours: bool = Field(default=False, description="differences of neighbouring bands too")
 
 
+class Verify(Section):
+    """Checking each posterior against the exact likelihood."""
+
+    rounds: int = Field(default=1, ge=0, description="of refinement, where weights are poor")
+    nested: bool = Field(default=False, description="nested sampling where that fails too: slow")
+
+
 class Output(Section):
     """What to write of each posterior."""
 
     draws: int = Field(default=1000, gt=1)
     derived_draws: int = Field(default=200, gt=1)
     save_draws: bool = False
+    verify: Verify | None = Field(default=None, description="by importance weights")
     derived: list[str] = Field(
         default_factory=lambda: list(DEFAULT_DERIVED), description="derived quantities"
     )

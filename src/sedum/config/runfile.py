@@ -31,6 +31,7 @@ from sedum.config.observation import (
     Library,
     Output,
     Training,
+    Verify,
 )
 from sedum.config.priors import PriorSpec
 from sedum.config.sections import Section
@@ -286,4 +287,5 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "extinction": Extinction,
     "catalogue.limits": ReportedLimits,
     "output": Output,
+    "verify": Verify,
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Column, Table
 
-from sedum.config import RunFile
+from sedum.config import Output, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
@@ -20,6 +21,7 @@ from sedum.photometry.tables import TableLike, name_of
 from sedum.progress import progress
 from sedum.storage import check_writable
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
+from sedum.survey.trust import Trust
 
 __all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit"]
 
@@ -98,9 +100,9 @@ def fit_rows(
     columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
+    trust = Trust(posterior, model, output, n) if output.verify else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
-        drawn = posterior.stream(photometry[good], output.draws, output.seed, keys=good)
-        for some, draws in drawn:
+        for some, draws in _drawn(posterior, photometry, good, output, trust):
             at = good[some]
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
@@ -121,11 +123,33 @@ def fit_rows(
     for name in names:
         for k, percentile in enumerate(PERCENTILES):
             table[f"{name}_p{percentile}"] = columns[name][:, k]
+    if trust is not None:
+        trust.into(table)
     if output.save_draws:
         for j, name in enumerate(posterior.names):
             table[f"{name}_draws"] = kept[..., j]
     describe(table, run, posterior)
     return table
+
+
+#: Galaxies that are verified together, between two steps of the progress bar.
+_VERIFIED_TOGETHER = 64
+
+
+def _drawn(
+    posterior: Posterior,
+    photometry: Photometry,
+    good: np.ndarray,
+    output: Output,
+    trust: Trust | None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield draws of the good rows, portion by portion, verified where that is asked for."""
+    if trust is None:
+        yield from posterior.stream(photometry[good], output.draws, output.seed, keys=good)
+        return
+    for start in range(0, len(good), _VERIFIED_TOGETHER):
+        some = slice(start, min(start + _VERIFIED_TOGETHER, len(good)))
+        yield some, trust.verify(photometry[good[some]], good[some])
 
 
 def _derived(model: Simulator, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:

@@ -49,6 +49,17 @@ def check_format(path: Path) -> str:
     return _FORMATS[suffix]
 
 
+#: The columns that say how far a posterior can be trusted.
+_TRUST = {
+    "verified": "whether the posterior agrees with the exact likelihood",
+    "method": "weighted or refined draws, those of the flow alone, or of nested sampling",
+    "ess": "effective sample size of the importance weights",
+    "k_hat": "Pareto shape of the weights' tail; trusted below 0.7",
+    "log_evidence": "ln p(observation) under model, priors and noise",
+    "log_evidence_error": "its standard error",
+}
+
+
 def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
     """Give the columns their units and descriptions, and the table its provenance."""
     table["id"].description = "identifier, or row number, in the catalogue"
@@ -58,6 +69,9 @@ def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
         table["n_limits"].description = "number of bands with an upper limit only"
     if "redshift_catalogue" in table.colnames:
         table["redshift_catalogue"].description = "redshift in the catalogue"
+    for name, text in _TRUST.items():
+        if name in table.colnames:
+            table[name].description = text
     for name in table.colnames:
         stem, _, ending = name.rpartition("_")
         if ending == "draws" or (ending[:1] == "p" and ending[1:].isdigit()):

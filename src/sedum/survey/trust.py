@@ -1,0 +1,64 @@
+"""How far each posterior of a catalogue can be trusted, checked while it is fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.table import Table
+
+from sedum.config import Output
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.exact import ExactPosterior
+from sedum.infer.nested import sample_nested
+from sedum.infer.posterior import Posterior
+from sedum.infer.reweight import resampled, reweight
+from sedum.photometry.observed import Photometry
+
+__all__ = ["Trust"]
+
+
+class Trust:
+    """Verifies posteriors, and keeps the columns that say how far each can be trusted."""
+
+    def __init__(self, posterior: Posterior, model: Simulator, output: Output, rows: int):
+        self.posterior, self.output = posterior, output
+        self.exact = ExactPosterior(model, posterior.noise)
+        self.numbers = {
+            name: np.full(rows, np.nan)
+            for name in ("ess", "k_hat", "log_evidence", "log_evidence_error")
+        }
+        self.verified = np.zeros(rows, bool)
+        self.method = np.full(rows, "", "U8")
+
+    def verify(self, seen: Photometry, at: np.ndarray) -> np.ndarray:
+        """Return verified draws of some galaxies, and note what was found in their rows."""
+        spec, seed, size = self.output.verify, self.output.seed, self.output.draws
+        assert spec is not None
+        found = reweight(self.posterior, self.exact, seen, size, seed, at, spec.rounds)
+        for name, column in self.numbers.items():
+            column[at] = getattr(found, name)
+        self.verified[at] = found.verified
+        self.method[at] = np.where(found.refined, "refined", "weighted")
+        draws = resampled(found, seed)
+        # Weights that cannot be trusted improve nothing: those draws stay as the estimator's.
+        poor = np.flatnonzero(~found.verified)
+        if len(poor):
+            draws[poor] = self.posterior.sample(seen[poor], size, seed, at[poor])
+            self.method[at[poor]] = "flow"
+        for i in poor if spec.nested else []:
+            nested = sample_nested(self.exact, seen[i : i + 1], size, seed=seed)
+            draws[i] = nested.draws
+            row = at[i]
+            self.numbers["log_evidence"][row], self.numbers["ess"][row] = (
+                nested.log_evidence,
+                nested.ess,
+            )
+            self.numbers["log_evidence_error"][row] = self.numbers["k_hat"][row] = np.nan
+            self.verified[row], self.method[row] = True, "nested"
+        return draws
+
+    def into(self, table: Table) -> None:
+        """Add the columns to the table."""
+        table["verified"] = self.verified
+        table["method"] = self.method
+        for name, column in self.numbers.items():
+            table[name] = column
