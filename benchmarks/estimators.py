@@ -22,9 +22,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from sedum.check.mocks import mock_survey
 from sedum.check.recovery import recovery
 from sedum.config import load_run, parse_run
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.batches import Batches

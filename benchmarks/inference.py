@@ -22,8 +22,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from sedum.check.mocks import mock_survey
 from sedum.config import load_run
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from sedum.check.mocks import mock_survey
 from sedum.check.recovery import recovery
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior

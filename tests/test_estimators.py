@@ -6,9 +6,9 @@ import torch
 from scipy import stats
 
 from conftest import run_settings
+from sedum.check.mocks import mock_survey
 from sedum.config import Estimator as Settings
 from sedum.config import parse_run
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.infer.estimator import Ensemble, build_estimator
 from sedum.infer.posterior import Posterior

@@ -8,8 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from conftest import run_settings
+from sedum.check.mocks import mock_survey
 from sedum.config import Verify, parse_run
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.infer.nested import Nested
 from sedum.infer.posterior import Posterior

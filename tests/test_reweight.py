@@ -6,8 +6,8 @@ from scipy import stats
 
 from conftest import run_settings
 from sedum import config
+from sedum.check.mocks import mock_survey
 from sedum.config import parse_run
-from sedum.demo import mock_survey
 from sedum.infer.exact import ExactPosterior
 from sedum.infer.nested import sample_nested
 from sedum.infer.reweight import Weighted, _Kernels, _weigh, resampled, reweight

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from conftest import run_settings
+from sedum.check.mocks import mock_survey
 from sedum.config import load_run, parse_run
-from sedum.demo import mock_survey
 from sedum.errors import SedumError
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry

@@ -12,6 +12,7 @@ from sedum._version import __version__
 
 if TYPE_CHECKING:
     from sedum.check.recovery import recovery as recovery
+    from sedum.check.scorecard import validate as validate
     from sedum.cli.init import init_run as init_run
     from sedum.config import RunFile as RunFile
     from sedum.config import load_run as load_run
@@ -62,6 +63,7 @@ _HOMES = {
     "simulate": "sedum.library.generate",
     "train": "sedum.infer.train",
     "tune": "sedum.infer.tune",
+    "validate": "sedum.check.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
 }
 

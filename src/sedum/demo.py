@@ -10,14 +10,13 @@ import yaml
 from astropy.table import Table
 from rich.console import Console
 
+from sedum.check.mocks import mock_survey
 from sedum.check.recovery import Recovery, recovery
 from sedum.cli.init import template
 from sedum.config import RunFile, parse_run
-from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.train import train_to_file
 from sedum.library.generate import simulate
-from sedum.observe.noise import NoiseModel
 from sedum.photometry.observed import Photometry
 from sedum.report.galaxy import plot_corner, plot_sed
 from sedum.report.recovery import plot_coverage, plot_losses, plot_recovery, recovery_table
@@ -25,7 +24,7 @@ from sedum.storage import check_writable
 from sedum.survey.fit import fit
 from sedum.survey.table import write_table
 
-__all__ = ["mock_survey", "run_demo"]
+__all__ = ["run_demo"]
 
 #: Far from any seed that a library would use.
 _MOCK_SEED = 20_260_000
@@ -103,39 +102,6 @@ def _settings(quick: bool) -> RunFile:
         data["library"]["size"] //= 20
         data["training"] |= {"steps": data["training"]["steps"] // 100, "round": 30}
     return parse_run(data, source="the demo's run file")
-
-
-def mock_survey(
-    model: GalaxyModel, noise: NoiseModel, galaxies: int, seed: int
-) -> tuple[np.ndarray, Photometry]:
-    """Draw galaxies from the prior until the survey has detected as many as wanted.
-
-    Returns
-    -------
-    theta, photometry
-        True parameters [galaxies, d] and what was observed, redshifts not given.
-
-    Raises
-    ------
-    SedumError
-        If the survey detects fewer than one galaxy in a thousand.
-    """
-    rng = np.random.default_rng(seed)
-    kept: list[tuple[np.ndarray, Photometry]] = []
-    count = drawn = 0
-    while count < galaxies:
-        theta = model.prior.sample(4096, rng)
-        redshift = theta[:, model.prior.names.index("redshift")]
-        photometry = noise.observe(model.photometry(theta), rng, redshift)
-        photometry = photometry.with_redshift(np.full(len(theta), np.nan), 1.0)
-        good = noise.selected(photometry)
-        kept.append((theta[good], photometry[good]))
-        count += int(good.sum())
-        drawn += len(theta)
-        if drawn > 1000 * (count + 10):
-            raise SedumError("noise.selection: the survey detects hardly any galaxy of the prior")
-    theta = np.concatenate([t for t, _ in kept])[:galaxies]
-    return theta, Photometry.concatenate([p for _, p in kept])[:galaxies]
 
 
 def _as_table(run: RunFile, photometry: Photometry, theta: np.ndarray, model: GalaxyModel) -> Table:

@@ -102,3 +102,57 @@ def tune(
 
     Console(highlight=False).print(trial_table(study))
     print(f"{target}: the best of {len(study.trials)} trials; then: sedum train {target}")
+
+
+def validate(
+    run_file: RunArgument,
+    estimator: Annotated[
+        Path | None,
+        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder. [default: NAME-validation]")
+    ] = None,
+    galaxies: Annotated[int, typer.Option(min=100, help="Mock galaxies to judge by.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of the mock galaxies.")] = 20_260_001,
+) -> None:
+    """Judge an estimator on new mock galaxies: recovery, calibration, information.
+
+    Writes scorecard.json, overall and in bins of signal-to-noise, redshift, mass and bands, with
+    errors, and figures. What is wrong is named; the exit code is 1 if anything is.
+
+    Python: sedum.validate(posterior, theta, photometry).scorecard()
+    """
+    import json
+
+    from rich.console import Console
+
+    from sedum.check.mocks import mock_survey
+    from sedum.check.scorecard import validate as judge
+    from sedum.config import load_run
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.infer.posterior import Posterior, training_fingerprint
+    from sedum.report.recovery import plot_coverage, plot_recovery
+    from sedum.report.validation import plot_ranks, scorecard_table
+    from sedum.storage import atomic_path, check_writable
+
+    run = load_run(run_file)
+    folder = out or Path(f"{run.name}-validation")
+    check_writable(folder / "scorecard.json")
+    posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
+    model = GalaxyModel.from_run(run)
+    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    theta, photometry = mock_survey(model, posterior.noise, galaxies, seed)
+    found = judge(posterior, theta, photometry)
+    card = found.scorecard()
+    with atomic_path(folder / "scorecard.json") as temporary:
+        temporary.write_text(json.dumps(card, indent=1))
+    plot_ranks(found, folder / "ranks.png")
+    plot_recovery(found.draws, found.truth, found.names, folder / "recovery.png")
+    plot_coverage(found.draws, found.truth, found.names, folder / "coverage.png")
+    Console(highlight=False, soft_wrap=True).print(scorecard_table(card))
+    for fault in card["faults"]:
+        print(f"  {fault}")
+    print(f"{folder}/: scorecard.json, ranks.png, recovery.png, coverage.png")
+    if card["faults"]:
+        raise typer.Exit(1)

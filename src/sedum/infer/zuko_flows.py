@@ -74,7 +74,13 @@ class GaussianMixture(Density):
         self.numbers = dimension + 1
         # The embedding is the network: one linear map writes the mixture.
         self.mixture = GMM(dimension, context, components=components, hidden_features=[])
-        self.mixture.initialize(torch.randn(1000, dimension), strategy="random")
+        # Start from unit normals about points of the prior, whatever the observation.
+        apart = torch.randn(components * dimension)
+        rest = torch.zeros(self.mixture.total - components - len(apart))
+        with torch.no_grad():
+            last = self.mixture.hyper[-1]
+            last.weight.mul_(1e-2)
+            last.bias.copy_(torch.cat([torch.zeros(components), apart, rest]))
 
     def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Return log densities; see :class:`Density`."""
