@@ -10,8 +10,10 @@ from sedum.check.mocks import mock_survey
 from sedum.config import parse_run
 from sedum.infer.exact import ExactPosterior
 from sedum.infer.nested import sample_nested
+from sedum.infer.predictive import posterior_predictive
 from sedum.infer.reweight import Weighted, _Kernels, _weigh, resampled, reweight
 from sedum.observe.noise import NoiseModel
+from sedum.observe.residuals import Residuals
 from sedum.photometry.observed import Photometry
 from sedum.priors.joint import Prior
 
@@ -151,3 +153,33 @@ def test_nested_sampling_finds_the_same():
     np.testing.assert_allclose(found.draws.mean(0), mean, atol=0.12 * spread.max())
     np.testing.assert_allclose(found.draws.std(0), spread, rtol=0.12)
     assert found.evaluations > 3000
+
+
+def test_predictive_check_finds_what_no_model_explains(rng):
+    """A band three times too bright is found; else fewer than one in fifty lie below 0.01."""
+    theta = Plane.prior.sample(400, rng)
+    seen = NOISE.observe(Plane().photometry(theta), rng)
+    at = np.isfinite(seen.flux).all(axis=1) & seen.observed.all(axis=1)
+    seen = seen[at]
+    draws = reweighted(seen)
+    found = posterior_predictive(EXACT, seen, draws)
+    assert (found.p_value < 0.01).mean() < 0.02
+    assert 0.3 < found.p_value.mean() < 0.7
+    off = seen.scaled(np.array([1.0, 1.0, 3.0]))
+    found = posterior_predictive(EXACT, off, reweighted(off))
+    assert (found.p_value < 0.01).mean() > 0.3
+    assert (found.worst == 2).mean() > 0.5 or (found.sigma[found.worst == 2] > 0).all()
+
+
+def reweighted(seen):
+    flow = Flow([0, 0], 1.0)
+    return resampled(reweight(flow, EXACT, seen, 3000, rounds=1))[:, ::30]
+
+
+def test_normal_scores_of_heavy_tails():
+    heavy = Residuals(None, 3.0)
+    one, zero = np.ones(3), np.zeros(3)
+    z = heavy.normal_scores(np.array([-4.0, 0.0, 4.0]), zero, one)
+    expected = stats.norm.ppf(stats.t.cdf(-4.0, 3))
+    np.testing.assert_allclose(z, [expected, 0, -expected], atol=1e-9)
+    np.testing.assert_array_equal(Residuals().normal_scores(one * 2, zero, one), 2 * one)

@@ -30,7 +30,8 @@ class ExactPosterior:
     def __init__(self, model: Simulator, noise: NoiseModel):
         self.model, self.noise = model, noise
         self.prior: Prior = model.prior
-        self._redshift = self.prior.names.index("redshift")
+        #: Which parameter is the redshift.
+        self.redshift = self.prior.names.index("redshift")
 
     def log_likelihood(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
         """Return log p(fluxes, limits and given redshifts | parameters, reported errors).
@@ -54,7 +55,7 @@ class ExactPosterior:
             rows = slice(start, min(start + step, n))
             part = theta[rows]
             flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
-            z = part[..., self._redshift]
+            z = part[..., self.redshift]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
                 found = self.noise.log_likelihood(photometry[rows], flux.astype(float), z)
                 found = found + _log_given(photometry[rows], z)

@@ -236,13 +236,38 @@ class NoiseModel:
             [n] or [n, models]; missing bands count for nothing, an upper limit for the
             probability below it.
         """
-        seen, error = photometry.flux, photometry.error
+        seen, mean, scale = self._about(photometry, flux, redshift, gain)
         measured, upper = photometry.measured, photometry.upper
+        if flux.ndim == 3:
+            measured, upper = measured[:, None], upper[:, None]
+        terms = np.where(measured, self.residuals.log_density(seen, mean, scale), 0.0)
+        if upper.any():
+            terms = np.where(upper, self.residuals.log_below(seen, mean, scale), terms)
+        return terms.sum(axis=-1)
+
+    def normal_scores(
+        self, photometry: Photometry, flux: np.ndarray, redshift: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return how far observed fluxes lie from models, in sigma of a normal distribution.
+
+        Arguments are those of :meth:`log_likelihood`; the result has the shape of ``flux``, and
+        means nothing where a band is not measured.
+        """
+        return self.residuals.normal_scores(*self._about(photometry, flux, redshift, None))
+
+    def _about(
+        self,
+        photometry: Photometry,
+        flux: np.ndarray,
+        redshift: np.ndarray | None,
+        gain: np.ndarray | None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return observed fluxes, and mean and scale of their distribution about the true ones."""
+        seen, error = photometry.flux, photometry.error
         # The noise of a limit is that of a source of no flux.
-        latent = self.errors.latent_of(np.where(upper, 0.0, seen), error)
+        latent = self.errors.latent_of(np.where(photometry.upper, 0.0, seen), error)
         if flux.ndim == 3:
             seen, latent = seen[:, None], latent[:, None]
-            measured, upper = measured[:, None], upper[:, None]
         shape = flux.shape[:-1]
         if redshift is not None:
             per_galaxy = np.ndim(redshift) < len(shape)
@@ -252,11 +277,7 @@ class NoiseModel:
         if gain is None:
             fraction = np.hypot(fraction, self.gain_error)
         mean = flux if gain is None else flux * gain
-        scale = np.hypot(self.errors.scale(flux, latent), fraction * flux)
-        terms = np.where(measured, self.residuals.log_density(seen, mean, scale), 0.0)
-        if upper.any():
-            terms = np.where(upper, self.residuals.log_below(seen, mean, scale), terms)
-        return terms.sum(axis=-1)
+        return seen, mean, np.hypot(self.errors.scale(flux, latent), fraction * flux)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the arrays that the run file does not hold, for storing with an estimator."""

@@ -68,3 +68,12 @@ class Residuals:
         if self._dof is None:
             return special.log_ndtr(r)
         return stats.t.logcdf(r, self._dof)
+
+    def normal_scores(self, seen: np.ndarray, flux: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Return residuals turned into standard normal ones by their cumulative probability."""
+        r = self._standardised(seen, flux, scale)
+        if self._dof is None:
+            return r
+        # From the nearer tail, where the probability keeps its precision.
+        tail = special.ndtri_exp(stats.t.logcdf(-np.abs(r), self._dof))
+        return np.where(r > 0, -tail, tail)

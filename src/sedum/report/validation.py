@@ -56,7 +56,7 @@ def plot_ranks(found: Validation, path: str | Path) -> Path:
     width = 2.58 * np.sqrt(n / bins * (1 - 1 / bins))
     with styled():
         fig = figure(2.5 * columns, 2.2 * lines)
-        axes = np.atleast_1d(fig.subplots(lines, columns, squeeze=False)).ravel()
+        axes = list(np.atleast_1d(fig.subplots(lines, columns, squeeze=False)).ravel())
         for j, (axis, name) in enumerate(zip(axes, found.names, strict=False)):
             axis.hist(found.ranks["pit"][:, j], bins=bins, range=(0, 1), color=BLUE, alpha=0.8)
             axis.axhspan(n / bins - width, n / bins + width, color=GREY, alpha=0.3, lw=0)

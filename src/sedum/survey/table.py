@@ -57,6 +57,9 @@ _TRUST = {
     "k_hat": "Pareto shape of the weights' tail; trusted below 0.7",
     "log_evidence": "ln p(observation) under model, priors and noise",
     "log_evidence_error": "its standard error",
+    "ppp": "posterior-predictive tail probability of chi squared: near zero where no model fits",
+    "worst_band": "the band that lies farthest from the models",
+    "worst_sigma": "how far, in sigma; positive where the observed flux is higher",
 }
 
 

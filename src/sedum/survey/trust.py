@@ -10,10 +10,14 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.exact import ExactPosterior
 from sedum.infer.nested import sample_nested
 from sedum.infer.posterior import Posterior
+from sedum.infer.predictive import posterior_predictive
 from sedum.infer.reweight import resampled, reweight
 from sedum.photometry.observed import Photometry
 
 __all__ = ["Trust"]
+
+#: Draws behind the posterior-predictive check.
+_PREDICTED = 50
 
 
 class Trust:
@@ -26,6 +30,8 @@ class Trust:
             name: np.full(rows, np.nan)
             for name in ("ess", "k_hat", "log_evidence", "log_evidence_error")
         }
+        self.numbers |= {"ppp": np.full(rows, np.nan), "worst_sigma": np.full(rows, np.nan)}
+        self.worst = np.full(rows, "", f"U{max(map(len, posterior.noise.bands))}")
         self.verified = np.zeros(rows, bool)
         self.method = np.full(rows, "", "U8")
 
@@ -34,11 +40,13 @@ class Trust:
         spec, seed, size = self.output.verify, self.output.seed, self.output.draws
         assert spec is not None
         found = reweight(self.posterior, self.exact, seen, size, seed, at, spec.rounds)
-        for name, column in self.numbers.items():
-            column[at] = getattr(found, name)
+        for name in ("ess", "k_hat", "log_evidence", "log_evidence_error"):
+            self.numbers[name][at] = getattr(found, name)
         self.verified[at] = found.verified
         self.method[at] = np.where(found.refined, "refined", "weighted")
         draws = resampled(found, seed)
+        # Judged by the draws that explain the data best, whether or not their weights are right.
+        explaining = draws.copy()
         # Weights that cannot be trusted improve nothing: those draws stay as the estimator's.
         poor = np.flatnonzero(~found.verified)
         if len(poor):
@@ -46,7 +54,7 @@ class Trust:
             self.method[at[poor]] = "flow"
         for i in poor if spec.nested else []:
             nested = sample_nested(self.exact, seen[i : i + 1], size, seed=seed)
-            draws[i] = nested.draws
+            draws[i] = explaining[i] = nested.draws
             row = at[i]
             self.numbers["log_evidence"][row], self.numbers["ess"][row] = (
                 nested.log_evidence,
@@ -54,11 +62,20 @@ class Trust:
             )
             self.numbers["log_evidence_error"][row] = self.numbers["k_hat"][row] = np.nan
             self.verified[row], self.method[row] = True, "nested"
+        self._predict(seen, at, explaining)
         return draws
+
+    def _predict(self, seen: Photometry, at: np.ndarray, draws: np.ndarray) -> None:
+        """Note whether the models of the draws explain the data."""
+        some = draws[:, :: max(draws.shape[1] // _PREDICTED, 1)]
+        found = posterior_predictive(self.exact, seen, some)
+        self.numbers["ppp"][at], self.numbers["worst_sigma"][at] = found.p_value, found.sigma
+        self.worst[at] = np.array(self.posterior.noise.bands)[found.worst]
 
     def into(self, table: Table) -> None:
         """Add the columns to the table."""
         table["verified"] = self.verified
         table["method"] = self.method
+        table["worst_band"] = self.worst
         for name, column in self.numbers.items():
             table[name] = column
