@@ -257,9 +257,9 @@ def test_verified_rows_say_how_far_they_can_be_trusted(
     assert np.isnan(table["log_evidence"][3])
     assert not table["verified"][3]
     assert np.isfinite(table["log_evidence"][good]).all()
-    assert (np.asarray(table["ppp"])[good] > 1e-4).mean() > 0.5  # hardly trained
     assert set(np.asarray(table["worst_band"])[good]) <= set(BANDS)
     trusted = np.asarray(table["verified"])
+    assert (np.asarray(table["ppp"])[trusted] > 1e-4).all()
     assert (np.asarray(table["ess"])[trusted] >= 100).all()
     assert set(np.asarray(table["method"])[trusted]) <= {"weighted", "refined"}
     assert set(np.asarray(table["method"])[good & ~trusted]) <= {"flow"}
