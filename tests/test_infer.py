@@ -358,6 +358,23 @@ def test_diverging_loss_stops_with_a_message(monkeypatch, small_run, small_libra
         training.train(small_run, Library.read(small_library), show_progress=False)
 
 
+def test_diverging_later_keeps_the_best_weights(tmp_path, monkeypatch, small_run, small_library):
+    genuine, steps = Estimator.loss, []
+
+    def breaking(self, y, features, anchor):
+        steps.append(1)
+        found = genuine(self, y, features, anchor)
+        return found * float("nan") if len(steps) > 45 else found
+
+    monkeypatch.setattr(Estimator, "loss", breaking)
+    path = tmp_path / "small.safetensors"
+    with pytest.raises(SedumError, match=r"not finite .*; the best of \d rounds before is in"):
+        training.train_to_file(small_run, small_library, path, show_progress=False)
+    assert not path.exists()
+    kept = Posterior.read(tmp_path / "small.last-good.safetensors")
+    assert len(kept.history["losses"]) >= 1
+
+
 def test_unknown_device(small_library):
     run = parse_run(run_settings(training={"device": "cuda:99"}))
     with pytest.raises(SedumError, match="cuda:99"):

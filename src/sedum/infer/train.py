@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,14 +84,38 @@ def train(
         )
     batches = Batches(run, galaxies)
     path = Path(checkpoint) if checkpoint else None
-    estimator: Estimator | Ensemble
-    if isinstance(run.estimator, EnsembleEstimator):
-        estimator, losses = _train_members(run, galaxies, batches, path, show_progress)
-    else:
-        estimator, losses = train_rounds(run, batches, path, show_progress)
-    history = {"losses": losses, "steps_per_round": run.training.round}
     fingerprint = training_fingerprint(galaxies.fingerprint, run, batches.noise)
-    return Posterior(estimator, batches.features, run, fingerprint, history, noise=batches.noise)
+
+    def finished(estimator: Estimator | Ensemble, losses: Sequence[float]) -> Posterior:
+        history = {"losses": list(losses), "steps_per_round": run.training.round}
+        return Posterior(
+            estimator, batches.features, run, fingerprint, history, noise=batches.noise
+        )
+
+    if isinstance(run.estimator, EnsembleEstimator):
+        return finished(*_train_members(run, galaxies, batches, path, show_progress))
+    try:
+        return finished(*train_rounds(run, batches, path, show_progress))
+    except Diverged as stopped:
+        if stopped.estimator is not None:
+            stopped.posterior = finished(stopped.estimator, stopped.losses)
+        raise
+
+
+class Diverged(SedumError):
+    """The loss was not finite; what training had reached by then is kept.
+
+    Attributes
+    ----------
+    estimator, losses
+        With the best weights of the rounds before, and their losses; None if there was no round.
+    posterior
+        The same with all that is needed to use it.
+    """
+
+    estimator: Estimator | None = None
+    losses: Sequence[float] = ()
+    posterior: Posterior | None = None
 
 
 class Stopped(Exception):
@@ -142,7 +166,13 @@ def train_rounds(
     with progress(spec.steps, "training", "steps", show_progress) as advance:
         advance(min(state.round * spec.round, spec.steps))
         while state.round < rounds and not state.is_stale():
-            mean = _run_round(state, batches, advance)
+            try:
+                mean = _run_round(state, batches, advance)
+            except Diverged as stopped:
+                if state.round:
+                    estimator.load_state_dict(state.best)
+                    stopped.estimator, stopped.losses = estimator, state.losses
+                raise
             state.close_round(mean_loss(state.averaged, validation))
             rate = spec.learning_rate * schedule(state.round * spec.round / spec.steps, spec.warmup)
             line = (
@@ -226,7 +256,15 @@ def train_to_file(
             )
         return found
     checkpoint = path.with_name(path.name + ".checkpoint")
-    posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)
+    try:
+        posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)
+    except Diverged as stopped:
+        if stopped.posterior is None:
+            raise
+        good = path.with_name(f"{path.stem}.last-good{path.suffix}")
+        stopped.posterior.write(good)
+        rounds = len(stopped.losses)
+        raise SedumError(f"{stopped}; the best of {rounds} rounds before is in {good}") from None
     posterior.write(path)
     for left in (checkpoint, *path.parent.glob(f"{checkpoint.name}.member-*")):
         left.unlink(missing_ok=True)
@@ -272,9 +310,9 @@ def _run_round(state: TrainingState, batches: Batches, advance: Advance) -> floa
             y, features, anchor = (t.to(device, non_blocking=True) for t in batch)
             loss = state.estimator.loss(y, features, anchor).mean()
             if not torch.isfinite(loss):
-                raise SedumError(
+                raise Diverged(
                     f"training: the loss is not finite at step {done + i}; lower "
-                    "training.learning_rate. The last checkpoint holds the last good weights"
+                    "training.learning_rate"
                 )
             state.step(loss, done + i)
             total += loss.detach().cpu()

@@ -8,7 +8,7 @@ from typing import Any
 from sedum.config import Estimator, RunFile
 from sedum.errors import SedumError
 from sedum.infer.batches import Batches
-from sedum.infer.train import Stopped, train_rounds
+from sedum.infer.train import Diverged, Stopped, train_rounds
 from sedum.library.source import galaxies_of
 from sedum.storage import check_writable, digest
 
@@ -111,9 +111,7 @@ def tune(
             _, losses = train_rounds(chosen, batches, show_progress=show_progress, report=report)
         except Stopped:
             raise optuna.TrialPruned from None
-        except SedumError as error:
-            if "not finite" not in str(error):
-                raise
+        except Diverged:
             raise optuna.TrialPruned from None
         return min(losses)
 
