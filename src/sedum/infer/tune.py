@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,25 @@ def open_study(run: RunFile, storage: str | Path) -> Any:
     path = check_writable(storage)
     fixed = run.model_dump(mode="json", exclude={"catalogue", "output", "name", "estimator"})
     fixed["training"] = {k: v for k, v in fixed["training"].items() if f"training.{k}" not in SPACE}
-    try:
-        return optuna.create_study(
-            study_name=f"{run.name}-{digest(fixed)[:12]}",
-            storage=f"sqlite:///{path}",
-            load_if_exists=True,
-            direction="minimize",
-            sampler=optuna.samplers.TPESampler(seed=None, constant_liar=True),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-        )
-    except Exception as error:  # whatever the database raises
-        first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
-        raise SedumError(f"{path} is not a study that tuning made ({first}); remove it") from None
+    for last in (False, False, False, True):
+        try:
+            return optuna.create_study(
+                study_name=f"{run.name}-{digest(fixed)[:12]}",
+                storage=f"sqlite:///{path}",
+                load_if_exists=True,
+                direction="minimize",
+                sampler=optuna.samplers.TPESampler(constant_liar=True),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+            )
+        except Exception as error:  # whatever the database raises
+            # Of workers that start together only one can make the file: the others wait for it.
+            if last:
+                first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
+                raise SedumError(
+                    f"{path} is not a study that tuning made ({first}); remove it"
+                ) from None
+            time.sleep(1.0)
+    raise AssertionError
 
 
 def tune(

@@ -16,16 +16,22 @@ __all__ = ["plot_trials", "trial_table"]
 def trial_table(study: Any, best: int = 5) -> Table:
     """Return the best trials of a study as a table for the terminal."""
     done = sorted((t for t in study.trials if t.value is not None), key=lambda t: t.value)[:best]
-    table = Table(title=f"best of {len(study.trials)} trials", title_justify="left", box=None)
+    table = Table(
+        title=f"best of {len(study.trials)} trials", title_justify="left", box=None, pad_edge=False
+    )
     table.add_column("trial", justify="right")
-    table.add_column("held-out loss", justify="right")
+    table.add_column("held-out\nloss", justify="right")
     names = list(done[0].params) if done else []
     for name in names:
-        table.add_column(name.split(".")[1], justify="right")
+        table.add_column(name.split(".")[1].replace("_", "\n"), justify="right", no_wrap=True)
     for trial in done:
-        values = [f"{trial.params[n]:.3g}" for n in names]
+        values = [_short(trial.params[n]) for n in names]
         table.add_row(str(trial.number), f"{trial.value:.3f}", *values)
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:.1e}" if isinstance(value, float) else str(value)
 
 
 def plot_trials(study: Any, path: str | Path) -> Path:
