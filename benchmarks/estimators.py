@@ -32,10 +32,10 @@ from sedum.infer.posterior import Posterior
 from sedum.infer.train import train_rounds
 from sedum.library.source import LibraryStream
 
-SMALL = {"width": 256, "blocks": 3}
+SMALL = {"width": 192, "blocks": 4}
 KINDS = {
-    "flow": {},
-    "flow, one normal": {"components": 1},
+    "flow": SMALL,
+    "flow, one normal": {"components": 1, **SMALL},
     "nsf": {"kind": "nsf", "transforms": 5, "hidden": [128, 128], **SMALL},
     "maf": {"kind": "maf", "transforms": 5, "hidden": [128, 128], **SMALL},
     "mixture": {"kind": "mixture", "components": 10, **SMALL},

@@ -86,7 +86,9 @@ class Training(Section):
 class Features(Section):
     """What the estimator sees beside fluxes, errors and presence."""
 
-    colours: bool = Field(default=False, description="differences of neighbouring bands too")
+    colours: bool = Field(
+        default=True, description="the shape of the spectrum: about its mean, and differences"
+    )
 
 
 class Verify(Section):

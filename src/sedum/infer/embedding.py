@@ -85,7 +85,8 @@ class BandTransformer(nn.Module):
         super().__init__()
         self.layout = layout
         self.register_buffer("pivots", pivots.float())
-        self.band = nn.Linear(4 + 2 * len(self._PERIODS), width)
+        values = 5 if layout.colours else 4
+        self.band = nn.Linear(values + 2 * len(self._PERIODS), width)
         self.redshift = nn.Linear(3, width)
         layer = nn.TransformerEncoderLayer(
             width,
@@ -102,7 +103,7 @@ class BandTransformer(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the context, [n, width], of features [n, features]."""
         bands, redshift = self.layout.by_band(features)
-        missing = bands[..., 2] < 0.5
+        missing = bands[..., 0] < 0.5
         phase = 2 * math.pi * self.pivots.log()[:, None] / torch.tensor(self._PERIODS).to(bands)
         waves = torch.cat([phase.sin(), phase.cos()], dim=-1).to(bands)
         tokens = self.band(torch.cat([bands, waves.expand(len(bands), -1, -1)], dim=-1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -33,7 +34,12 @@ class FeatureLayout:
     @property
     def raw_size(self) -> int:
         """The number of values that are standardised."""
-        return 2 * self.bands + (self.bands - 1 if self.colours else 0) + 2
+        return sum(self._sizes()) + 2
+
+    def _sizes(self) -> list[int]:
+        """Return how many values there are of each kind but the redshift."""
+        b = self.bands
+        return [b, b, *([b, max(b - 1, 0), max(b - 2, 0)] if self.colours else [])]
 
     @property
     def size(self) -> int:
@@ -41,9 +47,9 @@ class FeatureLayout:
         return self.raw_size + self.bands * (2 if self.limits else 1) + 1
 
     def groups(self) -> list[slice]:
-        """Return which values are of one kind: magnitudes, errors, colours."""
-        b = self.bands
-        return [slice(0, b), slice(b, 2 * b)] + [slice(2 * b, 3 * b - 1)] * self.colours
+        """Return which values are of one kind: magnitudes, errors, and those of colours."""
+        ends = np.cumsum([0, *self._sizes()]).tolist()
+        return [slice(a, b) for a, b in pairwise(ends)]
 
     def by_band(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Sort features [n, size] by band.
@@ -51,13 +57,15 @@ class FeatureLayout:
         Returns
         -------
         bands, redshift
-            Magnitude, error, presence and whether a limit, [n, bands, 4]; of the redshift its
-            value, error and presence, [n, 3].
+            Presence, whether a limit, magnitude, error and, with colours, the magnitude about
+            the mean of the galaxy, [n, bands, 4 or 5]; of the redshift its value, error and
+            presence, [n, 3].
         """
         b, raw = self.bands, self.raw_size
         present = features[:, raw : raw + b]
         upper = features[:, raw + b : raw + 2 * b] if self.limits else torch.zeros_like(present)
-        bands = torch.stack([features[:, :b], features[:, b : 2 * b], present, upper], dim=-1)
+        own = [features[:, g] for g in self.groups()[:3]]
+        bands = torch.stack([present, upper, *own], dim=-1)
         return bands, torch.cat([features[:, raw - 2 : raw], features[:, -1:]], dim=-1)
 
 
@@ -66,8 +74,10 @@ class FeatureTransform:
 
     For each band: ``asinh(flux / 2b)``, the asinh magnitude of Lupton, Gunn & Szalay (1999)
     up to sign and zero-point, with the softening b equal to the depth's 1-sigma error; and
-    ``ln(error / b)``. If asked for, the differences of asinh magnitudes of neighbouring bands,
-    where both are measured. Then, of the redshift: ln(1 + z) and the log of its error. These
+    ``ln(error / b)``. Unless told otherwise, also the shape of the spectrum, which standardised
+    magnitudes bury in their range of many magnitudes: the asinh magnitudes about their mean
+    over the measured bands, and first and second differences of neighbouring bands, where all
+    that they need is measured. Then, of the redshift: ln(1 + z) and the log of its error. These
     values are standardised over the training set; those that are missing are zero after that.
     Last come 1 or 0 for the presence of each band, where the survey reports upper limits 1 for
     those, and for the presence of the redshift.
@@ -77,7 +87,7 @@ class FeatureTransform:
     depth
         1-sigma error at the nominal depth in µJy, [bands].
     colours
-        Whether colours are among the features.
+        Whether the shape of the spectrum is among the features.
     limits
         Whether the survey reports upper limits.
     alike
@@ -87,7 +97,7 @@ class FeatureTransform:
     def __init__(
         self,
         depth: np.ndarray,
-        colours: bool = False,
+        colours: bool = True,
         limits: bool = False,
         alike: bool = False,
     ):
@@ -120,8 +130,12 @@ class FeatureTransform:
         values = [magnitude, np.log(photometry.error / self.depth)]
         present = [photometry.observed, photometry.observed]
         if self.colours:
-            values += [np.diff(magnitude, axis=1)]
-            present += [photometry.measured[:, 1:] & photometry.measured[:, :-1]]
+            there = photometry.measured
+            count = np.maximum(there.sum(axis=1, keepdims=True), 1)
+            mean = np.where(there, magnitude, 0.0).sum(axis=1, keepdims=True) / count
+            both = there[:, 1:] & there[:, :-1]
+            values += [magnitude - mean, np.diff(magnitude, axis=1), np.diff(magnitude, 2, axis=1)]
+            present += [there, both, both[:, 1:] & both[:, :-1]]
         values += [np.log1p(np.maximum(z, -0.99))[:, None], np.log(dz)[:, None]]
         present += [known[:, None], known[:, None]]
         return np.concatenate(values, axis=1), np.concatenate(present, axis=1)
@@ -211,7 +225,7 @@ class FeatureTransform:
     def from_state(
         cls,
         state: dict[str, np.ndarray],
-        colours: bool = False,
+        colours: bool = True,
         limits: bool = False,
         alike: bool = False,
     ) -> FeatureTransform:
