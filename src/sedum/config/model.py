@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from sedum.config.histories import DenseBasis, HistorySpec
 from sedum.config.parameters import parameter
@@ -32,6 +32,15 @@ EMISSION_PARAMETERS: dict[str, list[str]] = {
     "draine_li": ["qpah", "umin", "gamma"],
     "modified_black_body": ["dust_temperature", "dust_beta"],
 }
+
+
+def _known_cosmology(value: str) -> str:
+    if value not in COSMOLOGIES:
+        raise ValueError(f"found {value!r}{allowed(value, COSMOLOGIES)}")
+    return value
+
+
+Cosmology = Annotated[str, AfterValidator(_known_cosmology)]
 
 
 class Dust(Section):
@@ -81,7 +90,7 @@ class Model(Section):
     agn: bool = False
     milky_way: bool = Field(default=False, description="reddening of the observed bands")
     resolving_power: float = Field(default=334.0, ge=50, le=5000)
-    cosmology: str = "Planck18"
+    cosmology: Cosmology = "Planck18"
 
     @field_validator("dust", mode="before")
     @classmethod
@@ -95,13 +104,6 @@ class Model(Section):
             raise ValueError(
                 f"found {value!r}{allowed(value, LIBRARIES)}, or a grid's file (.hdf5 or .h5)"
             )
-        return value
-
-    @field_validator("cosmology")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in COSMOLOGIES:
-            raise ValueError(f"found {value!r}{allowed(value, COSMOLOGIES)}")
         return value
 
     @model_validator(mode="after")
@@ -137,14 +139,7 @@ class External(Section):
     kind: Literal["external"]
     name: str = Field(description="what fluxes depend on: change it with the simulator")
     parameter_names: list[str] = Field(min_length=1)
-    cosmology: str = "Planck18"
-
-    @field_validator("cosmology")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in COSMOLOGIES:
-            raise ValueError(f"found {value!r}{allowed(value, COSMOLOGIES)}")
-        return value
+    cosmology: Cosmology = "Planck18"
 
     def parameters(self) -> list[str]:
         """Return the names of the parameters, in order."""

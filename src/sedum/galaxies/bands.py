@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sedum.galaxies.axis import LYMAN_ALPHA, WavelengthAxis
+from sedum.galaxies.constants import LIGHT_SPEED
 from sedum.photometry.filters import Filter, FilterSet
 
 __all__ = ["BandProjection"]
@@ -19,7 +20,6 @@ __all__ = ["BandProjection"]
 _FINE = 32
 #: Bands that are summed together.
 _TOGETHER = 16
-_LIGHT_SPEED = 2.99792458e18  # Å / s
 
 
 class BandProjection(torch.nn.Module):
@@ -108,7 +108,7 @@ def _response(band: Filter, step: float) -> tuple[int, np.ndarray]:
     normal = np.trapezoid(band.transmission / band.wavelength, band.wavelength)
     edges = np.arange(size + 1) * _FINE
     shifted = integral[edges[None, :] + np.arange(_FINE + 1)[:, None]]
-    return first, np.diff(shifted, axis=1) / (normal * _LIGHT_SPEED)
+    return first, np.diff(shifted, axis=1) / (normal * LIGHT_SPEED)
 
 
 def _running_integral(band: Filter, wavelength: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ from sedum.config import DEFAULT_DERIVED
 from sedum.errors import SedumError, nearest
 from sedum.galaxies.axis import LYMAN_LIMIT
 from sedum.galaxies.bands import BandProjection
+from sedum.galaxies.constants import LIGHT_SPEED, SOLAR_LUMINOSITY
 from sedum.galaxies.lines import LINES, line_indices
 from sedum.photometry.filters import FilterSet
 
@@ -70,8 +71,6 @@ UV_WINDOWS = (
 _LEAST_SFR = 1e-10
 #: Keeps logarithms of no light at all finite.
 _LEAST = 1e-35
-_LIGHT_SPEED = 2.99792458e18  # Å / s
-_SOLAR_LUMINOSITY = 3.828e33
 
 Compute = Callable[["GalaxyModel", "Galaxies"], torch.Tensor]
 
@@ -218,7 +217,7 @@ def _magnitude(model: GalaxyModel, galaxies: Galaxies, f_nu: torch.Tensor) -> to
 
 
 def _m_uv(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
-    light = _mean_light(model, galaxies, 1450, 1550) / _LIGHT_SPEED
+    light = _mean_light(model, galaxies, 1450, 1550) / LIGHT_SPEED
     return _magnitude(model, galaxies, light)
 
 
@@ -280,15 +279,15 @@ def _screen(model: GalaxyModel, galaxies: Galaxies, which: list[int], clouds: bo
 
 
 def _line_luminosity(model: GalaxyModel, galaxies: Galaxies, line: str) -> torch.Tensor:
-    bright = _line(model, galaxies, line)[0].sum(1) * _SOLAR_LUMINOSITY
+    bright = _line(model, galaxies, line)[0].sum(1) * SOLAR_LUMINOSITY
     return galaxies.log_mass + torch.log10(bright.clamp(min=_LEAST))
 
 
 def _line_flux(model: GalaxyModel, galaxies: Galaxies, line: str) -> torch.Tensor:
     bright, which = _line(model, galaxies, line)
-    seen = (bright * _screen(model, galaxies, which, clouds=True)).sum(1) * _SOLAR_LUMINOSITY
+    seen = (bright * _screen(model, galaxies, which, clouds=True)).sum(1) * SOLAR_LUMINOSITY
     # The scale to µJy at rest, without the factor (1 + z) of bandwidths and the units.
-    scale = model.flux_scale(galaxies) * (1 + galaxies.p["redshift"]) / _SOLAR_LUMINOSITY / 1e29
+    scale = model.flux_scale(galaxies) * (1 + galaxies.p["redshift"]) / SOLAR_LUMINOSITY / 1e29
     return torch.log10((seen * scale).clamp(min=1e-60))
 
 
@@ -313,8 +312,8 @@ def _ionising(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
 
 
 def _xi_ion(model: GalaxyModel, galaxies: Galaxies) -> torch.Tensor:
-    light = _mean_light(model, galaxies, 1450, 1550, dust=False) / _LIGHT_SPEED
-    density = torch.log10((light * _SOLAR_LUMINOSITY).clamp(min=_LEAST))
+    light = _mean_light(model, galaxies, 1450, 1550, dust=False) / LIGHT_SPEED
+    density = torch.log10((light * SOLAR_LUMINOSITY).clamp(min=_LEAST))
     return _ionising(model, galaxies) - galaxies.log_mass - density
 
 

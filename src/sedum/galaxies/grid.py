@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from sedum.config.model import LIBRARIES
 from sedum.errors import SedumError
 from sedum.galaxies import libraries
 from sedum.galaxies.axis import CELLS_PER_LYMAN, WavelengthAxis
@@ -284,4 +285,4 @@ def list_grids(*paths: str | Path) -> list[dict[str, str]]:
     paths
         Files of other grids to describe too.
     """
-    return [libraries.describe(name) for name in (*libraries.NAMES, *map(str, paths))]
+    return [libraries.describe(name) for name in (*LIBRARIES, *map(str, paths))]

@@ -19,6 +19,7 @@ from astropy import units
 
 from sedum.errors import SedumError
 from sedum.galaxies.axis import LYMAN_LIMIT
+from sedum.galaxies.constants import LIGHT_SPEED, SOLAR_LUMINOSITY
 from sedum.galaxies.lifetimes import living_fraction
 from sedum.galaxies.tables import (
     AGE_EDGES,
@@ -31,8 +32,6 @@ from sedum.storage import atomic_path
 
 __all__ = ["bin_lines", "read_grid", "write_grid"]
 
-_SOLAR_LUMINOSITY = 3.828e33  # erg / s
-_LIGHT_SPEED = 2.99792458e18  # Å / s
 _U_NAMES = ("ionisation_parameter", "ionisation_parameters")
 #: Gas is lit by stars of the first of the age bins, up to 28 Myr.
 _YOUNG_BINS = 15
@@ -154,16 +153,16 @@ def write_grid(
         if log_u is not None:
             incident = np.repeat(incident[:, None], lit[1], axis=1)
         # erg / s / Hz from Lsun / Å.
-        per_hertz = _SOLAR_LUMINOSITY * wavelength**2 / _LIGHT_SPEED
+        per_hertz = SOLAR_LUMINOSITY * wavelength**2 / LIGHT_SPEED
         for name, spectra in {"incident": incident, **gas}.items():
             _put(file, f"spectra/{name}", _outward(spectra * per_hertz), "erg/s/Hz")
         if lines:
             file.attrs["cloudy_version"] = "unknown"
             file["lines/id"] = np.array(line_names, dtype="S")
             _put(file, "lines/wavelength", at, "angstrom")
-            bright = _outward(lines["luminosity"] * _SOLAR_LUMINOSITY)
+            bright = _outward(lines["luminosity"] * SOLAR_LUMINOSITY)
             _put(file, "lines/luminosity", bright, "erg/s")
-            scale = _SOLAR_LUMINOSITY * at**2 / _LIGHT_SPEED
+            scale = SOLAR_LUMINOSITY * at**2 / LIGHT_SPEED
             for name in ("nebular_continuum", "transmitted"):
                 _put(file, f"lines/{name}", _outward(lines[name] * scale), "erg/s/Hz")
     return path
@@ -367,8 +366,8 @@ def _per_angstrom(
     top, *below = text.replace("angstrom", "Angstrom").split("/")
     unit = units.Unit(f"{top} / ({' '.join(below)})") if below else units.Unit(top)
     if unit.is_equivalent("erg / (s Hz)"):
-        return spectra * unit.to("erg / (s Hz)") * _LIGHT_SPEED / wavelength**2 / _SOLAR_LUMINOSITY
-    return spectra * (unit.to("erg / (s Angstrom)") / _SOLAR_LUMINOSITY)
+        return spectra * unit.to("erg / (s Hz)") * LIGHT_SPEED / wavelength**2 / SOLAR_LUMINOSITY
+    return spectra * (unit.to("erg / (s Angstrom)") / SOLAR_LUMINOSITY)
 
 
 def _read_gas(
@@ -394,7 +393,7 @@ def _read_gas(
         lines = lines * _factor(
             file["lines/luminosity"].attrs.get("Units"), "erg/s", path, "lines/luminosity"
         )
-        lines = lines / _SOLAR_LUMINOSITY
+        lines = lines / SOLAR_LUMINOSITY
         if "spectra/linecont" in file:
             linecont = spectra("linecont", size)
             nebular = nebular - _per_angstrom(file, "spectra/linecont", linecont, wavelength)

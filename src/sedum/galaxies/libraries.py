@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sedum.config.model import LIBRARIES
 from sedum.errors import SedumError, allowed
 from sedum.galaxies import bagpipes_files
 from sedum.galaxies.tables import Tables
 
-__all__ = ["NAMES", "describe", "read", "signature"]
-
-#: Libraries by name; any other name is the path of a grid's HDF5 file.
-NAMES = ("bc03_miles", "popstar")
+__all__ = ["describe", "read", "signature"]
 
 
 def read(name: str) -> Tables:
@@ -75,7 +73,7 @@ def _file(name: str) -> Path:
     path = Path(name)
     if not path.is_file():
         raise SedumError(
-            f"stellar grid {name}: no such file{allowed(name, NAMES)}, or a grid's HDF5 file"
+            f"stellar grid {name}: no such file{allowed(name, LIBRARIES)}, or a grid's HDF5 file"
         )
     return path
 

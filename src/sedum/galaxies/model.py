@@ -17,6 +17,7 @@ from sedum.errors import SedumError
 from sedum.galaxies.axis import WavelengthAxis, fineness_of
 from sedum.galaxies.bands import BandProjection
 from sedum.galaxies.bounds import check_parameters
+from sedum.galaxies.constants import SOLAR_LUMINOSITY
 from sedum.galaxies.cosmology import CosmologyTable
 from sedum.galaxies.coverage import (
     check_bands,
@@ -40,7 +41,6 @@ from sedum.storage import digest
 
 __all__ = ["GalaxyModel"]
 
-_SOLAR_LUMINOSITY = 3.828e33  # erg / s, IAU 2015
 _MICROJANSKY = 1e29  # per erg / (s cm² Hz)
 _TEN_PARSEC = 3.0856775814913674e19  # cm
 _PORTION = 10_000
@@ -323,7 +323,7 @@ class GalaxyModel:
             redshift = torch.zeros_like(redshift)
         distance = self.cosmology.luminosity_distance(redshift)
         distance = torch.where(redshift == 0, torch.full_like(distance, _TEN_PARSEC), distance)
-        factor = _SOLAR_LUMINOSITY * _MICROJANSKY * 10**galaxies.log_mass
+        factor = SOLAR_LUMINOSITY * _MICROJANSKY * 10**galaxies.log_mass
         return factor / (4 * torch.pi * distance**2 * (1 + redshift))
 
     def rest_axis(self, low: float, high: float) -> tuple[WavelengthAxis, slice]:

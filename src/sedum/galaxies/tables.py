@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sedum.galaxies.axis import LYMAN_LIMIT
+from sedum.galaxies.constants import SOLAR_LUMINOSITY
 
 __all__ = ["AGE_EDGES", "GasTables", "Tables", "bin_average_weights", "ionising_photons"]
 
 #: Edges of the age bins in yr: 0.1 dex wide, as in the Cloudy models, the first from zero.
 AGE_EDGES = np.concatenate([[0.0], 10 ** (6.05 + 0.1 * np.arange(42))])
 
-#: Photon energy h c in erg Å, and the solar luminosity in erg / s (IAU 2015).
+#: h c in erg Å: the energy of a photon times its wavelength.
 _HC = 1.98644586e-8
-_SOLAR_LUMINOSITY = 3.828e33
 
 
 @dataclass(frozen=True)
@@ -132,4 +132,4 @@ def ionising_photons(wavelength: np.ndarray, spectra: np.ndarray) -> np.ndarray:
         at_edge = np.maximum(at_edge, spectra[..., count - 1])
         used = np.append(wavelength[blue], edge)
         light = np.concatenate([spectra[..., blue], at_edge[..., None]], axis=-1)
-    return np.trapezoid(light * used, used, axis=-1) * _SOLAR_LUMINOSITY / _HC
+    return np.trapezoid(light * used, used, axis=-1) * SOLAR_LUMINOSITY / _HC
