@@ -127,7 +127,7 @@ def main() -> None:
             path.write_text(json.dumps(measure(name, options.work, options.budget)))
     table = Table(title=f"{options.budget:.0f} CPU-seconds of training each, one thread", box=None)
     table.add_column("kind")
-    for heading in ("steps", "s/epoch", "log prob", *SHOWN, "68% off by", "draws/CPU s"):
+    for heading in ("steps", "CPU s", "s/epoch", "log prob", *SHOWN, "68% off by", "draws/CPU s"):
         table.add_column(heading, justify="right")
     for name in KINDS:
         path = options.work / f"estimator-{name.replace(', ', '-').replace(' ', '-')}.json"
@@ -137,6 +137,7 @@ def main() -> None:
         table.add_row(
             name,
             f"{r['steps']:,}",
+            f"{r['CPU seconds']:.0f}",
             f"{r['CPU s per epoch']:.1f}",
             f"{r['log prob']:+.2f} ± {r['error']:.2f}",
             *(f"{r[f'R2 {n}']:.3f}" for n in SHOWN),
