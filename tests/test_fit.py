@@ -270,9 +270,11 @@ def test_what_fails_goes_to_nested_sampling(
 ):
     def quick(exact, seen, size, seed):
         assert len(seen) == 1
+        asked.append(seen)
         return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
 
-    monkeypatch.setattr("sedum.survey.trust.sample_nested", quick)
+    monkeypatch.setattr("sedum.survey.fallback.sample_nested", quick)
+    asked: list = []
     update = {"verify": Verify(rounds=0, nested=True), "draws": 64}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
@@ -280,3 +282,38 @@ def test_what_fails_goes_to_nested_sampling(
     assert (table["method"] == "nested").all()
     assert table["verified"].all()
     assert (table["log_evidence"] == -3).all()
+    assert len(asked) == len(table)
+    assert not list(tmp_path.glob("*.nested"))
+
+
+def test_interrupted_nested_sampling_goes_on(
+    tmp_path, catalogue, small_run, small_posterior, small_model, monkeypatch
+):
+    done = []
+
+    def quick(exact, seen, size, seed):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(seen)
+        return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+
+    monkeypatch.setattr("sedum.survey.fallback.sample_nested", quick)
+    update = {"verify": Verify(rounds=0, nested=True), "draws": 64}
+    run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
+    with pytest.raises(KeyboardInterrupt):
+        do_fit(catalogue, tmp_path, run, small_posterior, small_model)
+    kept = sorted(next(iter(tmp_path.glob("*.nested"))).glob("*.npz"))
+    assert len(kept) == 3
+    kept[0].write_bytes(b"damaged")  # is done again, as if it were not there
+    done.clear()
+    monkeypatch.setattr(
+        "sedum.survey.fallback.sample_nested",
+        lambda exact, seen, size, seed: (
+            done.append(seen)
+            or Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+        ),
+    )
+    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
+    assert len(done) == len(table) - 2
+    assert table["verified"].all()
+    assert not list(tmp_path.glob("*.nested"))

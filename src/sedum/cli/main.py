@@ -180,6 +180,9 @@ def fit(
             "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-posterior.fits]"
         ),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes for nested sampling (output.verify.nested).")
+    ] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
@@ -201,7 +204,9 @@ def fit(
 
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
-    table = fit_catalogue(settings, posterior, catalogue, target, show_progress=not quiet)
+    table = fit_catalogue(
+        settings, posterior, catalogue, target, workers=workers, show_progress=not quiet
+    )
     from sedum.report.catalogue import plot_catalogue
 
     plot_catalogue(table, target.with_suffix(".png"))

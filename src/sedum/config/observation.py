@@ -63,6 +63,12 @@ class Training(Section):
     batch: int = Field(default=512, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-3, ge=0)
+    optimiser: Literal["muon", "adam"] = Field(
+        default="muon", description="muon: orthogonal steps for the matrices of hidden layers"
+    )
+    hidden_rate: float = Field(
+        default=3.0, gt=0, description="of muon: factor on the learning rate of those matrices"
+    )
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps")
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of averaged weights")
     clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")

@@ -34,6 +34,11 @@ class Nested:
     ess: float
     evaluations: int
 
+    @property
+    def log_evidence_error(self) -> float:
+        """Standard error of the log-evidence, of a Monte-Carlo sum of so many effective terms."""
+        return 1 / np.sqrt(self.ess)
+
 
 def sample_nested(
     exact: ExactPosterior,

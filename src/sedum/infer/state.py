@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from sedum import config
 from sedum.errors import SedumError
 from sedum.infer.estimator import Estimator
+from sedum.infer.muon import Muon, hidden_matrices
 from sedum.storage import atomic_path
 
 __all__ = ["TrainingState", "schedule"]
@@ -40,26 +41,24 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        spec = self.spec
-        self.optimiser = torch.optim.AdamW(
-            self.estimator.parameters(),
-            lr=spec.learning_rate,
-            weight_decay=spec.weight_decay,
-            fused=True,
-        )
+        #: Each with its factor on the learning rate.
+        self.optimisers = _optimisers(self.estimator, self.spec)
         self.averaged = copy.deepcopy(self.estimator)
         self.best = copy.deepcopy(self.estimator.state_dict())
 
     def step(self, loss: torch.Tensor, index: int) -> None:
         """Take one step of the optimiser; ``index`` counts from the start of training."""
         spec = self.spec
-        for group in self.optimiser.param_groups:
-            group["lr"] = spec.learning_rate * schedule(index / spec.steps, spec.warmup)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        rate = spec.learning_rate * schedule(index / spec.steps, spec.warmup)
         parameters: list[torch.Tensor] = list(self.estimator.parameters())
+        for parameter in parameters:
+            parameter.grad = None
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, spec.clip)
-        self.optimiser.step()
+        for optimiser, factor in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = factor * rate
+            optimiser.step()
         # Early on, a long average would remember the random start.
         decay = min(spec.averaging, (1 + index) / (10 + index))
         with torch.no_grad():
@@ -82,8 +81,9 @@ class TrainingState:
         tensors = {f"now.{k}": v for k, v in self.estimator.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        for i, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{k}": v for k, v in moments.items()}
+        for k, (optimiser, _) in enumerate(self.optimisers):
+            for i, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{k}.{i}.{name}": v for name, v in moments.items()}
         meta = {
             "identity": identity,
             "round": self.round,
@@ -117,15 +117,31 @@ class TrainingState:
         self.estimator.load_state_dict(part("now."))
         self.averaged.load_state_dict(part("averaged."))
         self.best = part("best.")
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in part("optimiser.").items():
-            index, key = name.split(".", 1)
-            moments.setdefault(int(index), {})[key] = value
-        whole = self.optimiser.state_dict()
-        self.optimiser.load_state_dict({**whole, "state": moments})
+        for k, (optimiser, _) in enumerate(self.optimisers):
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for name, value in part(f"optimiser.{k}.").items():
+                index, key = name.split(".", 1)
+                moments.setdefault(int(index), {})[key] = value
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
         self.round = meta["round"]
         self.best_loss, self.best_round = meta["best_loss"], meta["best_round"]
         self.losses = meta["losses"]
+
+
+def _optimisers(
+    estimator: Estimator, spec: config.Training
+) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Return the optimisers of all parameters, each with its factor on the learning rate."""
+    hidden = hidden_matrices(estimator) if spec.optimiser == "muon" else []
+    chosen = {id(p) for p in hidden}
+    others = [p for p in estimator.parameters() if id(p) not in chosen]
+    decay = spec.weight_decay
+    found: list[tuple[torch.optim.Optimizer, float]] = []
+    if others:
+        found.append((torch.optim.AdamW(others, weight_decay=decay, fused=True), 1.0))
+    if hidden:
+        found.append((Muon(hidden, weight_decay=decay), spec.hidden_rate))
+    return found
 
 
 def schedule(progress: float, warmup: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def fit(
     output: str | Path,
     *,
     model: Simulator | None = None,
+    workers: int = 1,
     show_progress: bool = True,
 ) -> Table:
     """Fit all rows of a catalogue file and write the posterior catalogue.
@@ -50,6 +52,9 @@ def fit(
         FITS, ECSV or Parquet, by its extension.
     model
         The forward model, where the caller has it already.
+    workers
+        Processes for nested sampling, where ``output.verify`` asks for it. What it finds is kept
+        beside the output until that is written: interrupted, it goes on where it stopped.
     show_progress
         Show a progress bar.
 
@@ -73,9 +78,19 @@ def fit(
     noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
     posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     rows = read_for_run(catalogue, run, model.filters)
-    table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
+    kept = output.with_name(f"{output.name}.nested")
+    table = fit_rows(
+        run,
+        posterior,
+        rows,
+        model=model,
+        folder=kept,
+        workers=workers,
+        show_progress=show_progress,
+    )
     table.meta["catalogue"] = Path(name_of(catalogue)).name
     write_table(table, output)
+    shutil.rmtree(kept, ignore_errors=True)
     return table
 
 
@@ -85,9 +100,14 @@ def fit_rows(
     rows: CatalogueRows,
     *,
     model: Simulator | None = None,
+    folder: Path | None = None,
+    workers: int = 1,
     show_progress: bool = False,
 ) -> Table:
-    """Fit a catalogue that is already read; see :func:`fit`."""
+    """Fit a catalogue that is already read; see :func:`fit`.
+
+    ``folder`` is where the results of nested sampling are kept until the caller removes it.
+    """
     model = model or GalaxyModel.from_run(run)
     photometry = rows.photometry
     standing = rows.standing.copy()
@@ -100,7 +120,7 @@ def fit_rows(
     columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
-    trust = Trust(posterior, model, output, n) if output.verify else None
+    trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, output, trust):
             at = good[some]

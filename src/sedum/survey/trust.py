@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from astropy.table import Table
 
 from sedum.config import Output
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.exact import ExactPosterior
-from sedum.infer.nested import sample_nested
+from sedum.infer.nested import Nested
 from sedum.infer.posterior import Posterior
 from sedum.infer.predictive import posterior_predictive
 from sedum.infer.reweight import resampled, reweight
 from sedum.photometry.observed import Photometry
+from sedum.survey.fallback import NestedFallback
 
 __all__ = ["Trust"]
 
@@ -21,11 +24,30 @@ _PREDICTED = 50
 
 
 class Trust:
-    """Verifies posteriors, and keeps the columns that say how far each can be trusted."""
+    """Verifies posteriors, and keeps the columns that say how far each can be trusted.
 
-    def __init__(self, posterior: Posterior, model: Simulator, output: Output, rows: int):
+    Parameters
+    ----------
+    posterior, model, output
+        The estimator, the forward model, and the section of the run file.
+    rows
+        Of the catalogue.
+    folder, workers
+        For nested sampling; see :class:`NestedFallback`.
+    """
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        model: Simulator,
+        output: Output,
+        rows: int,
+        folder: Path | None = None,
+        workers: int = 1,
+    ):
         self.posterior, self.output = posterior, output
         self.exact = ExactPosterior(model, posterior.noise)
+        self.fallback = NestedFallback(self.exact, output.draws, output.seed, folder, workers)
         self.numbers = {
             name: np.full(rows, np.nan)
             for name in ("ess", "k_hat", "log_evidence", "log_evidence_error")
@@ -52,18 +74,20 @@ class Trust:
         if len(poor):
             draws[poor] = self.posterior.sample(seen[poor], size, seed, at[poor])
             self.method[at[poor]] = "flow"
-        for i in poor if spec.nested else []:
-            nested = sample_nested(self.exact, seen[i : i + 1], size, seed=seed)
-            draws[i] = explaining[i] = nested.draws
-            row = at[i]
-            self.numbers["log_evidence"][row], self.numbers["ess"][row] = (
-                nested.log_evidence,
-                nested.ess,
-            )
-            self.numbers["log_evidence_error"][row] = self.numbers["k_hat"][row] = np.nan
-            self.verified[row], self.method[row] = True, "nested"
+        if spec.nested and len(poor):
+            for i, nested in zip(poor, self.fallback.sample(seen[poor]), strict=True):
+                draws[i] = explaining[i] = nested.draws
+                self._note_nested(at[i], nested)
         self._predict(seen, at, explaining)
         return draws
+
+    def _note_nested(self, row: int, nested: Nested) -> None:
+        """Note that a galaxy was sampled otherwise."""
+        self.numbers["log_evidence"][row] = nested.log_evidence
+        self.numbers["log_evidence_error"][row] = nested.log_evidence_error
+        self.numbers["ess"][row] = nested.ess
+        self.numbers["k_hat"][row] = np.nan
+        self.verified[row], self.method[row] = True, "nested"
 
     def _predict(self, seen: Photometry, at: np.ndarray, draws: np.ndarray) -> None:
         """Note whether the models of the draws explain the data."""
