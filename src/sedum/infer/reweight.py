@@ -44,6 +44,8 @@ class Weighted:
         log p(observation) under model, priors and noise, and its standard error, [n].
     refined
         Whether a second proposal was needed, [n].
+    evaluations
+        Models whose likelihood was computed, all proposals together, [n].
     """
 
     draws: np.ndarray
@@ -54,6 +56,7 @@ class Weighted:
     log_evidence: np.ndarray
     log_evidence_error: np.ndarray
     refined: np.ndarray
+    evaluations: np.ndarray
 
     @property
     def verified(self) -> np.ndarray:
@@ -62,8 +65,8 @@ class Weighted:
 
     @property
     def efficiency(self) -> np.ndarray:
-        """Effective sample size as a share of the draws, [n]."""
-        return self.ess / self.draws.shape[1]
+        """Effective sample size as a share of the likelihoods computed for it, [n]."""
+        return self.ess / self.evaluations
 
 
 def reweight(
@@ -159,6 +162,7 @@ def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weig
         log_evidence=np.where(dead, -np.inf, evidence),
         log_evidence_error=np.where(dead, np.inf, error),
         refined=np.zeros(n, bool),
+        evaluations=np.full(n, size),
     )
 
 
@@ -202,7 +206,7 @@ def _refine(
             if again.verified[0]:
                 break
         drawn = _systematic(again.log_weights[0], size, rng.random())
-        for name in ("ess", "k_hat", "log_evidence", "log_evidence_error"):
+        for name in ("ess", "k_hat", "log_evidence", "log_evidence_error", "evaluations"):
             out[name][i] = getattr(again, name)[0]
         out["draws"][i], out["latent"][i] = again.draws[0, drawn], again.latent[0, drawn]
         out["log_weights"][i] = -np.log(size)
