@@ -115,6 +115,14 @@ def validate(
     ] = None,
     galaxies: Annotated[int, typer.Option(min=100, help="Mock galaxies to judge by.")] = 3000,
     seed: Annotated[int, typer.Option(help="Of the mock galaxies.")] = 20_260_001,
+    joint: Annotated[
+        bool,
+        typer.Option(
+            "--joint",
+            help="Also test the joint posteriors of single galaxies (L-C2ST): a minute or two.",
+        ),
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Judge an estimator on new mock galaxies: recovery, calibration, information.
 
@@ -143,7 +151,7 @@ def validate(
     model = GalaxyModel.from_run(run)
     posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
     theta, photometry = mock_survey(model, posterior.noise, galaxies, seed)
-    found = judge(posterior, theta, photometry)
+    found = judge(posterior, theta, photometry, joint=joint, show_progress=not quiet)
     card = found.scorecard()
     with atomic_path(folder / "scorecard.json") as temporary:
         temporary.write_text(json.dumps(card, indent=1))
@@ -151,6 +159,12 @@ def validate(
     plot_recovery(found.draws, found.truth, found.names, folder / "recovery.png")
     plot_coverage(found.draws, found.truth, found.names, folder / "coverage.png")
     Console(highlight=False, soft_wrap=True).print(scorecard_table(card))
+    if found.joint is not None:
+        print(
+            f"single galaxies (L-C2ST): p = {found.joint.p_value:.3f} of "
+            f"{len(found.joint.rows)} together; a calibrated posterior falls to "
+            f"{found.joint.false_alarm:.3f} once in {found.joint.trials + 1}"
+        )
     for fault in card["faults"]:
         print(f"  {fault}")
     print(f"{folder}/: scorecard.json, ranks.png, recovery.png, coverage.png")
