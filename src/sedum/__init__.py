@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.survey.fit import fit as fit
+    from sedum.survey.scorecard import validate_catalogue as validate_catalogue
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
@@ -64,6 +65,7 @@ _HOMES = {
     "train": "sedum.infer.train",
     "tune": "sedum.infer.tune",
     "validate": "sedum.check.scorecard",
+    "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
 }
 

@@ -14,7 +14,7 @@ from sedum.check.recovery import coverage_curve
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Validation", "validate"]
+__all__ = ["Validation", "bin_labels", "validate"]
 
 #: Deviations of this many standard errors are faults: once in 16,000 for a single number.
 _SIGMA = 4.0
@@ -229,12 +229,12 @@ def bins_of(
     count = measured.sum(axis=1)
     most = measured.shape[1]
     found = {
-        "signal-to-noise": _labelled(snr, [5, 20, 100]),
+        "signal-to-noise": bin_labels(snr, [5, 20, 100]),
         "bands": np.where(count == most, "all", np.where(2 * count >= most, "half", "few")),
     }
     for name, edges in (("redshift", [1, 3, 6]), ("log_mass", [8, 9, 10, 11])):
         if name in posterior.names:
-            found[name] = _labelled(theta[:, posterior.names.index(name)], edges)
+            found[name] = bin_labels(theta[:, posterior.names.index(name)], edges)
     return found
 
 
@@ -242,7 +242,8 @@ def _starts(theta: np.ndarray) -> range:
     return range(0, len(theta), 500)
 
 
-def _labelled(values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+def bin_labels(values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+    """Return a label for each value [n], that of its bin; labels sort as the bins do."""
     labels = [f"0: below {edges[0]:g}"]
     labels += [f"{i}: {a:g} to {b:g}" for i, (a, b) in enumerate(pairwise(edges), start=1)]
     labels += [f"{len(edges)}: above {edges[-1]:g}"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sedum.config import RunFile
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
 LibraryOption = Annotated[
@@ -122,6 +125,22 @@ def validate(
             help="Also test the joint posteriors of single galaxies (L-C2ST): a minute or two.",
         ),
     ] = False,
+    catalogue: Annotated[
+        Path | None,
+        typer.Option("--catalogue", "-c", help="Judge on this catalogue's known redshifts."),
+    ] = None,
+    redshift: Annotated[
+        str | None,
+        typer.Option(help="Its column of known redshifts. [default: catalogue.redshift]"),
+    ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUANTITY=COLUMN",
+            help="Its column of another code's estimates, such as log_mass_surviving=lmass. "
+            "May be given several times.",
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Judge an estimator on new mock galaxies: recovery, calibration, information.
@@ -129,7 +148,13 @@ def validate(
     Writes scorecard.json, overall and in bins of signal-to-noise, redshift, mass and bands, with
     errors, and figures. What is wrong is named; the exit code is 1 if anything is.
 
-    Python: sedum.validate(posterior, theta, photometry).scorecard()
+    With --catalogue it is judged on a real survey instead: redshifts that are known are hidden
+    and p(z) is held against them, in bins of signal-to-noise, redshift and missing bands; other
+    codes' estimates are compared with the redshift free and known. Writes
+    catalogue-scorecard.json and figures.
+
+    Python: sedum.validate(posterior, theta, photometry).scorecard(), or
+    sedum.validate_catalogue(run, posterior, "cat.fits", {"log_mass": "lmass"}).scorecard()
     """
     import json
 
@@ -138,15 +163,24 @@ def validate(
     from sedum.check.mocks import mock_survey
     from sedum.check.scorecard import validate as judge
     from sedum.config import load_run
+    from sedum.errors import SedumError
     from sedum.galaxies.model import GalaxyModel
     from sedum.infer.posterior import Posterior, training_fingerprint
     from sedum.report.recovery import plot_coverage, plot_recovery
     from sedum.report.validation import plot_ranks, scorecard_table
     from sedum.storage import atomic_path, check_writable
 
+    if catalogue is None and (redshift or reference):
+        raise SedumError("--redshift and --reference need --catalogue")
     run = load_run(run_file)
     folder = out or Path(f"{run.name}-validation")
     check_writable(folder / "scorecard.json")
+    if catalogue is not None:
+        if joint:
+            raise SedumError("--joint needs mock galaxies: give it without --catalogue")
+        at = estimator or Path(f"{run.name}.safetensors")
+        _validate_catalogue(run, at, catalogue, redshift, reference or [], folder, quiet)
+        return
     posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
     model = GalaxyModel.from_run(run)
     posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
@@ -168,5 +202,56 @@ def validate(
     for fault in card["faults"]:
         print(f"  {fault}")
     print(f"{folder}/: scorecard.json, ranks.png, recovery.png, coverage.png")
+    if card["faults"]:
+        raise typer.Exit(1)
+
+
+def _validate_catalogue(
+    run: RunFile,
+    estimator: Path,
+    catalogue: Path,
+    redshift: str | None,
+    reference: list[str],
+    folder: Path,
+    quiet: bool,
+) -> None:
+    """Judge an estimator on a real catalogue, write what was found and print it."""
+    import json
+
+    from rich.console import Console
+
+    from sedum.infer.posterior import Posterior
+    from sedum.report.redshifts import (
+        plot_redshifts,
+        plot_references,
+        redshift_table,
+        reference_table,
+    )
+    from sedum.storage import atomic_path
+    from sedum.survey.scorecard import parse_references, validate_catalogue
+
+    others = parse_references(reference)
+    posterior = Posterior.read(estimator)
+    found = validate_catalogue(
+        run, posterior, catalogue, others, redshift=redshift, show_progress=not quiet
+    )
+    card = {"catalogue": catalogue.name, **found.scorecard()}
+    with atomic_path(folder / "catalogue-scorecard.json") as temporary:
+        temporary.write_text(json.dumps(card, indent=1))
+    # Numbers beside their errors do not fit 80 columns: better long lines than broken ones.
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 140)
+    written = ["catalogue-scorecard.json"]
+    if found.redshifts is not None:
+        written.append(plot_redshifts(found.redshifts, folder / "redshifts.png").name)
+        console.print(redshift_table(card["redshift"]))
+    if found.references:
+        written.append(plot_references(found.references, folder / "references.png").name)
+        console.print(reference_table(card["references"]))
+    for reason, count in found.unfitted.items():
+        print(f"  {count:8,}  not fitted: {reason}")
+    for line in [*found.notes, *card["faults"]]:
+        print(f"  {line}")
+    print(f"{folder}/: {', '.join(written)}")
     if card["faults"]:
         raise typer.Exit(1)
