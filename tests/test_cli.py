@@ -49,7 +49,7 @@ def write_catalogue(folder, n=12):
 
 def test_help_names_every_command_without_heavy_imports(tmp_path):
     text = sedum("--help", cwd=tmp_path)
-    for command in ("init", "inspect", "simulate", "train", "tune", "fit", "zeropoints", "demo"):
+    for command in ("init", "inspect", "simulate", "train", "tune", "fit", "show", "zeropoints"):
         assert command in text
     code = (
         "import sys, sedum, sedum.cli.main\n"
@@ -74,6 +74,15 @@ def test_whole_path(tmp_path):
     assert "nat more than the prior" in text
     card = json.loads((tmp_path / "small-validation" / "scorecard.json").read_text())
     assert card["galaxies"] == 100
+    text = sedum("validate", "run.yaml", "--catalogue", "cat.fits", cwd=tmp_path, check=[0, 1])
+    assert "redshift hidden, against known ones" in text
+    card = json.loads((tmp_path / "small-validation" / "catalogue-scorecard.json").read_text())
+    assert card["redshift"]["all"]["galaxies"] == 12
+    text = sedum("validate", "run.yaml", "--redshift", "z", cwd=tmp_path, check=2)
+    assert "need --catalogue" in text
+    text = sedum("show", "cat.fits", "--run", "run.yaml", "--row", "3", cwd=tmp_path)
+    assert "cat.fits, row 3, id 3, catalogue redshift 0.4" in text
+    assert (tmp_path / "small-galaxies" / "galaxy-3.png").stat().st_size > 50_000
     names = {p.name for p in tmp_path.iterdir()}
     assert {"small.h5", "small.safetensors", "small-loss.png"} <= names
     assert not any("partial" in n or "checkpoint" in n or "parts" in n for n in names)

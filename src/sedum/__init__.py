@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.survey.fit import fit as fit
+    from sedum.survey.recovered import recover as recover
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
@@ -59,6 +60,7 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "read_catalogue": "sedum.photometry.catalogue",
+    "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",

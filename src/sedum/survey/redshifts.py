@@ -9,7 +9,7 @@ import numpy as np
 from sedum.check.recovery import ranks
 from sedum.priors.joint import Prior
 
-__all__ = ["OUTLIER", "Redshifts", "median_mad"]
+__all__ = ["OUTLIER", "Redshifts", "kernel_width", "log_densities", "median_mad"]
 
 #: |Δz| / (1 + z) beyond which a redshift is an outlier.
 OUTLIER = 0.15
@@ -91,15 +91,26 @@ def median_mad(values: np.ndarray) -> tuple[float, float]:
     return middle, float(1.4826 * np.median(np.abs(values - middle)))
 
 
+def kernel_width(ordered: np.ndarray) -> np.ndarray:
+    """Return the width of normal kernels about draws [n, draws] in increasing order, [n].
+
+    By Silverman's rule from the shortest interval that holds a quarter of the draws, which stays
+    narrow where there are several peaks.
+    """
+    size = ordered.shape[1]
+    quarter = max(size // 4, 1)
+    spread = (ordered[:, quarter:] - ordered[:, :-quarter]).min(axis=1) / _QUARTER
+    return 0.9 * spread * size**-0.2
+
+
 def log_densities(
     prior: Prior, truth: np.ndarray, draws: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ln p(z) at the truth, and how much that is above the prior's, each [n].
 
     By normal kernels about the draws in the latent coordinate of the redshift, where the prior
-    is a standard normal. Their width follows Silverman's rule from the shortest interval that
-    holds a quarter of the draws, which stays narrow where there are several peaks. The prior
-    counts as one more draw: a redshift far from all draws has a finite density.
+    is a standard normal, as wide as :func:`kernel_width` says. The prior counts as one more
+    draw: a redshift far from all draws has a finite density.
 
     Parameters
     ----------
@@ -116,9 +127,7 @@ def log_densities(
     within = (truth > low) & (truth < high)
     at = np.where(within, truth, (low + high) / 2)
     own = prior.latent_of("redshift", at)
-    quarter = max(size // 4, 1)
-    spread = (y[:, quarter:] - y[:, :-quarter]).min(axis=1) / _QUARTER
-    width = np.maximum(0.9 * spread * size**-0.2, 1e-6)
+    width = np.maximum(kernel_width(y), 1e-6)
     kernels = np.exp(-0.5 * ((own[:, None] - y) / width[:, None]) ** 2).sum(axis=1) / width
     normal = np.exp(-0.5 * own**2)
     gain = np.log((kernels + normal) / (size + 1) / normal)
