@@ -49,7 +49,17 @@ def write_catalogue(folder, n=12):
 
 def test_help_names_every_command_without_heavy_imports(tmp_path):
     text = sedum("--help", cwd=tmp_path)
-    for command in ("init", "inspect", "simulate", "train", "tune", "fit", "show", "zeropoints"):
+    for command in (
+        "init",
+        "inspect",
+        "simulate",
+        "train",
+        "tune",
+        "fit",
+        "show",
+        "zeropoints",
+        "demo",
+    ):
         assert command in text
     code = (
         "import sys, sedum, sedum.cli.main\n"
