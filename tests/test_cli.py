@@ -196,3 +196,18 @@ def test_quick_demo(tmp_path):
     started = (folder / "library.h5").stat().st_mtime_ns
     sedum("demo", "--quick", "--galaxies", "40", cwd=tmp_path)
     assert (folder / "library.h5").stat().st_mtime_ns == started
+
+
+def test_recalibrate_and_undo(tmp_path):
+    write_run(tmp_path, training={"steps": 20}, library={"size": 2000})
+    sedum("train", "run.yaml", "--simulate", "-q", cwd=tmp_path)
+    trained = (tmp_path / "small.safetensors").read_bytes()
+    few = ("--galaxies", "500", "--judged", "100", "-q")
+    text = sedum("recalibrate", "run.yaml", *few, "--force", cwd=tmp_path)
+    assert "nat per galaxy of 100 that were not fitted" in text
+    assert (tmp_path / "small.safetensors").read_bytes() != trained
+    assert (tmp_path / "small-recalibration.png").stat().st_size > 10_000
+    assert "as it was trained" in sedum("recalibrate", "run.yaml", "--undo", cwd=tmp_path)
+    assert (tmp_path / "small.safetensors").read_bytes() == trained
+    text = sedum("recalibrate", "run.yaml", "--undo", cwd=tmp_path, check=2)
+    assert "has no recalibration" in text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sedum._version import __version__
 
 if TYPE_CHECKING:
+    from sedum.check.recalibrate import recalibrate as recalibrate
     from sedum.check.recovery import recovery as recovery
     from sedum.check.scorecard import validate as validate
     from sedum.cli.init import init_run as init_run
@@ -60,6 +61,7 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "read_catalogue": "sedum.photometry.catalogue",
+    "recalibrate": "sedum.check.recalibrate",
     "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",

@@ -10,6 +10,7 @@ import torch
 
 from sedum._version import __version__
 from sedum.check.mocks import mock_survey
+from sedum.check.recovery import coverage_curve
 from sedum.check.scorecard import Validation, validate
 from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
@@ -75,13 +76,17 @@ class Recalibrated:
 
 
 def _numbers(found: Validation) -> dict[str, Any]:
-    card = found.scorecard()
-    kept = ("coverage_68", "coverage_95", "pit_ks", "pit_p_value", "pit_mean", "pit_spread")
+    inside = coverage_curve(found.ranks["pit"], np.array([0.68, 0.95]))
+    columns = {"coverage_68": inside[0], "coverage_95": inside[1]}
+    columns |= {f"pit_{key}": found.ranks[key] for key in ("ks", "p_value", "mean", "spread")}
     return {
-        "log_prob": card["log_prob"],
-        "tarp": card["tarp"],
-        "faults": card["faults"],
-        "parameters": {n: {k: p[k] for k in kept} for n, p in card["parameters"].items()},
+        "log_prob": float(found.log_prob.mean()),
+        "tarp": {"deviation": found.tarp.deviation, "p_value": found.tarp.p_value},
+        "faults": found.faults(),
+        "parameters": {
+            name: {key: float(values[j]) for key, values in columns.items()}
+            for j, name in enumerate(found.names)
+        },
     }
 
 

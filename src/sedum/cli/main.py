@@ -165,6 +165,7 @@ def simulate(
 app.command()(training.train)
 app.command()(training.tune)
 app.command()(training.validate)
+app.command()(training.recalibrate)
 
 
 @app.command()

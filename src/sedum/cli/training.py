@@ -206,6 +206,75 @@ def validate(
         raise typer.Exit(1)
 
 
+def recalibrate(
+    run_file: RunArgument,
+    estimator: Annotated[
+        Path | None,
+        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Estimator to write. [default: the same, replaced]"),
+    ] = None,
+    galaxies: Annotated[
+        int, typer.Option(min=500, help="Mock galaxies to fit the map to.")
+    ] = 10_000,
+    judged: Annotated[int, typer.Option(min=100, help="Others to judge it by.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of the mock galaxies.")] = 20_270_000,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write even if nothing was improved.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take a recalibration out of the estimator again.")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Correct an estimator's posteriors where they are too narrow, too wide, biased or skewed.
+
+    A small invertible map of the normal numbers behind every draw is fitted to new mock
+    galaxies: it depends on the signal-to-noise and on whether the redshift is given, and costs
+    nothing when draws are made. Coverage, ranks and log-probability before and after are of
+    other galaxies. It is stored in the estimator, whose weights stay as they are. If the
+    log-probability of the other galaxies does not rise by more than two standard errors, nothing
+    is written, and the exit code is 1.
+
+    Python: sedum.recalibrate(posterior, model).posterior.write("estimator.safetensors")
+    """
+    from rich.console import Console
+
+    from sedum.check.recalibrate import recalibrate as fit_map
+    from sedum.config import load_run
+    from sedum.errors import SedumError
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.infer.posterior import Posterior, training_fingerprint
+    from sedum.report.recalibration import plot_recalibration, recalibration_table
+    from sedum.storage import check_writable
+
+    run = load_run(run_file)
+    source = estimator or Path(f"{run.name}.safetensors")
+    target = check_writable(out or source)
+    posterior = Posterior.read(source)
+    if undo:
+        if posterior.recalibration is None:
+            raise SedumError(f"estimator {source} has no recalibration to take out")
+        posterior.recalibrated(None).write(target)
+        print(f"{target}: as it was trained")
+        return
+    model = GalaxyModel.from_run(run)
+    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    found = fit_map(posterior, model, galaxies, judged, seed, show_progress=not quiet)
+    picture = target.with_name(f"{target.stem}-recalibration.png")
+    plot_recalibration(found, picture)
+    Console(highlight=False, soft_wrap=True).print(recalibration_table(found))
+    gain, error = found.gain
+    told = f"{gain:+.4f} ± {error:.4f} nat per galaxy of {judged:,} that were not fitted"
+    if not (found.improves or force):
+        print(f"no improvement: {told}; nothing written but {picture}")
+        raise typer.Exit(1)
+    found.posterior.write(target)
+    print(f"{target}: recalibrated, {told}; {picture}")
+
+
 def _validate_catalogue(
     run: RunFile,
     estimator: Path,

@@ -53,15 +53,14 @@ class Warp:
         """Map standard normals [n, ..., d]."""
         shift, scale, tail, skew = self._like(z)
         u = torch.sinh((tail.exp() * torch.asinh(z) + skew).clamp(-_LARGEST, _LARGEST))
-        return shift + scale.exp() * (u + u @ self.lower.mT)
+        return shift + scale.exp() * (u + u @ self.lower.to(z).mT)
 
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
         """Return the log density at x [n, ..., d] of mapped standard normals, [n, ...]."""
         shift, scale, tail, skew = self._like(x)
-        unit = torch.eye(len(self.lower), dtype=x.dtype, device=x.device)
-        back = torch.linalg.solve_triangular(
-            unit + self.lower, unit, upper=False, unitriangular=True
-        )
+        lower = self.lower.to(x)
+        unit = torch.eye(len(lower), dtype=x.dtype, device=x.device)
+        back = torch.linalg.solve_triangular(unit + lower, unit, upper=False, unitriangular=True)
         u = ((x - shift) * (-scale).exp()) @ back.mT
         z = torch.sinh(((torch.asinh(u) - skew) * (-tail).exp()).clamp(-_LARGEST, _LARGEST))
         slope = tail + 0.5 * torch.log1p(u.square()) - 0.5 * torch.log1p(z.square())
