@@ -49,7 +49,17 @@ def write_catalogue(folder, n=12):
 
 def test_help_names_every_command_without_heavy_imports(tmp_path):
     text = sedum("--help", cwd=tmp_path)
-    for command in ("init", "inspect", "simulate", "train", "tune", "fit", "zeropoints", "demo"):
+    for command in (
+        "init",
+        "inspect",
+        "simulate",
+        "train",
+        "tune",
+        "fit",
+        "show",
+        "zeropoints",
+        "demo",
+    ):
         assert command in text
     code = (
         "import sys, sedum, sedum.cli.main\n"
@@ -74,6 +84,15 @@ def test_whole_path(tmp_path):
     assert "nat more than the prior" in text
     card = json.loads((tmp_path / "small-validation" / "scorecard.json").read_text())
     assert card["galaxies"] == 100
+    text = sedum("validate", "run.yaml", "--catalogue", "cat.fits", cwd=tmp_path, check=[0, 1])
+    assert "redshift hidden, against known ones" in text
+    card = json.loads((tmp_path / "small-validation" / "catalogue-scorecard.json").read_text())
+    assert card["redshift"]["all"]["galaxies"] == 12
+    text = sedum("validate", "run.yaml", "--redshift", "z", cwd=tmp_path, check=2)
+    assert "need --catalogue" in text
+    text = sedum("show", "cat.fits", "--run", "run.yaml", "--row", "3", cwd=tmp_path)
+    assert "cat.fits, row 3, id 3, catalogue redshift 0.4" in text
+    assert (tmp_path / "small-galaxies" / "galaxy-3.png").stat().st_size > 50_000
     names = {p.name for p in tmp_path.iterdir()}
     assert {"small.h5", "small.safetensors", "small-loss.png"} <= names
     assert not any("partial" in n or "checkpoint" in n or "parts" in n for n in names)
@@ -177,3 +196,18 @@ def test_quick_demo(tmp_path):
     started = (folder / "library.h5").stat().st_mtime_ns
     sedum("demo", "--quick", "--galaxies", "40", cwd=tmp_path)
     assert (folder / "library.h5").stat().st_mtime_ns == started
+
+
+def test_recalibrate_and_undo(tmp_path):
+    write_run(tmp_path, training={"steps": 20}, library={"size": 2000})
+    sedum("train", "run.yaml", "--simulate", "-q", cwd=tmp_path)
+    trained = (tmp_path / "small.safetensors").read_bytes()
+    few = ("--galaxies", "500", "--judged", "100", "-q")
+    text = sedum("recalibrate", "run.yaml", *few, "--force", cwd=tmp_path)
+    assert "nat per galaxy of 100 that were not fitted" in text
+    assert (tmp_path / "small.safetensors").read_bytes() != trained
+    assert (tmp_path / "small-recalibration.png").stat().st_size > 10_000
+    assert "as it was trained" in sedum("recalibrate", "run.yaml", "--undo", cwd=tmp_path)
+    assert (tmp_path / "small.safetensors").read_bytes() == trained
+    text = sedum("recalibrate", "run.yaml", "--undo", cwd=tmp_path, check=2)
+    assert "has no recalibration" in text

@@ -1,14 +1,18 @@
 """The scorecard catches what is wrong with a posterior, and only that."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from sedum.check import scorecard
 from sedum.check.calibration import rank_tests, tarp
+from sedum.check.joint import lc2st
 from sedum.check.mocks import mock_survey
 from sedum.check.scorecard import Validation, validate
+from sedum.errors import SedumError
 from sedum.report.validation import plot_ranks, scorecard_table
 
 NAMES = ["a", "b"]
@@ -79,3 +83,54 @@ def test_estimator_is_validated(tmp_path, small_model, small_posterior):
     plot_ranks(found, tmp_path / "ranks.png")
     assert (tmp_path / "ranks.png").stat().st_size > 10_000
     assert len(scorecard_table(card).rows) == len(card["parameters"])
+
+
+def local_tests(rng, width, correlation=0.0, n=600, draws=120):
+    """Test posteriors of y ~ N(0, I) seen with unit noise, spoilt in width or correlation."""
+    pytest.importorskip("sbi", reason="the package sbi is not installed")
+    truth = rng.standard_normal((n, 2))
+    seen = truth + rng.standard_normal((n, 2))
+    root = np.linalg.cholesky(np.array([[1, correlation], [correlation, 1]]))
+    drawn = seen[:, None] / 2 + width * np.sqrt(0.5) * rng.standard_normal((n, draws, 2)) @ root.T
+    return lc2st(drawn, truth, seen, tested=20, trials=39, seed=4)
+
+
+def test_local_tests_pass_an_exact_posterior(rng):
+    """A false alarm once in forty seeds."""
+    found = local_tests(rng, width=1.0)
+    assert not found.fails
+    assert found.p_values.min() >= found.false_alarm == 1 / 40
+    card = found.summary()
+    assert json.loads(json.dumps(card)) == card
+    assert len(set(card["rows"])) == card["galaxies"] == 20
+
+
+@pytest.mark.parametrize(("width", "correlation"), [(1 / 3, 0.0), (1.0, 0.8)])
+def test_local_tests_catch_what_is_planted(rng, width, correlation):
+    """Over-confident, and with a correlation that is not there."""
+    found = local_tests(rng, width, correlation)
+    assert found.fails
+    assert found.p_value == found.false_alarm
+
+
+def test_local_tests_of_a_trained_estimator(monkeypatch, tmp_path, small_model, small_posterior):
+    pytest.importorskip("sbi", reason="the package sbi is not installed")
+    theta, seen = mock_survey(small_model, small_posterior.noise, 200, 6)
+    monkeypatch.setattr(
+        scorecard, "lc2st", lambda *args, **rest: lc2st(*args, **rest | {"trials": 3})
+    )
+    found = validate(small_posterior, theta, seen, draws=60, joint=True)
+    assert found.scorecard()["lc2st"]["trials"] == 3
+    plot_ranks(found, tmp_path / "ranks.png")
+    assert (tmp_path / "ranks.png").stat().st_size > 10_000
+
+
+def test_local_tests_say_what_they_need(monkeypatch, rng):
+    few = rng.standard_normal((100, 50, 2))
+    monkeypatch.setitem(sys.modules, "sbi.diagnostics.lc2st", None)
+    with pytest.raises(SedumError, match=r"pip install 'sedum\[sbi\]'"):
+        lc2st(few, few[:, 0], few[:, 0])
+    monkeypatch.undo()
+    pytest.importorskip("sbi", reason="the package sbi is not installed")
+    with pytest.raises(SedumError, match="needs at least 160 galaxies"):
+        lc2st(few, few[:, 0], few[:, 0])

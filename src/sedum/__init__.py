@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sedum._version import __version__
 
 if TYPE_CHECKING:
+    from sedum.check.recalibrate import recalibrate as recalibrate
     from sedum.check.recovery import recovery as recovery
     from sedum.check.scorecard import validate as validate
     from sedum.cli.init import init_run as init_run
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.survey.fit import fit as fit
+    from sedum.survey.recovered import recover as recover
+    from sedum.survey.scorecard import validate_catalogue as validate_catalogue
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
@@ -58,12 +61,15 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "read_catalogue": "sedum.photometry.catalogue",
+    "recalibrate": "sedum.check.recalibrate",
+    "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "train": "sedum.infer.train",
     "tune": "sedum.infer.tune",
     "validate": "sedum.check.scorecard",
+    "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
 }
 

@@ -13,14 +13,25 @@ __all__ = ["mock_survey"]
 
 
 def mock_survey(
-    model: Simulator, noise: NoiseModel, galaxies: int, seed: int
+    model: Simulator, noise: NoiseModel, galaxies: int, seed: int, *, hide_redshift: bool = True
 ) -> tuple[np.ndarray, Photometry]:
     """Draw galaxies from the prior until the survey has detected as many as wanted.
+
+    Parameters
+    ----------
+    model, noise
+        Where galaxies come from, and what the survey does to them.
+    galaxies
+        How many.
+    seed
+        Of galaxies and noise.
+    hide_redshift
+        Give no redshifts; else as often as in training.
 
     Returns
     -------
     theta, photometry
-        True parameters [galaxies, d] and what was observed, redshifts not given.
+        True parameters [galaxies, d] and what was observed.
 
     Raises
     ------
@@ -34,7 +45,8 @@ def mock_survey(
         theta = model.prior.sample(4096, rng)
         redshift = theta[:, model.prior.names.index("redshift")]
         photometry = noise.observe(model.photometry(theta), rng, redshift)
-        photometry = photometry.with_redshift(np.full(len(theta), np.nan), 1.0)
+        if hide_redshift:
+            photometry = photometry.with_redshift(np.full(len(theta), np.nan), 1.0)
         good = noise.selected(photometry)
         kept.append((theta[good], photometry[good]))
         count += int(good.sum())

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from sedum.check.calibration import Tarp, rank_tests, tarp
+from sedum.check.joint import LocalTests, lc2st
 from sedum.check.recovery import coverage_curve
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Validation", "validate"]
+__all__ = ["Validation", "bin_labels", "validate"]
 
 #: Deviations of this many standard errors are faults: once in 16,000 for a single number.
 _SIGMA = 4.0
@@ -42,6 +43,10 @@ class Validation:
         That of the prior, [n].
     bins
         Name of each binning, with one label for each galaxy, [n].
+    seed
+        Of resampling and of the reference points of TARP.
+    joint
+        Local tests of the joint posterior, where they were asked for.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Validation:
         log_prior: np.ndarray,
         bins: dict[str, np.ndarray] | None = None,
         seed: int = 1,
+        joint: LocalTests | None = None,
     ):
         self.names, self.draws, self.truth = names, draws, truth
         self.ranks = rank_tests(latent_draws, latent_truth)
@@ -65,6 +71,7 @@ class Validation:
         self.log_prob = log_prob
         self.bins = bins or {}
         self._seed = seed
+        self.joint = joint
 
     def scorecard(self) -> dict[str, Any]:
         """Return all numbers, with errors by resampling galaxies, ready for JSON."""
@@ -79,6 +86,8 @@ class Validation:
             "bins": {},
             "faults": self.faults(),
         }
+        if self.joint is not None:
+            card["lc2st"] = self.joint.summary()
         for name, labels in self.bins.items():
             card["bins"][name] = {
                 str(label): {
@@ -111,7 +120,8 @@ class Validation:
         """Return what is wrong, in words; empty for a calibrated and informative posterior.
 
         Each of the tests has a false-alarm rate of some 1e-4, and there are five for each
-        parameter and two of all together.
+        parameter and two of all together. The local tests, where they were asked for, alarm
+        falsely once in as many times as there were trials.
         """
         n = len(self.truth)
         found = []
@@ -138,6 +148,11 @@ class Validation:
                 f"all together: TARP deviates by {self.tarp.deviation:.3f}, "
                 f"p = {self.tarp.p_value:.1e}"
             )
+        if self.joint is not None and self.joint.fails:
+            found.append(
+                f"single galaxies: L-C2ST tells truths from draws, p = {self.joint.p_value:.2g} "
+                f"of {len(self.joint.rows)} galaxies together"
+            )
         gain, error = self.gain.mean(), self.gain.std() / np.sqrt(n)
         if not gain > _SIGMA * error:
             found.append(f"no information: {gain:.3f} ± {error:.3f} nat more than the prior")
@@ -150,6 +165,8 @@ def validate(
     photometry: Photometry,
     draws: int = 500,
     seed: int = 1,
+    joint: bool = False,
+    show_progress: bool = False,
 ) -> Validation:
     """Judge an estimator on galaxies whose parameters are known.
 
@@ -163,6 +180,16 @@ def validate(
         What was observed of them.
     draws, seed
         As for :meth:`Posterior.sample`.
+    joint
+        Test the joint posteriors of single galaxies too, which takes a minute or two; see
+        :func:`sedum.check.joint.lc2st`.
+    show_progress
+        Show a progress bar of that.
+
+    Raises
+    ------
+    SedumError
+        If the joint test is asked for and the package sbi is absent.
     """
     prior = posterior.prior
     drawn = posterior.sample(photometry, draws, seed)
@@ -173,16 +200,22 @@ def validate(
     ).astype(float)
     log_prior = -0.5 * (truth**2 + np.log(2 * np.pi)).sum(axis=1)
     free = [posterior.names.index(name) for name in prior.free]
+    latent = latent.reshape(*drawn.shape[:2], -1)
+    local = None
+    if joint:
+        seen = posterior.features(photometry)
+        local = lc2st(latent, truth, seen, seed=seed, show_progress=show_progress)
     return Validation(
         prior.free,
         drawn[..., free],
         theta[:, free],
-        latent.reshape(*drawn.shape[:2], -1),
+        latent,
         truth,
         log_prob,
         log_prior,
         bins_of(posterior, theta, photometry),
         seed,
+        local,
     )
 
 
@@ -196,12 +229,12 @@ def bins_of(
     count = measured.sum(axis=1)
     most = measured.shape[1]
     found = {
-        "signal-to-noise": _labelled(snr, [5, 20, 100]),
+        "signal-to-noise": bin_labels(snr, [5, 20, 100]),
         "bands": np.where(count == most, "all", np.where(2 * count >= most, "half", "few")),
     }
     for name, edges in (("redshift", [1, 3, 6]), ("log_mass", [8, 9, 10, 11])):
         if name in posterior.names:
-            found[name] = _labelled(theta[:, posterior.names.index(name)], edges)
+            found[name] = bin_labels(theta[:, posterior.names.index(name)], edges)
     return found
 
 
@@ -209,7 +242,8 @@ def _starts(theta: np.ndarray) -> range:
     return range(0, len(theta), 500)
 
 
-def _labelled(values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+def bin_labels(values: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+    """Return a label for each value [n], that of its bin; labels sort as the bins do."""
     labels = [f"0: below {edges[0]:g}"]
     labels += [f"{i}: {a:g} to {b:g}" for i, (a, b) in enumerate(pairwise(edges), start=1)]
     labels += [f"{len(edges)}: above {edges[-1]:g}"]

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sedum._version import __version__
 from sedum.cli import observations, training
+from sedum.cli import show as showing
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -164,6 +165,7 @@ def simulate(
 app.command()(training.train)
 app.command()(training.tune)
 app.command()(training.validate)
+app.command()(training.recalibrate)
 
 
 @app.command()
@@ -214,6 +216,7 @@ def fit(
     observations.print_status(count_status(table))
 
 
+app.command()(showing.show)
 app.command()(observations.zeropoints)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Warp
 
-__all__ = ["Density"]
+__all__ = ["Density", "LogProb"]
+
+#: Log densities of fixed points, as a function of the map of the base normals.
+LogProb = Callable[[Warp | None], torch.Tensor]
 
 
 class Density(nn.Module):
@@ -24,12 +30,28 @@ class Density(nn.Module):
     dimension: int
     numbers: int
 
-    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return log densities, [n] or [n, draws], of y [n, d] or [n, draws, d].
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Go to y once; return its log densities for any map of the base normals.
 
-        ``context`` is [n, c].
+        Parameters
+        ----------
+        y
+            [n, d] or [n, draws, d].
+        context
+            [n, c].
+
+        Returns
+        -------
+        callable
+            From a :class:`~sedum.infer.recalibration.Warp`, or None, to [n] or [n, draws].
         """
         raise NotImplementedError
+
+    def log_prob(
+        self, y: torch.Tensor, context: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
+        """Return log densities, [n] or [n, draws], of y [n, d] or [n, draws, d]."""
+        return self.at(y, context)(warp)
 
     def loss(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Return what training makes small, [n], of y [n, d]."""
@@ -39,6 +61,8 @@ class Density(nn.Module):
         """Return what draws need of a context and does not depend on them, [n, ...]."""
         return context
 
-    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Return draws, float32, [n, draws, d], from what :meth:`prepare` returned."""
         raise NotImplementedError

@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn.functional import pad
 
 from sedum import config
-from sedum.infer.density import Density
+from sedum.infer.density import Density, LogProb
 from sedum.infer.embedding import BandTransformer, ResidualNetwork
 from sedum.infer.flow import WrittenFlow
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Warp
 from sedum.observe.features import FeatureLayout
 
 __all__ = ["ROWS", "Ensemble", "Estimator", "build_estimator"]
@@ -49,8 +50,18 @@ class Estimator(nn.Module):
         """How many random numbers a draw needs."""
         return self.density.numbers
 
+    def at(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> LogProb:
+        """Go to y once; return its log densities for any map of the base normals."""
+        y, log_width = self._anchored(y, anchor)
+        density = self.density.at(y, self.embedding(features))
+        return lambda warp: density(warp) - log_width
+
     def log_prob(
-        self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor
+        self,
+        y: torch.Tensor,
+        features: torch.Tensor,
+        anchor: torch.Tensor,
+        warp: Warp | None = None,
     ) -> torch.Tensor:
         """Return the log density in the latent space.
 
@@ -62,14 +73,15 @@ class Estimator(nn.Module):
             [n, features].
         anchor
             Centre and width of the anchored coordinate, [n, 2]; (0, 1) without redshift.
+        warp
+            A map of the normals that draws start from, where the posterior is recalibrated.
 
         Returns
         -------
         Tensor
             [n] or [n, draws].
         """
-        y, log_width = self._anchored(y, anchor)
-        return self.density.log_prob(y, self.embedding(features)) - log_width
+        return self.at(y, features, anchor)(warp)
 
     def loss(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
         """Return what training makes small, [n]; for most kinds the negative log density."""
@@ -77,14 +89,18 @@ class Estimator(nn.Module):
         return self.density.loss(y, self.embedding(features)) + log_width
 
     def sample(
-        self, numbers: Numbers, features: torch.Tensor, anchor: torch.Tensor
+        self,
+        numbers: Numbers,
+        features: torch.Tensor,
+        anchor: torch.Tensor,
+        warp: Warp | None = None,
     ) -> torch.Tensor:
         """Return latent draws, [n, draws, d]."""
         n = len(features)
         # Matrix products round differently for different numbers of rows: up to so many are
         # always that many, so that a galaxy's draws do not depend on its company.
         padded = pad(features, (0, 0, 0, max(ROWS - n, 0)))
-        y = self.density.sample(numbers, self.density.prepare(self.embedding(padded))[:n])
+        y = self.density.sample(numbers, self.density.prepare(self.embedding(padded))[:n], warp)
         if self.anchored is not None:
             y[..., self.anchored] = y[..., self.anchored] * anchor[:, 1:] + anchor[:, :1]
         return y
@@ -124,15 +140,32 @@ class Ensemble(nn.Module):
     def _estimators(self) -> list[Estimator]:
         return [m for m in self.members if isinstance(m, Estimator)]
 
+    def at(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Estimator`. One map serves all members."""
+        members = [m.at(y, features, anchor) for m in self._estimators()]
+
+        def log_prob(warp: Warp | None) -> torch.Tensor:
+            each = torch.stack([member(warp) for member in members], dim=-1)
+            return (each + self.log_weights.to(each)).logsumexp(-1)
+
+        return log_prob
+
     def log_prob(
-        self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor
+        self,
+        y: torch.Tensor,
+        features: torch.Tensor,
+        anchor: torch.Tensor,
+        warp: Warp | None = None,
     ) -> torch.Tensor:
         """Return the log density; see :class:`Estimator`."""
-        each = torch.stack([m.log_prob(y, features, anchor) for m in self._estimators()], dim=-1)
-        return (each + self.log_weights.to(each)).logsumexp(-1)
+        return self.at(y, features, anchor)(warp)
 
     def sample(
-        self, numbers: Numbers, features: torch.Tensor, anchor: torch.Tensor
+        self,
+        numbers: Numbers,
+        features: torch.Tensor,
+        anchor: torch.Tensor,
+        warp: Warp | None = None,
     ) -> torch.Tensor:
         """Return latent draws; see :class:`Estimator`."""
         uniform = torch.from_numpy(numbers.uniforms()[..., -1]).to(features)
@@ -140,7 +173,7 @@ class Ensemble(nn.Module):
         drawn = None
         for k, member in enumerate(self._estimators()):
             part = Numbers(numbers.points[: member.numbers], numbers.shifts[:, : member.numbers])
-            y = member.sample(part, features, anchor)
+            y = member.sample(part, features, anchor, warp)
             drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
         assert drawn is not None
         return drawn

@@ -8,14 +8,14 @@ network.
 
 from __future__ import annotations
 
-import math
-
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from sedum.infer.density import Density
+from sedum.infer.density import Density, LogProb
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Warp, log_standard
 from sedum.infer.splines import Splines
 
 __all__ = ["FIRST_LIMIT", "LATER_LIMIT", "WIDTH_LIMIT", "FlowShape", "MixtureBase", "WrittenFlow"]
@@ -25,7 +25,6 @@ __all__ = ["FIRST_LIMIT", "LATER_LIMIT", "WIDTH_LIMIT", "FlowShape", "MixtureBas
 FIRST_LIMIT, LATER_LIMIT = 9.0, 3.0
 #: The same of the widths of a mixture's components.
 WIDTH_LIMIT = 2.0
-_LOG_TWO_PI = math.log(2 * math.pi)
 
 
 class FlowShape:
@@ -159,26 +158,30 @@ class MixtureBase:
         widths = WIDTH_LIMIT * torch.tanh(widths.unflatten(-1, (c, d)) / WIDTH_LIMIT)
         return logits.log_softmax(-1), centres.unflatten(-1, (c, d)), widths
 
-    def log_prob(self, p: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return log densities of x [n, d] or [n, draws, d]."""
+    def at(self, p: torch.Tensor, x: torch.Tensor) -> LogProb:
+        """Return the log density at x [n, d] or [n, draws, d]; see :class:`Density`."""
         if self.components == 1:
-            return -0.5 * (x.square() + _LOG_TWO_PI).sum(-1)
+            return lambda warp: log_standard(x, warp)
         weights, centres, widths = self.parts(p)
         if x.dim() == 3:
             weights, centres, widths = weights[:, None], centres[:, None], widths[:, None]
         z = (x[..., None, :] - centres) * (-widths).exp()
-        each = weights - widths.sum(-1) - 0.5 * (z.square() + _LOG_TWO_PI).sum(-1)
-        return each.logsumexp(-1)
+        each = weights - widths.sum(-1)
+        return lambda warp: (each + log_standard(z, warp)).logsumexp(-1)
 
-    def sample(self, p: torch.Tensor, normals: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, p: torch.Tensor, normals: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Turn normals [n, draws, d (+ 1)] into draws; the last chooses the component."""
+        own = normals[..., : self.dimension]
+        own = own if warp is None else warp.forward(own)
         if self.components == 1:
-            return normals
+            return own
         weights, centres, widths = self.parts(p)
         uniform = torch.special.ndtr(normals[..., -1:])
         chosen = (uniform > weights.exp().cumsum(-1)[:, None, :-1]).sum(-1)
         rows = torch.arange(len(p), device=p.device)[:, None]
-        return centres[rows, chosen] + widths[rows, chosen].exp() * normals[..., :-1]
+        return centres[rows, chosen] + widths[rows, chosen].exp() * own
 
 
 class WrittenFlow(Density):
@@ -217,31 +220,36 @@ class WrittenFlow(Density):
         flow, base = parameters.split([self.shape.size, self.base.size], dim=-1)
         return flow, base
 
-    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return log densities; see :class:`Density`."""
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
         flow, base = self._split(self.head(context))
         x, log_slope = self.shape.forward(flow, y)
-        return log_slope + self.base.log_prob(base, x)
+        normals = self.base.at(base, x)
+        return lambda warp: log_slope + normals(warp)
 
     def prepare(self, context: torch.Tensor) -> torch.Tensor:
         """Return the parameters of each galaxy's flow and base."""
         return self.head(context)
 
-    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Return draws; see :class:`Density`. On a CPU by a fused kernel, else in torch."""
         if prepared.device.type != "cpu" or prepared.dtype != torch.float32:
             flow, base = self._split(prepared)
             normals = numbers.normals(prepared.device).to(prepared)
-            return self.shape.inverse(flow, self.base.sample(base, normals))
+            return self.shape.inverse(flow, self.base.sample(base, normals, warp))
         from sedum.infer.kernels import drawing
 
         out = torch.empty(len(prepared), self.dimension, numbers.points.shape[1])
+        packed = np.empty((len(prepared), 0), np.float32) if warp is None else warp.packed()
         drawing(self.shape.bins)(
             prepared.detach().contiguous().numpy(),
             numbers.points,
             numbers.shifts,
             self.shape.layers,
             self.base.components,
+            packed,
             out.numpy(),
         )
         return out.mT

@@ -58,6 +58,7 @@ _A, _B, _C, _D = (
 )
 _TAIL = np.float32(0.02425)
 _LEAST = np.float32(LEAST)
+_ARGUMENT = np.float32(30)
 _FIRST, _LATER, _WIDTH = np.float32(FIRST_LIMIT), np.float32(LATER_LIMIT), np.float32(WIDTH_LIMIT)
 
 _jit = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -213,11 +214,34 @@ def _mix(p: np.ndarray, components: int, d: int, uniform: np.ndarray, values: np
             values[j, i] = centre + width * values[j, i]
 
 
+@_jit
+def _warped(p: np.ndarray, d: int, values: np.ndarray) -> None:
+    """Map standard normals [d, draws] as :class:`sedum.infer.recalibration.Warp` does."""
+    draws = values.shape[1]
+    for j in range(d):
+        tail, skew = p[2 * d + j], p[3 * d + j]
+        for i in range(draws):
+            v = values[j, i]
+            a = np.log(abs(v) + np.sqrt(v * v + _ONE))
+            a = tail * (a if v >= 0 else -a) + skew
+            e = np.exp(min(max(a, -_ARGUMENT), _ARGUMENT))
+            values[j, i] = _HALF * (e - _ONE / e)
+    # From the last coordinate down: those before it are still as they were.
+    for j in range(d - 1, -1, -1):
+        for k in range(j):
+            m = p[4 * d + j * d + k]
+            for i in range(draws):
+                values[j, i] += m * values[k, i]
+        shift, scale = p[j], p[d + j]
+        for i in range(draws):
+            values[j, i] = shift + scale * values[j, i]
+
+
 @lru_cache(maxsize=8)
 def drawing(bins: int) -> Callable[..., None]:
     """Return the function that draws from flows whose splines have so many bins.
 
-    It is called as ``draw(parameters, points, shifts, layers, components, out)``.
+    It is called as ``draw(parameters, points, shifts, layers, components, warps, out)``.
     """
     spline_inverse = _spline_inverse_of(bins)
 
@@ -228,6 +252,7 @@ def drawing(bins: int) -> Callable[..., None]:
         shifts: np.ndarray,
         layers: int,
         components: int,
+        warps: np.ndarray,
         out: np.ndarray,
     ) -> None:
         """Draw from the flows of some galaxies.
@@ -242,6 +267,9 @@ def drawing(bins: int) -> Callable[..., None]:
             Of each galaxy, float32, [n, d (+ 1)].
         layers, components
             The shape of the flow and of its base.
+        warps
+            Maps of the standard normals, as :class:`sedum.infer.recalibration.Warp` packs them,
+            float32, [n, size]; [n, 0] for none.
         out
             Latent draws, float32, [n, d, draws].
         """
@@ -257,6 +285,8 @@ def drawing(bins: int) -> Callable[..., None]:
         uniform = np.empty(draws, np.float32)
         for g in range(n):
             normals(points[:d], shifts[g, :d], out[g])
+            if warps.shape[1] > 0:
+                _warped(warps[g], d, out[g])
             if components > 1:
                 for i in range(draws):
                     u = points[d, i] + shifts[g, d]

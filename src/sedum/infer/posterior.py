@@ -19,6 +19,7 @@ from sedum.galaxies.parameters import prior_of
 from sedum.infer.anchor import anchor_of
 from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Recalibration, Warp
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.filters import FilterSet
@@ -29,6 +30,8 @@ __all__ = ["Posterior", "training_fingerprint"]
 
 _KIND = "sedum estimator"
 _FORMAT = 2
+#: Of recalibrated ones, which code that knows nothing of that must not read.
+_RECALIBRATED = 3
 #: Galaxies drawn together.
 _PORTION = ROWS
 
@@ -52,6 +55,8 @@ class Posterior:
         The file it was read from, for messages.
     noise
         The noise that it was trained with; made from the run file if None.
+    recalibration
+        A map of the normals that draws start from; see :func:`sedum.recalibrate`.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Posterior:
         history: dict[str, Any] | None = None,
         source: str = "in memory",
         noise: NoiseModel | None = None,
+        recalibration: Recalibration | None = None,
     ):
         self.estimator = estimator.eval()
         self.features = features
@@ -72,6 +78,7 @@ class Posterior:
         self.source = source
         self.prior = prior_of(run.model, run.priors)
         self.noise = noise or NoiseModel.from_run(run)
+        self.recalibration = recalibration
 
     @property
     def names(self) -> list[str]:
@@ -133,7 +140,8 @@ class Posterior:
     def _sample_latent(self, photometry: Photometry, numbers: Numbers) -> np.ndarray:
         features, anchor = self._context(photometry)
         with torch.no_grad():
-            return self.estimator.sample(numbers, features, anchor).cpu().numpy()
+            warp = self._warp(photometry, features.device)
+            return self.estimator.sample(numbers, features, anchor, warp).cpu().numpy()
 
     def stream(
         self,
@@ -178,8 +186,26 @@ class Posterior:
         y = np.nan_to_num(y).reshape(*shape, self.prior.dimension).astype(np.float32)
         features, anchor = self._context(photometry)
         with torch.no_grad():
-            values = self.estimator.log_prob(torch.from_numpy(y).to(features), features, anchor)
+            at = torch.from_numpy(y).to(features)
+            warp = self._warp(photometry, features.device)
+            values = self.estimator.log_prob(at, features, anchor, warp)
         return np.where(valid, values.cpu().numpy(), -np.inf)
+
+    def _warp(self, photometry: Photometry, device: torch.device) -> Warp | None:
+        return self.recalibration.warp(photometry, device) if self.recalibration else None
+
+    def recalibrated(self, recalibration: Recalibration | None) -> Posterior:
+        """Return the same posterior with another recalibration, or none."""
+        return Posterior(
+            self.estimator,
+            self.features,
+            self.run,
+            self.fingerprint,
+            self.history,
+            self.source,
+            self.noise,
+            recalibration,
+        )
 
     def _context(self, photometry: Photometry) -> tuple[torch.Tensor, torch.Tensor]:
         device = next(self.estimator.parameters()).device
@@ -219,7 +245,14 @@ class Posterior:
         pivots = torch.from_numpy(np.asarray(filters.pivots, np.float32))
         estimator.load_state_dict({**weights, "embedding.pivots": pivots})
         return Posterior(
-            estimator, features, run, self.fingerprint, self.history, self.source, noise
+            estimator,
+            features,
+            run,
+            self.fingerprint,
+            self.history,
+            self.source,
+            noise,
+            self.recalibration,
         )
 
     # --- storing -------------------------------------------------------------------------
@@ -236,6 +269,9 @@ class Posterior:
             "fingerprint": self.fingerprint,
             "history": self.history,
         }
+        if self.recalibration is not None:
+            tensors |= _stored("recalibration", self.recalibration.state())
+            meta |= {"format": _RECALIBRATED, "recalibration": self.recalibration.about}
         contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
         with atomic_path(path) as temporary:
             save_file(contiguous, str(temporary), metadata={"sedum": json.dumps(meta)})
@@ -260,7 +296,8 @@ class Posterior:
             raise SedumError(
                 f"estimator {path} is damaged or not safetensors ({error}); train it again"
             ) from None
-        if meta.get("kind") != _KIND or meta.get("format") != _FORMAT:
+        known = (_FORMAT, _RECALIBRATED)
+        if meta.get("kind") != _KIND or meta.get("format") not in known:
             raise SedumError(f"{path} is not a sedum estimator of format {_FORMAT}; train it again")
         run = parse_run(meta["run"], source=f"run file stored in {path}")
         try:
@@ -273,8 +310,19 @@ class Posterior:
             )
             estimator = make_estimator(run, features)
             estimator.load_state_dict(_part("weights", tensors))
+            recalibration = None
+            if meta["format"] == _RECALIBRATED:
+                state = _arrays("recalibration", tensors)
+                recalibration = Recalibration.from_state(state, meta["recalibration"])
             return cls(
-                estimator, features, run, meta["fingerprint"], meta["history"], str(path), noise
+                estimator,
+                features,
+                run,
+                meta["fingerprint"],
+                meta["history"],
+                str(path),
+                noise,
+                recalibration,
             )
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
             raise SedumError(

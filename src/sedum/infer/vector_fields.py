@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 
 from sedum.errors import SedumError
-from sedum.infer.density import Density
+from sedum.infer.density import Density, LogProb
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Warp, log_standard
 
 __all__ = ["VectorField"]
 
@@ -58,9 +58,12 @@ class VectorField(Density):
         wide = context[:, None].expand(n, draws, -1).reshape(n * draws, -1)
         return self.field.ode_fn(flat, wide, torch.full((len(flat),), time).to(y)).reshape(y.shape)
 
-    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
         base = numbers.normals(prepared.device).to(prepared)
+        base = base if warp is None else warp.forward(base)
         y = self.field.mean_base + self.field.std_base * base
         step = (self._first - 1.0) / self.steps
         for i in range(self.steps):
@@ -69,8 +72,8 @@ class VectorField(Density):
             )
         return y
 
-    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return log densities; see :class:`Density`."""
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
         many = y.dim() == 3
         at = y if many else y[:, None]
 
@@ -84,9 +87,9 @@ class VectorField(Density):
             state = state + step * _runge_kutta(both, state, self._first + i * step, step)
         x = (state[..., :-1] - self.field.mean_base) / self.field.std_base
         scale = self.field.std_base.expand(1, self.dimension).log().sum()
-        normal = -0.5 * (x.square() + math.log(2 * math.pi)).sum(-1) - scale
-        found = (normal + state[..., -1]).detach()
-        return found if many else found[:, 0]
+        x, log_slope = x.detach(), (state[..., -1] - scale).detach()
+        x, log_slope = (x, log_slope) if many else (x[:, 0], log_slope[:, 0])
+        return lambda warp: log_slope + log_standard(x, warp)
 
     def _with_divergence(
         self, y: torch.Tensor, context: torch.Tensor, time: float

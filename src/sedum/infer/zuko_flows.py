@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from zuko.flows import GMM, MAF, NSF
 
-from sedum.infer.density import Density
+from sedum.infer.density import Density, LogProb
 from sedum.infer.numbers import Numbers
+from sedum.infer.recalibration import Warp, log_standard
 
 __all__ = ["AutoregressiveFlow", "GaussianMixture"]
 
@@ -45,15 +46,19 @@ class AutoregressiveFlow(Density):
             dimension, context, transforms=transforms, hidden_features=hidden, **extra
         )
 
-    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return log densities; see :class:`Density`."""
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
         if y.dim() == 3:
             context = context[:, None].expand(*y.shape[:2], -1)
-        return self.flow(context).log_prob(y)
+        x, log_slope = self.flow(context).transform.call_and_ladj(y)
+        return lambda warp: log_slope + log_standard(x, warp)
 
-    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
         base = numbers.normals(prepared.device).to(prepared)
+        base = base if warp is None else warp.forward(base)
         return self.flow(prepared[:, None].expand(*base.shape[:2], -1)).transform.inv(base)
 
 
@@ -82,12 +87,18 @@ class GaussianMixture(Density):
             last.weight.mul_(1e-2)
             last.bias.copy_(torch.cat([torch.zeros(components), apart, rest]))
 
-    def log_prob(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return log densities; see :class:`Density`."""
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
         found = self.mixture(context if y.dim() == 2 else context[:, None])
-        return found.log_prob(y)
+        root = found.base.scale_tril
+        away = (y[..., None, :] - found.base.loc)[..., None]
+        x = torch.linalg.solve_triangular(root, away, upper=False)[..., 0]
+        weights = found.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return lambda warp: (weights + log_standard(x, warp)).logsumexp(-1)
 
-    def sample(self, numbers: Numbers, prepared: torch.Tensor) -> torch.Tensor:
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
         """Return draws; see :class:`Density`. The last number chooses the component."""
         found = self.mixture(prepared)
         base = numbers.normals(prepared.device).to(prepared)
@@ -96,4 +107,5 @@ class GaussianMixture(Density):
         chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
         rows = torch.arange(len(prepared), device=prepared.device)[:, None]
         scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
-        return centre + (scale @ base[..., :-1, None])[..., 0]
+        normals = base[..., :-1] if warp is None else warp.forward(base[..., :-1])
+        return centre + (scale @ normals[..., None])[..., 0]

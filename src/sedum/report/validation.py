@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from sedum.check.joint import LocalTests
 from sedum.check.scorecard import Validation
 from sedum.report.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
@@ -48,11 +49,14 @@ def plot_ranks(found: Validation, path: str | Path) -> Path:
     """Draw the histogram of ranks of each parameter, and the joint (TARP) coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.
+    Where single galaxies were tested (L-C2ST), a last panel shows their p-values in order: near
+    the diagonal for a calibrated posterior, though they scatter together.
     """
     n, d = found.ranks["pit"].shape
     bins = 20
-    columns = min(d + 1, 5)
-    lines = -(-(d + 1) // columns)
+    panels = d + 1 + (found.joint is not None)
+    columns = min(panels, 5)
+    lines = -(-panels // columns)
     width = 2.58 * np.sqrt(n / bins * (1 - 1 / bins))
     with styled():
         fig = figure(2.5 * columns, 2.2 * lines)
@@ -68,7 +72,18 @@ def plot_ranks(found: Validation, path: str | Path) -> Path:
         last.plot(levels, found.tarp.coverage, color=ORANGE, lw=1.2)
         last.plot([0, 1], [0, 1], color="black", lw=0.6)
         last.set(title="all together (TARP)", xlim=(0, 1), ylim=(0, 1), xlabel="nominal")
-        for axis in axes[d + 1 :]:
+        if found.joint is not None:
+            _plot_local(axes[d + 1], found.joint)
+        for axis in axes[panels:]:
             axis.set_axis_off()
         fig.supxlabel("rank of the truth among the draws")
         return save(fig, path)
+
+
+def _plot_local(axis: Axes, joint: LocalTests) -> None:
+    """Draw the p-values of single galaxies in increasing order."""
+    share = (np.arange(len(joint.rows)) + 0.5) / len(joint.rows)
+    axis.plot(np.sort(joint.p_values), share, ".", color=ORANGE, ms=4)
+    axis.plot([0, 1], [0, 1], color="black", lw=0.6)
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="p-value", ylabel="share of galaxies")
+    axis.set_title(f"single galaxies (p = {joint.p_value:.2g})")
