@@ -23,7 +23,6 @@ import torch
 from astropy.table import Table as Catalogue
 from rich.console import Console
 from rich.table import Table
-from sedum.survey.scorecard import validate_catalogue
 
 from sedum.config import Verify, load_run
 from sedum.errors import SedumError
@@ -34,6 +33,7 @@ from sedum.observe.learn import fit_noise
 from sedum.photometry.catalogue import read_for_run
 from sedum.photometry.tables import read_table
 from sedum.survey.fit import fit
+from sedum.survey.scorecard import validate_catalogue
 from sedum.survey.zeropoints import measure_zeropoints
 
 TOP = Path(__file__).resolve().parents[1]
