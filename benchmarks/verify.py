@@ -29,6 +29,8 @@ from sedum.infer.reweight import resampled, reweight
 from sedum.observe.noise import NoiseModel
 
 DRAWS = 1000
+#: Draws where medians are compared: a thousand would leave them uncertain by more than the target.
+MANY = 20_000
 
 
 def main() -> None:
@@ -47,7 +49,6 @@ def main() -> None:
     exact = ExactPosterior(model, posterior.noise)
     console = Console(width=110, highlight=False)
     snr = np.median(seen.flux / seen.error, axis=1)
-    found = None
     for rounds in (0, 1):
         start = time.process_time()
         found = reweight(posterior, exact, seen, DRAWS, rounds=rounds)
@@ -69,34 +70,54 @@ def main() -> None:
                     f"{np.median(found.efficiency[use]):.1%}, "
                     f"verified {found.verified[use].mean():.1%}"
                 )
-    assert found is not None
-    flow = posterior.sample(seen, DRAWS)
-    weighted = resampled(found)
-    shifts, widths, evidence, cost = [], [], [], []
-    for i in np.flatnonzero(found.verified)[: options.nested]:
+    compare_with_nested(console, posterior, exact, seen, options.nested)
+
+
+def compare_with_nested(console, posterior, exact, seen, count):
+    """Print how far draws and evidence lie from nautilus, for the first few galaxies."""
+    rows = {"flow alone": [], "reweighted": []}
+    evidence, cost, sizes, shares = [], [], [], []
+    for i in range(count):
+        one = seen[i : i + 1]
         start = time.process_time()
-        nested = sample_nested(exact, seen[i : i + 1], 4000, effective=8000)
+        nested = sample_nested(exact, one, MANY, effective=4000)
         cost.append(time.process_time() - start)
+        found = reweight(posterior, exact, one, MANY, keys=np.array([i]))
         low, middle, high = np.percentile(nested.draws, [16, 50, 84], axis=0)
         sigma = (high - low) / 2
-        for draws, store in ((flow[i], 0), (weighted[i], 1)):
+        flow = posterior.sample(one, MANY, keys=np.array([i]))[0]
+        shares.append(bool(found.verified[0]))
+        sizes.append(found.ess[0])
+        evidence.append(found.log_evidence[0] - nested.log_evidence)
+        for name, draws in (("flow alone", flow), ("reweighted", resampled(found)[0])):
             a, b, c = np.percentile(draws, [16, 50, 84], axis=0)
-            shifts.append((store, (b - middle) / sigma))
-            widths.append((store, (c - a) / 2 / sigma))
-        evidence.append(found.log_evidence[i] - nested.log_evidence)
-    for store, name in ((0, "flow alone"), (1, "reweighted")):
-        shift = np.abs(np.concatenate([s for k, s in shifts if k == store]))
-        width = np.concatenate([w for k, w in widths if k == store])
+            rows[name].append((np.abs(b - middle) / sigma, (c - a) / 2 / sigma))
         console.print(
-            f"{name} against nautilus: median shift {np.median(shift):.3f} sigma (95%: "
-            f"{np.percentile(shift, 95):.3f}), width ratio {np.median(width):.3f} (5-95%: "
-            f"{np.percentile(width, 5):.3f} to {np.percentile(width, 95):.3f})"
+            f"   galaxy {i}: median S/N {np.median(one.flux / one.error):.0f}, verified "
+            f"{shares[-1]}, effective draws {sizes[-1]:.0f}, k {found.k_hat[0]:.2f}, "
+            f"log-evidence {found.log_evidence[0]:.3f}, nautilus {nested.log_evidence:.3f} "
+            f"({nested.evaluations:,} models, {cost[-1]:.0f} CPU s); largest shift "
+            f"{rows['flow alone'][-1][0].max():.3f} sigma, reweighted "
+            f"{rows['reweighted'][-1][0].max():.3f}"
         )
-    console.print(
-        f"log-evidence: median |difference| {np.median(np.abs(evidence)):.3f}, within 0.1: "
-        f"{np.mean(np.abs(evidence) < 0.1):.0%} of {len(evidence)}; nautilus {np.mean(cost):.0f} "
-        "CPU-seconds each"
-    )
+    good, difference = np.array(shares), np.abs(evidence)
+    for which, use in (("all", np.ones(count, bool)), ("verified", good)):
+        if not use.any():
+            continue
+        for name, found in rows.items():
+            shift = np.concatenate([found[i][0] for i in np.flatnonzero(use)])
+            width = np.concatenate([found[i][1] for i in np.flatnonzero(use)])
+            console.print(
+                f"{which} {use.sum()}, {name} against nautilus: shift of medians, median "
+                f"{np.median(shift):.3f} sigma (95%: {np.percentile(shift, 95):.3f}); ratio of "
+                f"widths, median {np.median(width):.3f} (5-95%: {np.percentile(width, 5):.3f} to "
+                f"{np.percentile(width, 95):.3f})"
+            )
+        console.print(
+            f"{which} {use.sum()}: |difference of log-evidence| median "
+            f"{np.median(difference[use]):.3f}, within 0.1 for {np.mean(difference[use] < 0.1):.0%}"
+        )
+    console.print(f"nautilus: {np.mean(cost):.0f} CPU-seconds a galaxy")
 
 
 if __name__ == "__main__":
