@@ -16,8 +16,9 @@ __all__ = ["GOOD_K", "Weighted", "resampled", "reweight"]
 
 #: Pareto k beyond which importance sampling is not to be trusted (Vehtari et al. 2024).
 GOOD_K = 0.7
-#: The fewest effective draws of a verified posterior.
-LEAST_ESS = 100.0
+#: The fewest effective draws of a verified posterior, and their least share of the likelihoods
+#: computed: below it, many draws may all have missed where the posterior is.
+LEAST_ESS, LEAST_EFFICIENCY = 100.0, 0.02
 #: Components of the proposal in a refinement, and its degrees of freedom.
 _COMPONENTS, _DOF = 64, 5.0
 #: Galaxies weighed together.
@@ -61,7 +62,8 @@ class Weighted:
     @property
     def verified(self) -> np.ndarray:
         """Whether the weights can be trusted, [n]."""
-        return (self.k_hat < GOOD_K) & (self.ess >= LEAST_ESS) & np.isfinite(self.log_evidence)
+        enough = (self.ess >= LEAST_ESS) & (self.efficiency >= LEAST_EFFICIENCY)
+        return enough & (self.k_hat < GOOD_K) & np.isfinite(self.log_evidence)
 
     @property
     def efficiency(self) -> np.ndarray:
