@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import observations, training
+from sedum.cli import check, observations, training
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -164,6 +164,7 @@ def simulate(
 app.command()(training.train)
 app.command()(training.tune)
 app.command()(training.validate)
+app.command()(check.check)
 
 
 @app.command()
