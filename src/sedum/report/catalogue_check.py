@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from sedum.report.style import BLUE, GREY, ORANGE, figure, save, styled
+from sedum.report.style import BLUE, ORANGE, figure, save, styled
 from sedum.survey.catalogue_check import CatalogueCheck
 
 __all__ = ["band_table", "plot_check", "verdict"]
@@ -68,8 +68,10 @@ def plot_check(found: CatalogueCheck, path: str | Path) -> Path:
         share = found.galaxies / bins
         spread = 2.58 * np.sqrt(share * (1 - 1 / bins))
         left.hist(found.typicality, bins=bins, range=(0, 1), color=BLUE)
-        left.axhspan(share - spread, share + spread, color=GREY, alpha=0.35, lw=0)
         left.axhline(share, color="black", lw=0.8)
+        for edge, name in ((share - spread, ""), (share + spread, "99% of simulated bars")):
+            left.axhline(edge, color=ORANGE, lw=1, ls="--", label=name)
+        left.legend(fontsize=7, loc="lower right", frameon=True)
         left.set(xlabel="typicality", ylabel="galaxies", xlim=(0, 1))
         left.set_title(
             f"{found.flagged} of {found.galaxies:,} below {found.level:g}\n"
@@ -90,6 +92,9 @@ def plot_check(found: CatalogueCheck, path: str | Path) -> Path:
         if far.any():
             right.legend()
         right.axhline(0, color="black", lw=0.8)
+        # So that noise does not fill the frame.
+        limit = max(1.0, 1.15 * float(np.nanmax(np.abs(sigma) + error, initial=0.0)))
+        right.set_ylim(-limit, limit)
         right.set_xticks(at, [b.band for b in found.bands], rotation=90, fontsize=7)
         right.set_ylabel("median residual [σ]")
         right.set_title(f"observed minus best models\n(MMD p = {found.residuals.p_value:.2g})")
