@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import FilterSet as FilterSet
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
+    from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.fit import fit as fit
     from sedum.survey.recovered import recover as recover
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
@@ -53,6 +54,7 @@ _HOMES = {
     "Simulator": "sedum.galaxies.simulator",
     "SynthesizerModel": "sedum.library.synthesizer",
     "TabulatedHistories": "sedum.galaxies.tabulated",
+    "check_catalogue": "sedum.survey.catalogue_check",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
     "init_run": "sedum.cli.init",

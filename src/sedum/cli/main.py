@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import observations, training
+from sedum.cli import check, observations, training
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -166,6 +166,7 @@ app.command()(training.train)
 app.command()(training.tune)
 app.command()(training.validate)
 app.command()(training.recalibrate)
+app.command()(check.check)
 
 
 @app.command()

@@ -55,6 +55,7 @@ from sedum.config.observation import (
     Library,
     Output,
     Training,
+    Typical,
     Verify,
 )
 from sedum.config.parameters import PARAMETERS, Parameter, parameter
@@ -133,6 +134,7 @@ __all__ = [
     "Tabulated",
     "TemplateError",
     "Training",
+    "Typical",
     "Uniform",
     "UniverseAge",
     "UpperLimits",

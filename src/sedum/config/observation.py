@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sedum.config.sections import Section
 
@@ -18,6 +18,7 @@ __all__ = [
     "Library",
     "Output",
     "Training",
+    "Typical",
     "Verify",
 ]
 #: Derived quantities that every catalogue has unless others are asked for.
@@ -104,6 +105,29 @@ class Verify(Section):
     nested: bool = Field(default=False, description="nested sampling where that fails too: slow")
 
 
+#: Mock galaxies that a level needs: so many over it.
+_NEEDED = 10
+
+
+class Typical(Section):
+    """Telling galaxies that the simulations could have made from those that they could not."""
+
+    level: float = Field(
+        default=1e-3, gt=0, lt=0.5, description="false-alarm rate of in_distribution"
+    )
+    galaxies: int = Field(default=10_000, ge=100, description="mock galaxies to compare with")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Typical:
+        needed = round(_NEEDED / self.level)
+        if self.galaxies < needed:
+            raise ValueError(
+                f"galaxies: a level of {self.level:g} needs at least {needed}, found "
+                f"{self.galaxies}"
+            )
+        return self
+
+
 class Output(Section):
     """What to write of each posterior."""
 
@@ -111,6 +135,9 @@ class Output(Section):
     derived_draws: int = Field(default=200, gt=1)
     save_draws: bool = False
     verify: Verify | None = Field(default=None, description="by importance weights")
+    typicality: Typical | None = Field(
+        default=None, description="p-value of each galaxy among simulated ones; with verify, always"
+    )
     derived: list[str] = Field(
         default_factory=lambda: list(DEFAULT_DERIVED), description="derived quantities"
     )

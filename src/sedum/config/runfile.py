@@ -31,6 +31,7 @@ from sedum.config.observation import (
     Library,
     Output,
     Training,
+    Typical,
     Verify,
 )
 from sedum.config.priors import PriorSpec
@@ -287,5 +288,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "extinction": Extinction,
     "catalogue.limits": ReportedLimits,
     "output": Output,
+    "typicality": Typical,
     "verify": Verify,
 }

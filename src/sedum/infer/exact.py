@@ -14,6 +14,8 @@ __all__ = ["ExactPosterior"]
 _LOG_TWO_PI = float(np.log(2 * np.pi))
 #: Models that are evaluated together: bounds memory.
 _PORTION = 65_536
+#: Sigma of what no finite flux explains.
+_FAR = 1e6
 
 
 class ExactPosterior:
@@ -62,6 +64,39 @@ class ExactPosterior:
             out[rows] = np.where(np.isfinite(found), found, -np.inf)
         return out
 
+    def residuals(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
+        """Return how far observations lie from models, in sigma: their squares sum up to χ².
+
+        For an upper limit it is the signed root of its deviance, -sqrt(-2 ln P(below the
+        limit)), so that a model far above a limit counts like one far above a measurement.
+
+        Parameters
+        ----------
+        photometry
+            n observations.
+        theta
+            Parameters, [n, models, d].
+
+        Returns
+        -------
+        ndarray
+            [n, models, bands + 1], the last of the given redshift; zero for what is not given.
+            Where a model gives no finite flux, some 10⁶.
+        """
+        n, models, d = theta.shape
+        out = np.empty((n, models, photometry.flux.shape[1] + 1))
+        step = max(_PORTION // max(models, 1), 1)
+        for start in range(0, n, step):
+            rows = slice(start, min(start + step, n))
+            part, seen = theta[rows], photometry[rows]
+            flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
+            z = part[..., self.redshift]
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                found = self.noise.deviance_residuals(seen, flux.astype(float), z)
+            given = _given_residual(seen, z)[..., None]
+            out[rows] = np.concatenate([found, given], axis=-1)
+        return np.where(np.isfinite(out), np.clip(out, -_FAR, _FAR), _FAR)
+
     def log_joint(
         self, photometry: Photometry, theta: np.ndarray, latent: np.ndarray | None = None
     ) -> np.ndarray:
@@ -81,7 +116,14 @@ class ExactPosterior:
 def _log_given(photometry: Photometry, z: np.ndarray) -> np.ndarray:
     """Return log p(given redshift | redshift), zero where none is given, [n, models]."""
     known = np.isfinite(photometry.redshift)[:, None]
-    given = np.where(known[:, 0], photometry.redshift, 0.0)[:, None]
-    error = np.where(known[:, 0], photometry.redshift_error, 1.0)[:, None] * (1 + z)
-    density = -0.5 * (((given - z) / error) ** 2 + _LOG_TWO_PI) - np.log(error)
+    error = np.where(known, photometry.redshift_error[:, None], 1.0) * (1 + z)
+    density = -0.5 * (_given_residual(photometry, z) ** 2 + _LOG_TWO_PI) - np.log(error)
     return np.where(known, density, 0.0)
+
+
+def _given_residual(photometry: Photometry, z: np.ndarray) -> np.ndarray:
+    """Return how far given redshifts lie from z, in sigma, zero where none is given."""
+    known = np.isfinite(photometry.redshift)[:, None]
+    given = np.where(known, photometry.redshift[:, None], 0.0)
+    error = np.where(known, photometry.redshift_error[:, None], 1.0) * (1 + z)
+    return np.where(known, (given - z) / error, 0.0)

@@ -255,6 +255,25 @@ class NoiseModel:
         """
         return self.residuals.normal_scores(*self._about(photometry, flux, redshift, None))
 
+    def deviance_residuals(
+        self, photometry: Photometry, flux: np.ndarray, redshift: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return normal scores, of upper limits the root of their deviance, else zero.
+
+        Arguments are those of :meth:`log_likelihood`; the result has the shape of ``flux``. For
+        a limit it is -sqrt(-2 ln P(below the limit)): about -(model - limit) in sigma where the
+        model is well above it, and near zero where it is below.
+        """
+        about = self._about(photometry, flux, redshift, None)
+        measured, upper = photometry.measured, photometry.upper
+        if flux.ndim == 3:
+            measured, upper = measured[:, None], upper[:, None]
+        found = np.where(measured, self.residuals.normal_scores(*about), 0.0)
+        if upper.any():
+            root = np.sqrt(-2 * self.residuals.log_below(*about))
+            found = np.where(upper, -root, found)
+        return found
+
     def _about(
         self,
         photometry: Photometry,

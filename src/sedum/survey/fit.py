@@ -21,6 +21,8 @@ from sedum.photometry.status import RowStatus
 from sedum.photometry.tables import TableLike, name_of
 from sedum.progress import progress
 from sedum.storage import check_writable
+from sedum.survey.distribution import InDistribution
+from sedum.survey.edges import AtEdge
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 from sedum.survey.trust import Trust
 
@@ -121,6 +123,8 @@ def fit_rows(
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
+    typical = InDistribution.asked_for(posterior, model, output, n, show_progress)
+    edges = AtEdge(posterior.prior, n)
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, output, trust):
             at = good[some]
@@ -133,6 +137,9 @@ def fit_rows(
                 columns[name][at] = np.percentile(values, PERCENTILES, axis=1).T
             if output.save_draws:
                 kept[at] = draws
+            edges.note(draws, at)
+            if typical is not None:
+                typical.note(photometry[at], at)
             advance(len(at))
     table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
     table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
@@ -143,8 +150,10 @@ def fit_rows(
     for name in names:
         for k, percentile in enumerate(PERCENTILES):
             table[f"{name}_p{percentile}"] = columns[name][:, k]
-    if trust is not None:
-        trust.into(table)
+    edges.into(table)
+    for columns_of in (trust, typical):
+        if columns_of is not None:
+            columns_of.into(table)
     if output.save_draws:
         for j, name in enumerate(posterior.names):
             table[f"{name}_draws"] = kept[..., j]

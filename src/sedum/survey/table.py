@@ -60,6 +60,9 @@ _TRUST = {
     "ppp": "posterior-predictive tail probability of chi squared: near zero where no model fits",
     "worst_band": "the band that lies farthest from the models",
     "worst_sigma": "how far, in sigma; positive where the observed flux is higher",
+    "typicality": "share of simulated galaxies that are less typical: a p-value",
+    "in_distribution": "whether typicality is above the run file's level",
+    "at_edge": "parameters whose posterior piles up at a bound of the prior",
 }
 
 
