@@ -180,12 +180,23 @@ def fit(
             "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-posterior.fits]"
         ),
     ] = None,
+    priors_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--priors-from",
+            metavar="OTHER.yaml",
+            help="Give posteriors under the priors of this run file, without training again.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
 
     Rows stay in their order. A row that cannot be fitted keeps its place, and its status says
     why. A figure of the results is written beside the output.
+
+    With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
+    model and within the ones trained with. The column prior_ess says how many draws are left.
 
     Python: sedum.fit(run, sedum.Posterior.read("estimator.safetensors"), "cat.fits", "out.fits")
     """
@@ -201,7 +212,10 @@ def fit(
 
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
-    table = fit_catalogue(settings, posterior, catalogue, target, show_progress=not quiet)
+    priors = load_run(priors_from) if priors_from is not None else None
+    table = fit_catalogue(
+        settings, posterior, catalogue, target, priors=priors, show_progress=not quiet
+    )
     from sedum.report.catalogue import plot_catalogue
 
     plot_catalogue(table, target.with_suffix(".png"))

@@ -20,6 +20,7 @@ from sedum.photometry.status import RowStatus
 from sedum.photometry.tables import TableLike, name_of
 from sedum.progress import progress
 from sedum.storage import check_writable
+from sedum.survey.other_prior import OtherPrior
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 from sedum.survey.trust import Trust
 
@@ -33,6 +34,7 @@ def fit(
     output: str | Path,
     *,
     model: Simulator | None = None,
+    priors: RunFile | None = None,
     show_progress: bool = True,
 ) -> Table:
     """Fit all rows of a catalogue file and write the posterior catalogue.
@@ -50,6 +52,11 @@ def fit(
         FITS, ECSV or Parquet, by its extension.
     model
         The forward model, where the caller has it already.
+    priors
+        A run file whose priors take the place of those trained with, by weighing the draws
+        again: the same model, and priors within the support of the old ones. Columns
+        ``prior_ess`` and ``prior_k_hat`` say how well that went; rows with too few effective
+        draws have a status that says so.
     show_progress
         Show a progress bar.
 
@@ -62,7 +69,8 @@ def fit(
     ------
     SedumError
         If the output cannot be written (found before any work), the estimator belongs to
-        another run file, or the catalogue cannot be read by the mapping.
+        another run file, the catalogue cannot be read by the mapping, or the other priors
+        reach beyond those trained with.
     """
     output = check_writable(output)
     check_format(output)
@@ -73,7 +81,7 @@ def fit(
     noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
     posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     rows = read_for_run(catalogue, run, model.filters)
-    table = fit_rows(run, posterior, rows, model=model, show_progress=show_progress)
+    table = fit_rows(run, posterior, rows, model=model, priors=priors, show_progress=show_progress)
     table.meta["catalogue"] = Path(name_of(catalogue)).name
     write_table(table, output)
     return table
@@ -85,6 +93,7 @@ def fit_rows(
     rows: CatalogueRows,
     *,
     model: Simulator | None = None,
+    priors: RunFile | None = None,
     show_progress: bool = False,
 ) -> Table:
     """Fit a catalogue that is already read; see :func:`fit`."""
@@ -101,9 +110,12 @@ def fit_rows(
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     trust = Trust(posterior, model, output, n) if output.verify else None
+    other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, output, trust):
             at = good[some]
+            if other is not None:
+                draws = other.apply(draws, at)
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]
@@ -114,6 +126,10 @@ def fit_rows(
             if output.save_draws:
                 kept[at] = draws
             advance(len(at))
+    if other is not None:
+        other.mark(standing)
+        for column in (*columns.values(), kept):
+            column[other.poor[: len(column)]] = np.nan
     table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
     table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
     if posterior.noise.spec.limits is not None:
@@ -125,10 +141,14 @@ def fit_rows(
             table[f"{name}_p{percentile}"] = columns[name][:, k]
     if trust is not None:
         trust.into(table)
+    if other is not None:
+        other.into(table)
     if output.save_draws:
         for j, name in enumerate(posterior.names):
             table[f"{name}_draws"] = kept[..., j]
     describe(table, run, posterior)
+    if other is not None:
+        other.describe(table)
     return table
 
 
