@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import FilterSet as FilterSet
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
+    from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
@@ -50,6 +51,7 @@ _HOMES = {
     "Simulator": "sedum.galaxies.simulator",
     "SynthesizerModel": "sedum.library.synthesizer",
     "TabulatedHistories": "sedum.galaxies.tabulated",
+    "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
     "init_run": "sedum.cli.init",

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import observations, training
+from sedum.cli import comparison, observations, training
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -223,6 +223,7 @@ def fit(
     observations.print_status(count_status(table))
 
 
+app.command()(comparison.compare)
 app.command()(observations.zeropoints)
 
 
