@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
+    from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
     from sedum.survey.recovered import recover as recover
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
@@ -55,6 +56,7 @@ _HOMES = {
     "SynthesizerModel": "sedum.library.synthesizer",
     "TabulatedHistories": "sedum.galaxies.tabulated",
     "check_catalogue": "sedum.survey.catalogue_check",
+    "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
     "init_run": "sedum.cli.init",

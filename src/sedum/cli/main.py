@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import check, observations, training
+from sedum.cli import check, comparison, observations, training
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -186,12 +186,23 @@ def fit(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes for nested sampling (output.verify.nested).")
     ] = 1,
+    priors_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--priors-from",
+            metavar="OTHER.yaml",
+            help="Give posteriors under the priors of this run file, without training again.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
 
     Rows stay in their order. A row that cannot be fitted keeps its place, and its status says
     why. A figure of the results is written beside the output.
+
+    With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
+    model and within the ones trained with. The column prior_ess says how many draws are left.
 
     Python: sedum.fit(run, sedum.Posterior.read("estimator.safetensors"), "cat.fits", "out.fits")
     """
@@ -208,7 +219,13 @@ def fit(
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
     table = fit_catalogue(
-        settings, posterior, catalogue, target, workers=workers, show_progress=not quiet
+        settings,
+        posterior,
+        catalogue,
+        target,
+        priors=load_run(priors_from) if priors_from is not None else None,
+        workers=workers,
+        show_progress=not quiet,
     )
     from sedum.report.catalogue import plot_catalogue
 
@@ -218,6 +235,7 @@ def fit(
 
 
 app.command()(showing.show)
+app.command()(comparison.compare)
 app.command()(observations.zeropoints)
 
 

@@ -12,7 +12,15 @@ from sedum.infer.exact import ExactPosterior
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["GOOD_K", "Weighted", "resampled", "reweight"]
+__all__ = [
+    "GOOD_K",
+    "LEAST_ESS",
+    "Weighted",
+    "pareto_smoothed",
+    "resampled",
+    "reweight",
+    "systematic",
+]
 
 #: Pareto k beyond which importance sampling is not to be trusted (Vehtari et al. 2024).
 GOOD_K = 0.7
@@ -127,11 +135,11 @@ def resampled(weighted: Weighted, seed: int = 1) -> np.ndarray:
     """Return equally weighted draws, [n, K, d], by systematic resampling."""
     size = weighted.draws.shape[1]
     rng = np.random.default_rng(seed)
-    at = [_systematic(weights, size, rng.random()) for weights in weighted.log_weights]
+    at = [systematic(weights, size, rng.random()) for weights in weighted.log_weights]
     return np.take_along_axis(weighted.draws, np.stack(at)[..., None], axis=1)
 
 
-def _systematic(log_weights: np.ndarray, size: int, offset: float) -> np.ndarray:
+def systematic(log_weights: np.ndarray, size: int, offset: float) -> np.ndarray:
     """Return so many indices by their weights, evenly spaced in cumulative weight."""
     cumulative = np.cumsum(np.exp(log_weights))
     points = (np.arange(size) + offset) / size * cumulative[-1]
@@ -152,7 +160,7 @@ def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weig
     total = special.logsumexp(safe, axis=1)
     weights = np.exp(safe - total[:, None])
     ess = 1 / (weights**2).sum(axis=1)
-    smooth, k_hat = _smoothed(safe - total[:, None])
+    smooth, k_hat = pareto_smoothed(safe - total[:, None])
     evidence = total - np.log(size)
     error = np.sqrt(np.maximum((weights**2).sum(axis=1) - 1 / size, 0) * size / (size - 1))
     return Weighted(
@@ -168,7 +176,7 @@ def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weig
     )
 
 
-def _smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return Pareto-smoothed, normalised log weights [n, K], and the shapes of tails [n]."""
     # A weight of exactly zero has no logarithm; one of e-300 changes nothing.
     smooth = np.maximum(log_weights, -690.0)
@@ -207,7 +215,7 @@ def _refine(
             again = pool.weighed()
             if again.verified[0]:
                 break
-        drawn = _systematic(again.log_weights[0], size, rng.random())
+        drawn = systematic(again.log_weights[0], size, rng.random())
         for name in ("ess", "k_hat", "log_evidence", "log_evidence_error", "evaluations"):
             out[name][i] = getattr(again, name)[0]
         out["draws"][i], out["latent"][i] = again.draws[0, drawn], again.latent[0, drawn]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -63,8 +63,11 @@ class Prior:
     ):
         self.specs = dict(specs)
         self._steps: list[tuple[str, Transform | float]] = []
+        #: The entry that each parameter belongs to.
+        self.entry_of: dict[str, str] = {}
         for entry, spec in specs.items():
             names = (vectors or {}).get(entry, [entry])
+            self.entry_of |= dict.fromkeys(names, entry)
             if isinstance(spec, config.Fixed):
                 self._steps += [(name, spec.value) for name in names]
             elif isinstance(spec, config.DirichletQuantiles):
@@ -141,12 +144,38 @@ class Prior:
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Return the log prior density of parameters [n, len(names)] -> [n]; -inf outside."""
+        return np.sum([np.zeros(len(theta)), *self.log_densities(theta).values()], axis=0)
+
+    def log_densities(
+        self, theta: np.ndarray, names: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return the log density of each free parameter given those before it, each [n].
+
+        Their sum is :meth:`log_density`. ``theta`` is [n, len(names)]; ``names`` are the
+        parameters asked for, all free ones where None.
+        """
         columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
-        total = np.zeros(len(theta))
-        for name, step in self._steps:
-            if not isinstance(step, float):
-                total = total + step.log_density(columns[name], columns)
-        return total
+        wanted = set(self.free if names is None else names)
+        return {
+            name: step.log_density(columns[name], columns)
+            for name, step in self._steps
+            if name in wanted and not isinstance(step, float)
+        }
+
+    def limits(self, name: str, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and greatest value of a parameter given those before it, each [n].
+
+        Parameters
+        ----------
+        name
+            The parameter.
+        theta
+            All parameters, [n, len(names)], of which those before it are looked at.
+        """
+        columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
+        step = dict(self._steps)[name]
+        low, high = (step, step) if isinstance(step, float) else step.limits(columns)
+        return np.broadcast_to(low, len(theta)), np.broadcast_to(high, len(theta))
 
     def latent_of(self, name: str, values: np.ndarray, **given: np.ndarray) -> np.ndarray:
         """Return the latent coordinate of one parameter's values [n]; NaN outside its support."""

@@ -38,6 +38,9 @@ class Transform(Protocol):
     def log_density(self, x: Array, given: Given) -> Array:
         """Return the log of the prior density at ``x``; -inf outside the support."""
 
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        """Return the least and greatest value that the prior allows."""
+
 
 def _inside(x: Array, low: Array | float, high: Array | float) -> Array:
     """Say where ``x`` lies within limits, forgiving rounding at the edges."""
@@ -67,6 +70,9 @@ class Flat:
         inside = _inside(x, self.low, self.high)
         jacobian = np.log(np.where(inside, x, 1.0)) if self.logarithmic else 0.0
         return np.where(inside, -np.log(self._b - self._a) - jacobian, -np.inf)
+
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        return self.low, self.high
 
 
 class Located:
@@ -123,6 +129,9 @@ class Located:
         inside = (x >= self.low) & (x <= self.high)
         return np.where(inside, base - np.log(self.sigma) - np.log(mass), -np.inf)
 
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        return self.low, self.high
+
 
 class PiecewiseLinear:
     """A tabulated density, linear between its points; its integral is inverted exactly."""
@@ -162,6 +171,11 @@ class PiecewiseLinear:
         p = np.where(inside, self.p[i] + slope * d, 0)
         return np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
 
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        # A segment has density where either of its ends has.
+        there = np.flatnonzero(self.p[1:] + self.p[:-1] > 0)
+        return float(self.x[there[0]]), float(self.x[there[-1] + 1])
+
 
 class BelowUniverseAge:
     """Uniform in age between ``low`` and the smaller of ``high`` and the Universe's age."""
@@ -186,6 +200,9 @@ class BelowUniverseAge:
     def log_density(self, x: Array, given: Given) -> Array:
         low, high = self._limits(given)
         return np.where(_inside(x, low, high), -np.log(high - low), -np.inf)
+
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        return self._limits(given)
 
 
 class DirichletStep:
@@ -223,6 +240,9 @@ class DirichletStep:
     def log_density(self, x: Array, given: Given) -> Array:
         share, left = self._share(x, given)
         return stats.beta.logpdf(share, self.a, self.b) - np.log(left)
+
+    def limits(self, given: Given) -> tuple[Array | float, Array | float]:
+        return self._start(given), 1.0
 
 
 def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:

@@ -23,6 +23,7 @@ from sedum.progress import progress
 from sedum.storage import check_writable
 from sedum.survey.distribution import InDistribution
 from sedum.survey.edges import AtEdge
+from sedum.survey.other_prior import OtherPrior
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 from sedum.survey.trust import Trust
 
@@ -37,6 +38,7 @@ def fit(
     *,
     model: Simulator | None = None,
     workers: int = 1,
+    priors: RunFile | None = None,
     show_progress: bool = True,
 ) -> Table:
     """Fit all rows of a catalogue file and write the posterior catalogue.
@@ -57,6 +59,11 @@ def fit(
     workers
         Processes for nested sampling, where ``output.verify`` asks for it. What it finds is kept
         beside the output until that is written: interrupted, it goes on where it stopped.
+    priors
+        A run file whose priors take the place of those trained with, by weighing the draws
+        again: the same model, and priors within the support of the old ones. Columns
+        ``prior_ess`` and ``prior_k_hat`` say how well that went; rows with too few effective
+        draws have a status that says so.
     show_progress
         Show a progress bar.
 
@@ -69,7 +76,8 @@ def fit(
     ------
     SedumError
         If the output cannot be written (found before any work), the estimator belongs to
-        another run file, or the catalogue cannot be read by the mapping.
+        another run file, the catalogue cannot be read by the mapping, or the other priors
+        reach beyond those trained with.
     """
     output = check_writable(output)
     check_format(output)
@@ -86,6 +94,7 @@ def fit(
         posterior,
         rows,
         model=model,
+        priors=priors,
         folder=kept,
         workers=workers,
         show_progress=show_progress,
@@ -104,6 +113,7 @@ def fit_rows(
     model: Simulator | None = None,
     folder: Path | None = None,
     workers: int = 1,
+    priors: RunFile | None = None,
     show_progress: bool = False,
 ) -> Table:
     """Fit a catalogue that is already read; see :func:`fit`.
@@ -125,9 +135,12 @@ def fit_rows(
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
     typical = InDistribution.asked_for(posterior, model, output, n, show_progress)
     edges = AtEdge(posterior.prior, n)
+    other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, output, trust):
             at = good[some]
+            if other is not None:
+                draws = other.apply(draws, at)
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]
@@ -141,6 +154,10 @@ def fit_rows(
             if typical is not None:
                 typical.note(photometry[at], at)
             advance(len(at))
+    if other is not None:
+        other.mark(standing)
+        for column in (*columns.values(), kept):
+            column[other.poor[: len(column)]] = np.nan
     table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
     table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
     if posterior.noise.spec.limits is not None:
@@ -151,13 +168,15 @@ def fit_rows(
         for k, percentile in enumerate(PERCENTILES):
             table[f"{name}_p{percentile}"] = columns[name][:, k]
     edges.into(table)
-    for columns_of in (trust, typical):
+    for columns_of in (trust, typical, other):
         if columns_of is not None:
             columns_of.into(table)
     if output.save_draws:
         for j, name in enumerate(posterior.names):
             table[f"{name}_draws"] = kept[..., j]
     describe(table, run, posterior)
+    if other is not None:
+        other.describe(table)
     return table
 
 
