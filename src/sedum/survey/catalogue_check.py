@@ -32,8 +32,9 @@ _ALARM = 0.005
 _FAR, _ERRORS = 0.5, 5.0
 #: The fewest galaxies, and the fewest measurements that are judged in a band.
 _LEAST = 30
-#: Mock galaxies to choose from, and how many of like brightness one is drawn from.
-_POOL, _NEAR = 20_000, 50
+#: Mock galaxies to choose from: for each galaxy, and in all; and how many of like brightness one
+#: is drawn from.
+_POOL_EACH, _POOL, _NEAR = 40, 20_000, 50
 #: Draws and rounds behind posterior-predictive checks.
 _DRAWS, _ROUNDS, _PREDICTED = 1000, 1, 50
 _TOGETHER = 64
@@ -214,7 +215,7 @@ def check_catalogue(
     rng = np.random.default_rng(seed)
     at = np.sort(rng.permutation(good)[:galaxies])
     seen = photometry[at]
-    pool = _in_bands_of(seen, _pool(posterior, model, seed), rng)
+    pool = _in_bands_of(seen, _pool(posterior, model, len(at), seed), rng)
     mocks = _as_bright(seen, pool, rng)
     spec = run.output.typicality or Typical()
     typicality = Typicality(posterior, model, spec.galaxies, show_progress)
@@ -243,12 +244,13 @@ def check_catalogue(
     )
 
 
-def _pool(posterior: Posterior, model: Simulator, seed: int) -> Photometry:
+def _pool(posterior: Posterior, model: Simulator, galaxies: int, seed: int) -> Photometry:
     """Return mock galaxies with redshifts, in all bands but those that the survey lacks."""
+    size = min(_POOL_EACH * galaxies, _POOL)
     noise = posterior.noise
     whole = noise.spec.model_copy(update={"missing": 0.0})
     complete = NoiseModel(noise.bands, whole, noise.pivots, noise.sample)
-    return mock_observations(model, complete, _POOL, seed + 20_260_401, given=True)
+    return mock_observations(model, complete, size, seed + 20_260_401, given=True)
 
 
 def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
