@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from conftest import run_settings
 from sedum.check.mocks import mock_survey
-from sedum.config import Verify, parse_run
+from sedum.config import Typical, Verify, parse_run
 from sedum.errors import SedumError
 from sedum.infer.nested import Nested
 from sedum.infer.posterior import Posterior
@@ -20,6 +20,8 @@ from sedum.survey.fit import fit
 from sedum.survey.table import count_status
 
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
+#: Verification goes with typicality, for which these few mock galaxies are enough here.
+FEW_MOCKS = Typical(level=0.1, galaxies=100)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +248,8 @@ def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_libr
 def test_verified_rows_say_how_far_they_can_be_trusted(
     tmp_path, catalogue, small_run, small_posterior, small_model
 ):
-    output = small_run.output.model_copy(update={"verify": Verify(rounds=1), "draws": 256})
+    update = {"verify": Verify(rounds=1), "draws": 256, "typicality": FEW_MOCKS}
+    output = small_run.output.model_copy(update=update)
     run = small_run.model_copy(update={"output": output})
     catalogue["e_sdss_r0"][3] = -1
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model, "trust.ecsv")
@@ -256,6 +259,8 @@ def test_verified_rows_say_how_far_they_can_be_trusted(
     assert not good[3]
     assert np.isnan(table["log_evidence"][3])
     assert not table["verified"][3]
+    assert not table["in_distribution"][3]
+    assert np.isfinite(table["typicality"][good]).all()
     assert np.isfinite(table["log_evidence"][good]).all()
     assert set(np.asarray(table["worst_band"])[good]) <= set(BANDS)
     trusted = np.asarray(table["verified"])
@@ -275,7 +280,7 @@ def test_what_fails_goes_to_nested_sampling(
 
     monkeypatch.setattr("sedum.survey.fallback.sample_nested", quick)
     asked: list = []
-    update = {"verify": Verify(rounds=0, nested=True), "draws": 64}
+    update = {"verify": Verify(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
     # 64 draws are fewer than a verified posterior needs: all fail, and all are sampled.
@@ -298,7 +303,7 @@ def test_interrupted_nested_sampling_goes_on(
         return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
 
     monkeypatch.setattr("sedum.survey.fallback.sample_nested", quick)
-    update = {"verify": Verify(rounds=0, nested=True), "draws": 64}
+    update = {"verify": Verify(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     with pytest.raises(KeyboardInterrupt):
         do_fit(catalogue, tmp_path, run, small_posterior, small_model)
