@@ -10,9 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/sedum demo
 
 test: $(VENV)/.installed-dev
-	# In two processes: one for all crashes in test_observations, for a cause not yet found.
-	$(BIN)/pytest tests/test_[a-n]*.py
-	$(BIN)/pytest tests/test_[o-z]*.py
+	$(BIN)/pytest
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks examples
