@@ -22,8 +22,10 @@ class Predictive:
     p_value
         Probability that data of the models would lie as far from them as the observed ones, [n]:
         the mean over draws of the tail probability of χ² (Gelman, Meng & Stern 1996). Near zero
-        where no model explains the data. Since the draws know the data, values pile up about
-        one half, and a threshold raises fewer false alarms than its own size.
+        where no draw explains the data. Exact posteriors know the data, so that their values
+        pile up about one half; draws spread wider than the exact posterior, as those of bright
+        galaxies may be, do not fit it and give low values without any fault of the models. It
+        ranks galaxies, and has no level of false alarms: typicality does.
     worst
         Index of the band that lies farthest from the models, [n].
     sigma
