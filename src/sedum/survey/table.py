@@ -61,7 +61,7 @@ _TRUST = {
     "prior_k_hat": "Pareto shape of the tail of their weights; trusted below 0.7",
     "prior_log_evidence_ratio": "ln evidence under the other priors / under those trained with",
     "prior_log_evidence_ratio_error": "its standard error",
-    "ppp": "posterior-predictive tail probability of chi squared: near zero where no model fits",
+    "ppp": "posterior-predictive tail probability of chi squared: near zero where no draw fits",
     "worst_band": "the band that lies farthest from the models",
     "worst_sigma": "how far, in sigma; positive where the observed flux is higher",
     "typicality": "share of simulated galaxies that are less typical: a p-value",
