@@ -22,6 +22,7 @@ ORDER = [
     "infer",
     "check",
     "survey",
+    "bridge",
     "report",
     "cli",
     "demo",

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 from sedum._version import __version__
 
 if TYPE_CHECKING:
+    from sedum.bridge.apply import apply_bridge as apply_bridge
+    from sedum.bridge.bridge import Bridge as Bridge
+    from sedum.bridge.simulated import SimulatedGalaxies as SimulatedGalaxies
+    from sedum.bridge.simulations import simulate_bridge as simulate_bridge
+    from sedum.bridge.train import train_bridge as train_bridge
+    from sedum.bridge.validate import validate_bridge as validate_bridge
     from sedum.check.recalibrate import recalibrate as recalibrate
     from sedum.check.recovery import recovery as recovery
     from sedum.check.scorecard import validate as validate
     from sedum.cli.init import init_run as init_run
     from sedum.config import RunFile as RunFile
     from sedum.config import load_run as load_run
+    from sedum.config.bridge import load_bridge as load_bridge
+    from sedum.config.bridge import parse_bridge as parse_bridge
     from sedum.demo import run_demo as run_demo
     from sedum.errors import SedumError as SedumError
     from sedum.galaxies.grid import list_grids as list_grids
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
+    "Bridge": "sedum.bridge.bridge",
     "FilterSet": "sedum.photometry.filters",
     "GalaxyModel": "sedum.galaxies.model",
     "Library": "sedum.library.store",
@@ -52,9 +61,11 @@ _HOMES = {
     "Posterior": "sedum.infer.posterior",
     "RunFile": "sedum.config",
     "SedumError": "sedum.errors",
+    "SimulatedGalaxies": "sedum.bridge.simulated",
     "Simulator": "sedum.galaxies.simulator",
     "SynthesizerModel": "sedum.library.synthesizer",
     "TabulatedHistories": "sedum.galaxies.tabulated",
+    "apply_bridge": "sedum.bridge.apply",
     "check_catalogue": "sedum.survey.catalogue_check",
     "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
@@ -62,17 +73,22 @@ _HOMES = {
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
     "list_grids": "sedum.galaxies.grid",
+    "load_bridge": "sedum.config.bridge",
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
+    "parse_bridge": "sedum.config.bridge",
     "read_catalogue": "sedum.photometry.catalogue",
     "recalibrate": "sedum.check.recalibrate",
     "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
+    "simulate_bridge": "sedum.bridge.simulations",
     "train": "sedum.infer.train",
+    "train_bridge": "sedum.bridge.train",
     "tune": "sedum.infer.tune",
     "validate": "sedum.check.scorecard",
+    "validate_bridge": "sedum.bridge.validate",
     "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
 }

@@ -18,6 +18,7 @@ TAGS = (
     *("FlowEstimator", "AutoregressiveEstimator", "MixtureEstimator", "VectorFieldEstimator"),
     "EnsembleEstimator",
     "tuple[float, float]",
+    "none given",
 )
 
 

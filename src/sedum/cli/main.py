@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import check, comparison, observations, training
+from sedum.cli import bridge, check, comparison, observations, training
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -237,6 +237,7 @@ def fit(
 app.command()(showing.show)
 app.command()(comparison.compare)
 app.command()(observations.zeropoints)
+app.add_typer(bridge.app, name="bridge")
 
 
 @app.command()

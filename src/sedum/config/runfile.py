@@ -40,7 +40,7 @@ from sedum.errors import SedumError, allowed
 from sedum.messages import describe
 from sedum.storage import read_text
 
-__all__ = ["RunFile", "load_run", "parse_run"]
+__all__ = ["RunFile", "anchored_band", "load_run", "parse_run", "read_mapping"]
 
 
 class RunFile(Section):
@@ -153,6 +153,11 @@ def load_run(path: str | Path) -> RunFile:
         One line that names the file, the key, what was found and what is allowed.
     """
     path = Path(path)
+    return parse_run(read_mapping(path), source=str(path), folder=path.parent)
+
+
+def read_mapping(path: Path) -> Any:
+    """Read the YAML of a run file; a key that stands twice is refused."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -162,7 +167,7 @@ def load_run(path: str | Path) -> RunFile:
     except UnicodeDecodeError:
         raise SedumError(f"run file {path} is not text; make one with 'sedum init'") from None
     try:
-        data = yaml.load(text, Loader=_UniqueLoader)
+        return yaml.load(text, Loader=_UniqueLoader)
     except _TwiceError as error:
         raise SedumError(f"{path} line {error.line}: key {error.key!r} stands twice") from None
     except yaml.YAMLError as error:
@@ -170,7 +175,6 @@ def load_run(path: str | Path) -> RunFile:
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "unreadable"
         raise SedumError(f"{path}{where}: not valid YAML: {problem}") from None
-    return parse_run(data, source=str(path), folder=path.parent)
 
 
 def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -> RunFile:
@@ -197,11 +201,12 @@ def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(catalogue, dict) and isinstance(catalogue.get("offsets"), str):
         data["catalogue"] = {**catalogue, "offsets": read_offsets(folder / catalogue["offsets"])}
     if isinstance(bands, list):
-        data["filters"] = [_anchored_band(band, folder) for band in bands]
+        data["filters"] = [anchored_band(band, folder) for band in bands]
     return data
 
 
-def _anchored_band(band: Any, folder: Path) -> Any:
+def anchored_band(band: Any, folder: Path) -> Any:
+    """Return the entry of a band with its relative path taken from a folder."""
     if not isinstance(band, dict):
         return band
     return {

@@ -1,0 +1,1 @@
+"""Regressors trained on galaxy simulations and carried to surveys."""
