@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from astropy.table import Table
 
 from sedum._version import __version__
@@ -17,7 +19,7 @@ from sedum.survey.table import check_format, write_table
 
 __all__ = ["apply_bridge", "predict_rows"]
 
-_PORTION = 100_000
+_PORTION = 20_000
 
 
 def apply_bridge(
@@ -65,17 +67,33 @@ def apply_bridge(
 
 
 def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = False) -> Prediction:
-    """Predict for a survey's rows; NaN where something stands against a row."""
+    """Predict for a survey's rows; NaN where something stands against a row.
+
+    Portions go to as many threads as torch is set to use; results do not depend on how many.
+    """
+    starts = range(0, max(len(survey), 1), _PORTION)
+
+    def one(start: int) -> Prediction:
+        torch.set_num_threads(1)  # each thread has portions of its own
+        rows = survey[slice(start, start + _PORTION)]
+        bad = ~rows.standing.ok[:, None]
+        magnitude = np.where(bad, np.nan, rows.magnitude)
+        return bridge.predict(
+            magnitude, rows.error, rows.redshift, seed=bridge.run.seed + start // _PORTION
+        )
+
+    threads = torch.get_num_threads()
     parts = []
-    with progress(len(survey), "predicting", "galaxies", show_progress) as advance:
-        for start in range(0, max(len(survey), 1), _PORTION):
-            rows = survey[slice(start, start + _PORTION)]
-            bad = ~rows.standing.ok[:, None]
-            magnitude = np.where(bad, np.nan, rows.magnitude)
-            parts.append(
-                bridge.predict(magnitude, rows.error, rows.redshift, seed=bridge.run.seed + start)
-            )
-            advance(len(rows))
+    try:
+        with (
+            progress(len(survey), "predicting", "galaxies", show_progress) as advance,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            for part in pool.map(one, starts):
+                parts.append(part)
+                advance(len(part.raw))
+    finally:
+        torch.set_num_threads(threads)
     return Prediction(
         *(
             np.concatenate([getattr(p, name) for p in parts])

@@ -60,7 +60,7 @@ def ranges_of(features: FeatureSet, x: np.ndarray, spec: Audit) -> np.ndarray:
             raise SedumError(
                 f"features: no simulated galaxy has {name!r}; its bands have no light, or no column"
             )
-        if np.ptp(values) == 0:
+        if np.ptp(values) < 1e-9:  # differences of equal magnitudes differ by rounding
             raise SedumError(
                 f"features: {name!r} is the same ({values[0]:g}) for all {len(values)} simulated "
                 "galaxies, and tells nothing; leave it out"

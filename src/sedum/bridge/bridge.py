@@ -165,11 +165,12 @@ class Bridge:
             photometric[use] = photometric_errors(
                 self.regressor, self.features, magnitude[use], error[use], z[use], count, seed
             )
+        value = self.corrected(raw)
         return Prediction(
             raw,
-            self.corrected(raw),
+            value,
             photometric,
-            self.model_error(x, raw),
+            self._model_error(x, value),
             outside_ranges(x, self.ranges),
         )
 
@@ -188,15 +189,14 @@ class Bridge:
                 value[known, k] -= correction(raw[known, k])
         return value
 
-    def model_error(self, x: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    def _model_error(self, x: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Return the model's error: its scatter by predicted value and the regressor's spread.
 
         The flow knows its own error galaxy by galaxy; where it is larger, it counts.
         """
-        out = np.full_like(raw, np.nan)
-        use = np.isfinite(raw).all(axis=1)
+        out = np.full_like(value, np.nan)
+        use = np.isfinite(value).all(axis=1)
         spread = self.regressor.spread(x[use])
-        value = self.corrected(raw)
         for k, scatter in enumerate(self.scatter):
             out[use, k] = np.maximum(scatter(value[use, k]), spread[:, k])
         return out

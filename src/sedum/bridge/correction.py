@@ -85,8 +85,7 @@ class ResidualCorrection:
         knots = (self.knots - low) / (high - low)
 
         def cubic(k: int) -> np.ndarray:
-            above = np.maximum(x - knots[k], 0) ** 3 - np.maximum(x - knots[-1], 0) ** 3
-            return above / (knots[-1] - knots[k])
+            return (_cubed(x - knots[k]) - _cubed(x - knots[-1])) / (knots[-1] - knots[k])
 
         last = cubic(len(knots) - 2)
         curved = [cubic(k) - last for k in range(len(knots) - 2)]
@@ -101,6 +100,12 @@ class ResidualCorrection:
     def from_state(cls, state: dict[str, Any]) -> ResidualCorrection:
         """Undo :meth:`state`."""
         return cls(state["kind"], np.array(state["knots"]), np.array(state["coefficients"]))
+
+
+def _cubed(x: np.ndarray) -> np.ndarray:
+    """Return max(x, 0)³; by products, since powers take ten times as long."""
+    above = np.maximum(x, 0)
+    return above * above * above
 
 
 def folds_of(n: int, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

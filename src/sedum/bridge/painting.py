@@ -125,9 +125,9 @@ class Painter:
         a galaxy keeps its offset from the relation.
         """
         formed = rate * np.diff(edges)
-        # Mass formed before the middle of each step, of which some 0.6 survives.
+        # Mass formed before the middle of each step, of which some half survives.
         before = formed[:, ::-1].cumsum(axis=1)[:, ::-1] - formed / 2
-        log_mass = np.log10(np.maximum(0.6 * before, 1e5))
+        log_mass = np.log10(np.maximum(0.5 * before, 1e5))
         middle = (edges[1:] + edges[:-1]) / 2
         z_then = self._redshift_then(redshift, middle)
         offset = rng.normal(0, self.spec.metal_scatter, len(rate))[:, None]

@@ -23,7 +23,7 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": nn.functional.silu,
 }
 #: Rows that go through the network together: small enough for the processor's cache.
-_PORTION = 4096
+_PORTION = 512
 #: The learning rate is halved after so many epochs without progress.
 _STALLED = 5
 

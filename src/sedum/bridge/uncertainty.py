@@ -11,8 +11,8 @@ from sedum.bridge.regressor import Regressor
 
 __all__ = ["ScatterModel", "photometric_errors", "robust_spread"]
 
-#: Galaxies behind each point of the scatter, and the most points.
-_EACH, _POINTS = 25, 12
+#: Galaxies behind each point of the scatter, which then is known to a tenth, and the most points.
+_EACH, _POINTS = 60, 12
 #: Rows perturbed together.
 _PORTION = 50_000
 

@@ -100,7 +100,7 @@ def plot_bridge(found: BridgeValidation, path: str | Path, target: int = 0) -> P
     with styled():
         fig = figure(9.6, 7.6)
         (one, residuals), (errors, pulls) = fig.subplots(2, 2)
-        limits = np.percentile(np.concatenate([truth, value]), [0.2, 99.8]) + [-0.2, 0.2]
+        limits = np.percentile([*truth, *value], [0.2, 99.8]) + np.array([-0.2, 0.2])
         one.plot(limits, limits, color=GREY, lw=0.8)
         one.plot(truth, value, ".", color=BLUE, ms=4, alpha=0.6)
         _running(one, truth, value, ORANGE)
@@ -110,7 +110,7 @@ def plot_bridge(found: BridgeValidation, path: str | Path, target: int = 0) -> P
             ylim=limits,
             xlabel=f"{name}, reference",
             ylabel=f"{name}, predicted and corrected",
-            title=f"NMAD {after['nmad']:.3f}, scatter {after['scatter']:.3f} ({len(rows)} galaxies)",
+            title=f"{len(rows)} galaxies: NMAD {after['nmad']:.3f}, scatter {after['scatter']:.3f}",
         )
         for values, colour, text in (
             (raw - truth, GREY, "before"),
@@ -230,5 +230,5 @@ def plot_features(found: BridgeValidation, path: str | Path, target: int = 0) ->
         if "shift" in found.card:
             title += f": told apart for {found.card['shift']['accuracy']:.0%}"
         distance.set(title=title, xlabel="of the survey's features")
-        distance.legend(loc="lower right")
+        distance.legend(loc="upper left")
         return save(fig, path)
