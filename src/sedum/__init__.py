@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
+    from sedum.survey.parts import fit_survey as fit_survey
     from sedum.survey.recovered import recover as recover
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
@@ -70,6 +71,7 @@ _HOMES = {
     "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
+    "fit_survey": "sedum.survey.parts",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
     "list_grids": "sedum.galaxies.grid",

@@ -20,13 +20,13 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(total: int, what: str, unit: str, show: bool = True) -> Iterator[Advance]:
+def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iterator[Advance]:
     """Show a progress bar on standard error while the body runs.
 
     Parameters
     ----------
     total
-        The amount of work.
+        The amount of work; None where it is not known.
     what, unit
         What is being done, and what is counted.
     show

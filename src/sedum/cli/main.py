@@ -54,7 +54,7 @@ def run() -> None:
     if code == _INTERRUPTED:
         console.print(
             "\nsedum: interrupted; no file is half-written, and the same command goes on from what "
-            "simulate and train had finished"
+            "simulate, train and fit had finished"
         )
     sys.exit(code)
 
@@ -184,7 +184,7 @@ def fit(
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes for nested sampling (output.verify.nested).")
+        int, typer.Option(min=1, help="Processes that share the catalogue, and the threads.")
     ] = 1,
     priors_from: Annotated[
         Path | None,
@@ -201,10 +201,14 @@ def fit(
     Rows stay in their order. A row that cannot be fitted keeps its place, and its status says
     why. A figure of the results is written beside the output.
 
+    Catalogues may be of any size: parts are written to OUTPUT.parts as they are done, and a fit
+    that was interrupted or killed goes on with those that are missing, to the same result.
+
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
     model and within the ones trained with. The column prior_ess says how many draws are left.
 
-    Python: sedum.fit(run, sedum.Posterior.read("estimator.safetensors"), "cat.fits", "out.fits")
+    Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
+    sedum.fit does the same in memory, and returns the table
     """
     from sedum.storage import check_writable
     from sedum.survey.table import check_format
@@ -213,12 +217,11 @@ def fit(
     check_format(check_writable(target))
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.fit import fit as fit_catalogue
-    from sedum.survey.table import count_status
+    from sedum.survey.parts import fit_survey
 
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
-    table = fit_catalogue(
+    done = fit_survey(
         settings,
         posterior,
         catalogue,
@@ -229,9 +232,9 @@ def fit(
     )
     from sedum.report.catalogue import plot_catalogue
 
-    plot_catalogue(table, target.with_suffix(".png"))
-    print(f"{target}: {len(table):,} rows")
-    observations.print_status(count_status(table))
+    plot_catalogue(done.shown, target.with_suffix(".png"))
+    print(f"{target}: {done.rows:,} rows")
+    observations.print_status(done.status)
 
 
 app.command()(showing.show)

@@ -13,7 +13,7 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
-from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.survey.fit import give_redshifts, mark_unfit, object_keys
 from sedum.survey.trust import Trust
 
 __all__ = ["Chosen", "choose_rows", "draw_chosen"]
@@ -92,8 +92,9 @@ def draw_chosen(
         if not standing.ok[row]:
             raise SedumError(f"row {row} (id {catalogue.ids[row]}) cannot be fitted: {status}")
     seen, output = photometry[rows], run.output
+    keys = object_keys(catalogue.ids[rows])
     if output.verify:
-        draws = Trust(posterior, model, output, len(standing)).verify(seen, rows)
+        draws = Trust(posterior, model, output, len(standing)).verify(seen, rows, keys)
     else:
-        draws = posterior.sample(seen, output.draws, output.seed, keys=rows)
+        draws = posterior.sample(seen, output.draws, output.seed, keys=keys)
     return Chosen(rows, catalogue.ids[rows], seen, draws)

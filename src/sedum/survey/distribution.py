@@ -27,6 +27,8 @@ class InDistribution:
         The number of rows.
     show_progress
         Show a progress bar while the mock galaxies are searched.
+    typicality
+        The mock galaxies, where an earlier part of the catalogue has them already.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class InDistribution:
         spec: Typical,
         rows: int,
         show_progress: bool = False,
+        typicality: Typicality | None = None,
     ):
         self._level = spec.level
-        self._typicality = Typicality(posterior, model, spec.galaxies, show_progress)
+        self.typicality = typicality or Typicality(posterior, model, spec.galaxies, show_progress)
         self._values = np.full(rows, np.nan)
 
     @classmethod
@@ -49,15 +52,18 @@ class InDistribution:
         output: Output,
         rows: int,
         show_progress: bool = False,
+        typicality: Typicality | None = None,
     ) -> InDistribution | None:
         """Return one where the run file asks for typicality or verification, else None."""
         if output.typicality is None and output.verify is None:
             return None
-        return cls(posterior, model, output.typicality or Typical(), rows, show_progress)
+        return cls(
+            posterior, model, output.typicality or Typical(), rows, show_progress, typicality
+        )
 
-    def note(self, seen: Photometry, at: np.ndarray) -> None:
-        """Note the typicality of some galaxies in their rows."""
-        self._values[at] = self._typicality(seen, at)
+    def note(self, seen: Photometry, at: np.ndarray, keys: np.ndarray) -> None:
+        """Note the typicality of some galaxies in their rows; ``keys`` fix their search."""
+        self._values[at] = self.typicality(seen, keys)
 
     def into(self, table: Table) -> None:
         """Add the columns; rows that were not fitted are not in the distribution."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Column, Table
 
+from sedum.check.typicality import Typicality
 from sedum.config import Output, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -27,7 +29,7 @@ from sedum.survey.other_prior import OtherPrior
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 from sedum.survey.trust import Trust
 
-__all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit"]
+__all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit", "object_keys"]
 
 
 def fit(
@@ -114,11 +116,13 @@ def fit_rows(
     folder: Path | None = None,
     workers: int = 1,
     priors: RunFile | None = None,
+    typicality: Typicality | None = None,
     show_progress: bool = False,
 ) -> Table:
     """Fit a catalogue that is already read; see :func:`fit`.
 
-    ``folder`` is where the results of nested sampling are kept until the caller removes it.
+    ``folder`` is where the results of nested sampling are kept until the caller removes it;
+    ``typicality`` the mock galaxies to compare with, where the caller has them already.
     """
     model = model or GalaxyModel.from_run(run)
     photometry = rows.photometry
@@ -133,11 +137,12 @@ def fit_rows(
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
-    typical = InDistribution.asked_for(posterior, model, output, n, show_progress)
+    typical = InDistribution.asked_for(posterior, model, output, n, show_progress, typicality)
+    keys = object_keys(rows.ids)
     edges = AtEdge(posterior.prior, n)
     other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
-        for some, draws in _drawn(posterior, photometry, good, output, trust):
+        for some, draws in _drawn(posterior, photometry, good, keys, output, trust):
             at = good[some]
             if other is not None:
                 draws = other.apply(draws, at)
@@ -152,7 +157,7 @@ def fit_rows(
                 kept[at] = draws
             edges.note(draws, at)
             if typical is not None:
-                typical.note(photometry[at], at)
+                typical.note(photometry[at], at, keys[at])
             advance(len(at))
     if other is not None:
         other.mark(standing)
@@ -180,6 +185,21 @@ def fit_rows(
     return table
 
 
+def object_keys(ids: np.ndarray) -> np.ndarray:
+    """Return an integer for each identifier, [n], that fixes the galaxy's draws.
+
+    A galaxy has the same draws whichever rows it is fitted with: whole numbers stand for
+    themselves, anything else for its hash.
+    """
+    ids = np.asarray(ids)
+    if ids.dtype.kind in "iu":
+        return ids.astype(np.int64)
+    return np.array(
+        [int.from_bytes(blake2b(str(i).encode(), digest_size=7).digest(), "big") for i in ids],
+        np.int64,
+    )
+
+
 #: Galaxies that are verified together, between two steps of the progress bar.
 _VERIFIED_TOGETHER = 64
 
@@ -188,16 +208,17 @@ def _drawn(
     posterior: Posterior,
     photometry: Photometry,
     good: np.ndarray,
+    keys: np.ndarray,
     output: Output,
     trust: Trust | None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield draws of the good rows, portion by portion, verified where that is asked for."""
     if trust is None:
-        yield from posterior.stream(photometry[good], output.draws, output.seed, keys=good)
+        yield from posterior.stream(photometry[good], output.draws, output.seed, keys=keys[good])
         return
     for start in range(0, len(good), _VERIFIED_TOGETHER):
         some = slice(start, min(start + _VERIFIED_TOGETHER, len(good)))
-        yield some, trust.verify(photometry[good[some]], good[some])
+        yield some, trust.verify(photometry[good[some]], good[some], keys[good[some]])
 
 
 def _derived(model: Simulator, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -15,7 +16,20 @@ from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
 from sedum.storage import atomic_path
 
-__all__ = ["PERCENTILES", "check_format", "count_status", "describe", "write_table"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from astropy.io.fits import BinTableHDU
+
+__all__ = [
+    "PERCENTILES",
+    "arrow_table",
+    "as_stored",
+    "check_format",
+    "count_status",
+    "describe",
+    "fits_hdu",
+    "write_table",
+]
 
 PERCENTILES = (16, 50, 84)
 _FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
@@ -103,10 +117,7 @@ def write_table(table: Table, path: str | Path) -> None:
     """Write a table by extension, atomically; floats are stored in 32 bits."""
     path = Path(path)
     kind = check_format(path)
-    stored = table.copy(copy_data=False)
-    for name in stored.colnames:
-        if name not in ("id", "redshift_catalogue") and stored[name].dtype == np.float64:
-            stored[name] = stored[name].astype(np.float32)
+    stored = as_stored(table)
     with atomic_path(path) as temporary:
         if kind == "fits":
             _write_fits(stored, temporary)
@@ -114,6 +125,15 @@ def write_table(table: Table, path: str | Path) -> None:
             _write_parquet(stored, temporary)
         else:
             stored.write(temporary, format=kind, overwrite=True)
+
+
+def as_stored(table: Table) -> Table:
+    """Return a table with floats in 32 bits, but for identifiers and redshifts."""
+    stored = table.copy(copy_data=False)
+    for name in stored.colnames:
+        if name not in ("id", "redshift_catalogue") and stored[name].dtype == np.float64:
+            stored[name] = stored[name].astype(np.float32)
+    return stored
 
 
 def count_status(table: Table) -> list[tuple[str, int]]:
@@ -124,7 +144,13 @@ def count_status(table: Table) -> list[tuple[str, int]]:
 
 
 def _write_fits(table: Table, path: Path) -> None:
-    """Write FITS; provenance goes to COMMENT cards, which hold text of any length."""
+    from astropy.io import fits
+
+    fits.HDUList([fits.PrimaryHDU(), fits_hdu(table)]).writeto(path, overwrite=True)
+
+
+def fits_hdu(table: Table) -> BinTableHDU:
+    """Return a table as a FITS extension; provenance goes to COMMENT cards, of any length."""
     from astropy.io import fits
 
     plain = table.copy(copy_data=False)
@@ -148,13 +174,18 @@ def _write_fits(table: Table, path: Path) -> None:
         )
     if provenance:
         hdu.header.add_comment("sedum provenance (JSON): " + provenance)
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+    return hdu
 
 
 def _write_parquet(table: Table, path: Path) -> None:
-    """Write Parquet with units and descriptions as field metadata."""
-    import pyarrow as pa
     import pyarrow.parquet as parquet
+
+    parquet.write_table(arrow_table(table), path, write_page_checksum=True)
+
+
+def arrow_table(table: Table) -> pa.Table:
+    """Return a table for Parquet, with units and descriptions as field metadata."""
+    import pyarrow as pa
 
     fields, arrays = [], []
     for name in table.colnames:
@@ -173,4 +204,4 @@ def _write_parquet(table: Table, path: Path) -> None:
         fields.append(pa.field(name, array.type, metadata=meta))
         arrays.append(array)
     schema = pa.schema(fields, metadata={k: str(v) for k, v in table.meta.items()})
-    parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -57,11 +57,17 @@ class Trust:
         self.verified = np.zeros(rows, bool)
         self.method = np.full(rows, "", "U8")
 
-    def verify(self, seen: Photometry, at: np.ndarray) -> np.ndarray:
-        """Return verified draws of some galaxies, and note what was found in their rows."""
+    def verify(
+        self, seen: Photometry, at: np.ndarray, keys: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return verified draws of some galaxies, and note what was found in their rows.
+
+        ``keys`` fix the draws of each, as for :meth:`Posterior.sample`; the rows where None.
+        """
+        keys = at if keys is None else keys
         spec, seed, size = self.output.verify, self.output.seed, self.output.draws
         assert spec is not None
-        found = reweight(self.posterior, self.exact, seen, size, seed, at, spec.rounds)
+        found = reweight(self.posterior, self.exact, seen, size, seed, keys, spec.rounds)
         for name in ("ess", "k_hat", "log_evidence", "log_evidence_error"):
             self.numbers[name][at] = getattr(found, name)
         self.verified[at] = found.verified
@@ -72,7 +78,7 @@ class Trust:
         # Weights that cannot be trusted improve nothing: those draws stay as the estimator's.
         poor = np.flatnonzero(~found.verified)
         if len(poor):
-            draws[poor] = self.posterior.sample(seen[poor], size, seed, at[poor])
+            draws[poor] = self.posterior.sample(seen[poor], size, seed, keys[poor])
             self.method[at[poor]] = "flow"
         if spec.nested and len(poor):
             for i, nested in zip(poor, self.fallback.sample(seen[poor]), strict=True):

@@ -1,0 +1,312 @@
+"""Fitting catalogues of any size: part by part, in several processes, resumable."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+import torch
+from astropy.table import Table
+
+from sedum._version import __version__
+from sedum.check.typicality import Typicality
+from sedum.config import RunFile, Typical
+from sedum.errors import SedumError
+from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.observe.noise import NoiseModel
+from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
+from sedum.progress import progress
+from sedum.storage import array_digest, atomic_path, check_writable, digest
+from sedum.survey.assemble import assemble, sample_rows
+from sedum.survey.fit import fit_rows
+from sedum.survey.table import check_format, count_status, write_table
+
+__all__ = ["FitSummary", "fit_survey"]
+
+#: Rows of a part: some minutes of work at most, and some hundred MB with draws.
+PART_ROWS = 20_000
+#: Rows that a summary figure is drawn from.
+_SHOWN = 20_000
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit wrote.
+
+    Attributes
+    ----------
+    path
+        The posterior catalogue.
+    rows
+        Its rows.
+    status
+        Each status and how many rows have it, ``ok`` first.
+    shown
+        Some of the rows, drawn at random: enough for a figure.
+    """
+
+    path: Path
+    rows: int
+    status: list[tuple[str, int]]
+    shown: Table
+
+
+@dataclass
+class _Fitter:
+    """What fits a part: one in each process."""
+
+    run: RunFile
+    posterior: Posterior
+    model: Simulator
+    priors: RunFile | None
+    folder: Path
+    workers: int
+    catalogue: str
+    typicality: Typicality | None = None
+
+    def __call__(self, number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
+        """Fit a part and write it; return each status and how many rows have it."""
+        output = self.run.output
+        if self.typicality is None and (output.typicality or output.verify):
+            spec = output.typicality or Typical()
+            self.typicality = Typicality(self.posterior, self.model, spec.galaxies, False)
+        table = fit_rows(
+            self.run,
+            self.posterior,
+            rows,
+            model=self.model,
+            priors=self.priors,
+            folder=self.folder / "nested",
+            workers=self.workers,
+            typicality=self.typicality,
+        )
+        table.meta["catalogue"] = self.catalogue
+        path = _part(self.folder, number)
+        write_table(table, path)
+        counts = count_status(table)
+        told = {"sha256": _checksum(path), "rows": len(table), "status": counts}
+        with atomic_path(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(told))
+        return counts
+
+
+_fitter: _Fitter | None = None
+
+
+def _start(fitter: _Fitter, threads: int) -> None:
+    """Prepare a worker process, with its share of the machine's threads."""
+    global _fitter
+    torch.set_num_threads(threads)
+    _fitter = fitter
+
+
+def _fit_part(number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
+    assert _fitter is not None
+    return _fitter(number, rows)
+
+
+def fit_survey(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: str | Path,
+    output: str | Path,
+    *,
+    model: Simulator | None = None,
+    workers: int = 1,
+    priors: RunFile | None = None,
+    part_rows: int = PART_ROWS,
+    show_progress: bool = False,
+) -> FitSummary:
+    """Fit a catalogue of any size to a file, in the memory of a few parts.
+
+    The catalogue is read and fitted in portions of ``part_rows``, and each is written to the
+    folder ``OUTPUT.parts`` as soon as it is done. Interrupted or killed, the same call goes on
+    with the parts that are missing, to the same result: the draws of a galaxy depend on its
+    identifier and the seed alone. At the end the parts become the output, and the folder goes.
+
+    Parameters
+    ----------
+    run, posterior, model, priors
+        As for :func:`sedum.fit`.
+    catalogue
+        A file. Parquet and FITS are read portion by portion.
+    output
+        FITS, ECSV or Parquet, by its extension.
+    workers
+        Processes that share the parts, and the machine's threads; of nested sampling, where
+        ``output.verify`` asks for it.
+    part_rows
+        Rows of a part.
+    show_progress
+        Show a progress bar.
+
+    Raises
+    ------
+    SedumError
+        As :func:`sedum.fit`, and if another process is fitting to the same output, or the
+        folder holds parts of another fit.
+    """
+    target = check_writable(output)
+    check_format(target)
+    source = Path(catalogue)
+    if target.resolve() == source.resolve():
+        raise SedumError(f"{target} is the catalogue itself; choose another output path")
+    if run.catalogue is None:
+        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+    if not source.is_file():
+        raise SedumError(f"catalogue {source} does not exist")
+    model = model or GalaxyModel.from_run(run)
+    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
+    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    folder = target.with_name(f"{target.name}.parts")
+    nested = bool(run.output.verify and run.output.verify.nested)
+    fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
+    with _locked(folder, target):
+        _require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        status: Counter[str] = Counter()
+        count = 0
+        portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
+        with progress(_length(source), "fitting", "galaxies", show_progress) as advance:
+            for done in _fitted(fitter, portions, 1 if nested else workers):
+                status.update(dict(done))
+                count += 1
+                advance(sum(n for _, n in done))
+        if not count:
+            raise SedumError(f"catalogue {source} has no rows")
+        parts = [_part(folder, number) for number in range(count)]
+        assemble(parts, target)
+        shown = sample_rows(parts, _SHOWN)
+    shutil.rmtree(folder, ignore_errors=True)
+    pairs = sorted(status.items(), key=lambda p: (p[0] != "ok", -p[1]))
+    return FitSummary(target, sum(status.values()), pairs, shown)
+
+
+def _fitted(
+    fitter: _Fitter, portions: Iterator[CatalogueRows], workers: int
+) -> Iterator[list[tuple[str, int]]]:
+    """Yield the status counts of each part in order, fitting those that are not there."""
+    if workers <= 1:
+        for number, rows in enumerate(portions):
+            yield _kept(fitter.folder, number, len(rows)) or fitter(number, rows)
+        return
+    threads = max(torch.get_num_threads() // workers, 1)
+    # Not forked: a process that is forked while torch has threads may never wake.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, context, initializer=_start, initargs=(fitter, threads)
+    ) as pool:
+        # Two portions wait for each worker: none idles, and memory does not grow.
+        waiting: deque[list[tuple[str, int]] | Future[list[tuple[str, int]]]] = deque()
+        for number, rows in enumerate(portions):
+            kept = _kept(fitter.folder, number, len(rows))
+            waiting.append(kept or pool.submit(_fit_part, number, rows))
+            if len(waiting) > 2 * workers:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(
+    part: list[tuple[str, int]] | Future[list[tuple[str, int]]],
+) -> list[tuple[str, int]]:
+    return part.result() if isinstance(part, Future) else part
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:06}.parquet"
+
+
+def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
+    """Return the status counts of a part that is there and whole; a damaged one is fitted again."""
+    path = _part(folder, number)
+    try:
+        told = json.loads(path.with_suffix(".json").read_text())
+        whole = told["rows"] == rows and told["sha256"] == _checksum(path)
+        return [(text, count) for text, count in told["status"]] if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(folder: Path, target: Path) -> Iterator[None]:
+    """Hold the folder of parts; the lock ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SedumError(
+                f"another process is fitting to {target}; wait for it, or choose another output"
+            ) from None
+        yield
+
+
+def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+    path = folder / "fit.json"
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = {}
+        differing = [key for key in identity if found.get(key) != identity[key]]
+        if differing:
+            raise SedumError(
+                f"{folder} holds parts of another fit (its {', '.join(differing)} differ); delete "
+                "the folder, or choose another output"
+            )
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(identity))
+
+
+def _identity(
+    run: RunFile, posterior: Posterior, source: Path, priors: RunFile | None, part_rows: int
+) -> dict[str, str]:
+    """Return what the parts depend on, each as a hash or in words."""
+    stat = source.stat()
+    weights = [v.cpu().numpy() for v in posterior.estimator.state_dict().values()]
+    recalibration: Any = None
+    if posterior.recalibration is not None:
+        recalibration = array_digest(*posterior.recalibration.state().values())
+    return {
+        "run file": digest(run.model_dump(mode="json")),
+        "estimator": digest([array_digest(*weights), recalibration]),
+        "priors": digest(priors.model_dump(mode="json") if priors else None),
+        "catalogue": digest([str(source.resolve()), stat.st_size, stat.st_mtime_ns]),
+        "rows of a part": str(part_rows),
+        "version": __version__,
+    }
+
+
+def _length(source: Path) -> int | None:
+    """Return the number of rows where it is known without reading the file."""
+    name = source.name.lower()
+    try:
+        if name.endswith((".parquet", ".pq")):
+            return int(parquet.read_metadata(source).num_rows)
+        if name.endswith((".fits", ".fit")):
+            from astropy.io import fits
+
+            with fits.open(source, memmap=True) as hdus:
+                return next((int(h.header["NAXIS2"]) for h in hdus if "NAXIS2" in h.header), None)
+    except (OSError, ValueError):
+        return None  # whoever reads it says what is wrong
+    return None

@@ -1,0 +1,209 @@
+"""Catalogues of any size: parts, resumption, kills, locks, damaged parts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from astropy.table import Table
+
+import sedum
+from conftest import run_settings
+from sedum.errors import SedumError
+from sedum.survey import parts as parts_module
+from sedum.survey.fit import object_keys
+
+BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
+ROWS = 130
+
+
+def catalogue(path, n=ROWS, ids=None):
+    rng = np.random.default_rng(2)
+    columns = {"id": ids if ids is not None else np.arange(n) + 1000, "z": rng.uniform(0.1, 0.9, n)}
+    for band in BANDS:
+        columns[f"f_{band}"] = rng.uniform(2, 20, n)
+        columns[f"e_{band}"] = np.full(n, 0.0726)
+    columns["f_sdss_r0"][3] = np.nan
+    Table(columns).write(path, overwrite=True)
+    return path
+
+
+def same(a, b, rtol=0.0):
+    assert a.colnames == b.colnames
+    for name in a.colnames:
+        x, y = np.asarray(a[name]), np.asarray(b[name])
+        if rtol and x.dtype.kind == "f":
+            np.testing.assert_allclose(x, y, rtol=rtol, err_msg=name)
+        else:
+            np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+@pytest.fixture
+def fitted(small_run, small_posterior, small_model, tmp_path):
+    def call(source, out, **options):
+        return sedum.fit_survey(
+            small_run, small_posterior, source, tmp_path / out, model=small_model, **options
+        )
+
+    return call
+
+
+@pytest.mark.parametrize("ending", ["fits", "parquet", "ecsv"])
+def test_parts_give_what_the_whole_gives(
+    ending, fitted, small_run, small_posterior, small_model, tmp_path
+):
+    source = catalogue(tmp_path / "cat.fits")
+    whole = tmp_path / f"whole.{ending}"
+    sedum.fit(small_run, small_posterior, source, whole, model=small_model, show_progress=False)
+    done = fitted(source, f"parts.{ending}", part_rows=40)
+    assert done.rows == ROWS
+    assert dict(done.status) == {"ok": ROWS - 1, "selection band sdss_r0 not observed": 1}
+    a, b = Table.read(whole), Table.read(tmp_path / f"parts.{ending}")
+    # The forward model's sums round by how many galaxies go through it together.
+    same(a, b, rtol=1e-5)
+    for name in a.colnames:
+        assert a[name].description == b[name].description
+        assert a[name].unit == b[name].unit
+    told = str(a.meta.get("sedum", a.meta.get("comments")))
+    assert told == str(b.meta.get("sedum", b.meta.get("comments")))
+    assert not (tmp_path / f"parts.{ending}.parts").exists()
+    assert len(done.shown) == ROWS
+
+
+def test_workers_give_the_same(fitted, tmp_path):
+    source = catalogue(tmp_path / "cat.parquet")
+    fitted(source, "one.parquet", part_rows=50)
+    fitted(source, "two.parquet", part_rows=50, workers=2)
+    # Sums round by the number of threads.
+    same(Table.read(tmp_path / "one.parquet"), Table.read(tmp_path / "two.parquet"), rtol=1e-5)
+
+
+def test_draws_depend_on_the_identifier_alone(fitted, tmp_path):
+    names = np.array([f"é{i}" for i in range(ROWS)])
+    fitted(catalogue(tmp_path / "a.parquet", ids=names), "a-out.parquet")
+    table = Table.read(tmp_path / "a.parquet")[::-1]
+    table.write(tmp_path / "b.parquet")
+    fitted(tmp_path / "b.parquet", "b-out.parquet", part_rows=37)
+    a = Table.read(tmp_path / "a-out.parquet")
+    b = Table.read(tmp_path / "b-out.parquet")[::-1]
+    assert list(b["id"]) == list(names)
+    # Percentiles of the same draws; networks round by the rows they see together.
+    good = np.asarray(a["status"]) == "ok"
+    np.testing.assert_allclose(a["log_mass_p50"][good], b["log_mass_p50"][good], rtol=1e-5)
+    assert object_keys(np.array([5, -3])).tolist() == [5, -3]
+    assert len(set(object_keys(names).tolist())) == ROWS
+
+
+def test_interrupted_fits_go_on_and_damaged_parts_are_made_again(fitted, monkeypatch, tmp_path):
+    source = catalogue(tmp_path / "cat.fits")
+    fitted(source, "whole.parquet", part_rows=40)
+    made = []
+    real = parts_module.fit_rows
+
+    def failing(run, posterior, rows, **options):
+        made.append(len(rows))
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return real(run, posterior, rows, **options)
+
+    monkeypatch.setattr(parts_module, "fit_rows", failing)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(source, "out.parquet", part_rows=40)
+    assert not (tmp_path / "out.parquet").exists()
+    folder = tmp_path / "out.parquet.parts"
+    damaged = folder / "part-000001.parquet"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    damaged.write_bytes(bytes(content))
+    fitted(source, "out.parquet", part_rows=40)
+    assert made[3:] == [40, 40, 10]  # the damaged one, the interrupted one and the last
+    same(Table.read(tmp_path / "whole.parquet"), Table.read(tmp_path / "out.parquet"))
+
+
+def test_parts_of_another_fit_and_a_second_process_are_refused(
+    fitted, small_run, small_posterior, small_model, tmp_path, monkeypatch
+):
+    source = catalogue(tmp_path / "cat.fits")
+    out = tmp_path / "out.fits"
+    with parts_module._locked(tmp_path / "out.fits.parts", out):
+        pass
+    (tmp_path / "out.fits.parts" / "fit.json").write_text('{"run file": "another"}')
+    with pytest.raises(SedumError, match=r"parts of another fit \(its run file, estimator"):
+        fitted(source, "out.fits")
+    code = (
+        "import sys; from pathlib import Path; from sedum.survey.parts import _locked\n"
+        "with _locked(Path(sys.argv[1]), Path('x')):\n print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out.fits.parts")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline().strip() == b"held"
+    with pytest.raises(SedumError, match="another process is fitting to"):
+        fitted(source, "out.fits")
+    holder.kill()
+    holder.wait()
+    with pytest.raises(SedumError, match="parts of another fit"):
+        fitted(source, "out.fits")  # the lock ended with its process
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: p / "none.fits", "does not exist"),
+        (lambda p: catalogue(p / "out.fits"), "is the catalogue itself"),
+        (lambda p: _empty(p), "has no rows"),
+    ],
+)
+def test_catalogues_that_cannot_be_fitted(make, message, fitted, tmp_path):
+    with pytest.raises(SedumError, match=message):
+        fitted(make(tmp_path), "out.fits")
+
+
+def _empty(folder):
+    path = folder / "empty.parquet"
+    Table.read(catalogue(folder / "full.parquet"))[:0].write(path)
+    return path
+
+
+def test_one_row(fitted, tmp_path):
+    table = Table.read(catalogue(tmp_path / "cat.fits"))[:1]
+    table.write(tmp_path / "one.csv")
+    assert fitted(tmp_path / "one.csv", "out.fits").rows == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_killed_at_random_moments_the_result_is_the_same(small_posterior, tmp_path):
+    run = tmp_path / "run.yaml"
+    run.write_text(yaml.safe_dump(run_settings(output={"draws": 400, "derived_draws": 100})))
+    small_posterior.write(tmp_path / "small.safetensors")
+    source = catalogue(tmp_path / "cat.parquet", n=1000)
+    sedum.fit_survey(
+        sedum.load_run(run), small_posterior, source, tmp_path / "whole.parquet", part_rows=100
+    )
+    code = (
+        "import sedum, torch; torch.set_num_threads(2); sedum.fit_survey(sedum.load_run('run.yaml'),"
+        " sedum.Posterior.read('small.safetensors'), 'cat.parquet', 'out.parquet', part_rows=100)"
+    )
+    command = [sys.executable, "-c", code]
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "out.parquet.parts"
+    for _ in range(2):
+        before = len(list(folder.glob("part-*")))
+        process = subprocess.Popen(command, cwd=tmp_path, env=os.environ)
+        while process.poll() is None and len(list(folder.glob("part-*"))) <= before:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.2))
+        assert process.poll() is None, "it was done before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, cwd=tmp_path, env=os.environ).returncode == 0
+    same(Table.read(tmp_path / "whole.parquet"), Table.read(tmp_path / "out.parquet"))
+    # A writer that is killed leaves its temporary file in the folder of parts, which goes.
+    assert not list(tmp_path.glob(".*partial*"))
+    assert not folder.exists()
