@@ -195,7 +195,8 @@ def to_survey(console: Console, run: BridgeRun, work: Path, catalogue=None) -> N
             add(out, "  corrected in sample", card["in_sample"])
         notes.append(
             f"{name}: errors {card['error_photometric']:.3f} (photometry), "
-            f"{card['error_model']:.3f} (model), {card['error']:.3f} together, {card['error_linear']:.3f} as a sum; coverage "
+            f"{card['error_model']:.3f} (model), {card['error']:.3f} together, "
+            f"{card['error_linear']:.3f} as a sum; coverage "
             f"{card['coverage_68']:.1%} and {card['coverage_95']:.1%}; on held-out simulated "
             f"galaxies {bridge.about['held_out']['log_mass']['scatter']:.3f}; told apart for "
             f"{found.card['shift']['accuracy']:.1%}; dropped "

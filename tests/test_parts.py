@@ -187,7 +187,8 @@ def test_killed_at_random_moments_the_result_is_the_same(small_posterior, tmp_pa
         sedum.load_run(run), small_posterior, source, tmp_path / "whole.parquet", part_rows=100
     )
     code = (
-        "import sedum, torch; torch.set_num_threads(2); sedum.fit_survey(sedum.load_run('run.yaml'),"
+        "import sedum, torch; torch.set_num_threads(2)\n"
+        "sedum.fit_survey(sedum.load_run('run.yaml'),"
         " sedum.Posterior.read('small.safetensors'), 'cat.parquet', 'out.parquet', part_rows=100)"
     )
     command = [sys.executable, "-c", code]

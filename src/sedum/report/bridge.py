@@ -230,5 +230,5 @@ def plot_features(found: BridgeValidation, path: str | Path, target: int = 0) ->
         if "shift" in found.card:
             title += f": told apart for {found.card['shift']['accuracy']:.0%}"
         distance.set(title=title, xlabel="of the survey's features")
-        distance.legend(loc="upper left")
+        distance.legend(loc="lower center", bbox_to_anchor=(0.5, -0.02))
         return save(fig, path)
