@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sedum.survey.parts import fit_survey as fit_survey
     from sedum.survey.recovered import recover as recover
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
+    from sedum.survey.sky import fit_sky as fit_sky
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
@@ -71,6 +72,7 @@ _HOMES = {
     "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
+    "fit_sky": "sedum.survey.sky",
     "fit_survey": "sedum.survey.parts",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",

@@ -171,7 +171,9 @@ app.command()(check.check)
 
 @app.command()
 def fit(
-    catalogue: Annotated[Path, typer.Argument(help="FITS, CSV, ECSV, Parquet, VOTable, ASCII.")],
+    catalogue: Annotated[
+        Path, typer.Argument(help="FITS, CSV, ECSV, Parquet, VOTable, ASCII; a folder in HATS.")
+    ],
     run_file: Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")],
     estimator: Annotated[
         Path | None,
@@ -194,6 +196,10 @@ def fit(
             help="Give posteriors under the priors of this run file, without training again.",
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="Dask scheduler for a folder in HATS."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fit a catalogue: percentiles of every parameter and derived quantity, row by row.
@@ -204,6 +210,9 @@ def fit(
     Catalogues may be of any size: parts are written to OUTPUT.parts as they are done, and a fit
     that was interrupted or killed goes on with those that are missing, to the same result.
 
+    A sky catalogue in HATS is fitted partition by partition on Dask, on this machine or at
+    --scheduler, to another of the same partitions (needs sedum[survey]; sedum.fit_sky).
+
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
     model and within the ones trained with. The column prior_ess says how many draws are left.
 
@@ -213,6 +222,11 @@ def fit(
     from sedum.storage import check_writable
     from sedum.survey.table import check_format
 
+    if catalogue.is_dir():
+        _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)
+        return
+    if scheduler is not None:
+        raise SedumError("--scheduler is for sky catalogues: folders in HATS")
     target = out or catalogue.with_name(f"{catalogue.stem}-posterior.fits")
     check_format(check_writable(target))
     from sedum.config import load_run
@@ -235,6 +249,36 @@ def fit(
     plot_catalogue(done.shown, target.with_suffix(".png"))
     print(f"{target}: {done.rows:,} rows")
     observations.print_status(done.status)
+
+
+def _fit_sky(
+    catalogue: Path,
+    run_file: Path,
+    estimator: Path | None,
+    out: Path | None,
+    scheduler: str | None,
+    workers: int,
+    priors_from: Path | None,
+    quiet: bool,
+) -> None:
+    from sedum.config import load_run
+    from sedum.infer.posterior import Posterior
+    from sedum.survey.sky import fit_sky
+
+    if priors_from is not None:
+        raise SedumError("--priors-from is not for sky catalogues yet; fit files instead")
+    settings = load_run(run_file)
+    target = out or catalogue.with_name(f"{catalogue.name}-posterior")
+    rows = fit_sky(
+        settings,
+        Posterior.read(estimator or Path(f"{settings.name}.safetensors")),
+        catalogue,
+        target,
+        scheduler=scheduler,
+        workers=workers,
+        show_progress=not quiet,
+    )
+    print(f"{target}: {rows:,} rows")
 
 
 app.command()(showing.show)
