@@ -194,7 +194,7 @@ def test_killed_at_random_moments_the_result_is_the_same(small_posterior, tmp_pa
     command = [sys.executable, "-c", code]
     rng = np.random.default_rng(1)
     folder = tmp_path / "out.parquet.parts"
-    for _ in range(2):
+    for _ in range(1):
         before = len(list(folder.glob("part-*")))
         process = subprocess.Popen(command, cwd=tmp_path, env=os.environ)
         while process.poll() is None and len(list(folder.glob("part-*"))) <= before:

@@ -124,7 +124,15 @@ def test_single_rows_are_those_of_the_fit(tmp_path, small_run, small_model, smal
 
 
 def test_verified_draws_are_shown(small_model, small_posterior):
-    run = parse_run(run_settings(output={"draws": 200, "verify": {"rounds": 0}}))
+    run = parse_run(
+        run_settings(
+            output={
+                "draws": 200,
+                "verify": {"rounds": 0},
+                "typicality": {"galaxies": 1000, "level": 0.05},
+            }
+        )
+    )
     _, seen = mock_survey(small_model, small_posterior.noise, 12, 10)
     rows = read_for_run(catalogue(seen, run), run, small_model.filters)
     chosen = draw_chosen(run, small_posterior, small_model, rows, np.array([5]))
