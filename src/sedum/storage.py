@@ -22,6 +22,7 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "digest",
+    "read_tensors",
     "read_text",
     "require_same",
 ]
@@ -87,6 +88,40 @@ def read_text(path: str | Path, what: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SedumError(f"{what}: cannot read {path}: {reason}") from None
+
+
+def read_tensors(
+    path: str | Path, framework: str, key: str = "sedum"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a ``.safetensors`` file whose metadata holds JSON; nothing in it is executed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    framework
+        ``"pt"`` for tensors of torch, ``"numpy"`` for arrays.
+    key
+        Of the JSON in the metadata.
+
+    Returns
+    -------
+    meta, tensors : dict
+        The JSON, empty where there is none, and the tensors by name.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or is damaged; says how.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework=framework) as file:
+            meta = json.loads((file.metadata() or {}).get(key, "{}"))
+            return meta, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ValueError(str(error)) from None
 
 
 def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from sedum._version import __version__
@@ -19,7 +18,7 @@ from sedum.bridge.regressor import Regressor, read_regressor
 from sedum.bridge.uncertainty import ScatterModel, photometric_errors
 from sedum.config.bridge import BridgeRun, parse_bridge
 from sedum.errors import SedumError
-from sedum.storage import atomic_path, digest
+from sedum.storage import atomic_path, digest, read_tensors
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
 
@@ -239,10 +238,8 @@ class Bridge:
         if not path.is_file():
             raise SedumError(f"bridge {path} does not exist; make it with 'sedum bridge train'")
         try:
-            with safe_open(str(path), framework="numpy") as file:
-                meta = json.loads((file.metadata() or {}).get("sedum", "{}"))
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
+            meta, arrays = read_tensors(path, "numpy")
+        except ValueError as error:
             raise SedumError(
                 f"bridge {path} is damaged or not safetensors ({error}); train it again"
             ) from None

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sedum.config import RunFile, parse_run
@@ -24,7 +23,7 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.storage import atomic_path, digest, require_same
+from sedum.storage import array_digest, atomic_path, digest, read_tensors, require_same
 
 __all__ = ["Posterior", "training_fingerprint"]
 
@@ -255,6 +254,12 @@ class Posterior:
             self.recalibration,
         )
 
+    def digest(self) -> str:
+        """Return the hash of the weights and the recalibration: what draws depend on."""
+        weights = [v.cpu().numpy() for v in self.estimator.state_dict().values()]
+        state = self.recalibration.state() if self.recalibration is not None else {}
+        return array_digest(*weights, *state.values())
+
     # --- storing -------------------------------------------------------------------------
 
     def write(self, path: str | Path) -> None:
@@ -289,10 +294,8 @@ class Posterior:
         if not path.is_file():
             raise SedumError(f"estimator {path} does not exist; make it with 'sedum train'")
         try:
-            with safe_open(str(path), framework="pt") as file:
-                meta = json.loads((file.metadata() or {}).get("sedum", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
+            meta, tensors = read_tensors(path, "pt")
+        except ValueError as error:
             raise SedumError(
                 f"estimator {path} is damaged or not safetensors ({error}); train it again"
             ) from None

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from sedum import config
 from sedum.errors import SedumError
 from sedum.infer.estimator import Estimator
 from sedum.infer.muon import Muon, hidden_matrices
-from sedum.storage import atomic_path
+from sedum.storage import atomic_path, read_tensors
 
 __all__ = ["TrainingState", "schedule"]
 
@@ -98,10 +97,10 @@ class TrainingState:
     def read(self, path: Path, identity: str) -> None:
         """Go back to the state of a checkpoint."""
         try:
-            with safe_open(str(path), framework="pt") as file:
-                meta = json.loads((file.metadata() or {})["checkpoint"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, KeyError):
+            meta, tensors = read_tensors(path, "pt", "checkpoint")
+            if not meta:
+                raise ValueError("no checkpoint in its metadata")
+        except ValueError:
             raise SedumError(
                 f"checkpoint {path} is damaged or not one of sedum's; remove it to start afresh"
             ) from None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["OK", "RowStatus"]
+__all__ = ["OK", "RowStatus", "most_frequent_first"]
 
 #: The status of a row with nothing against it.
 OK = "ok"
+
+
+def most_frequent_first(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return statuses and how many rows have each: ``ok`` first, then by frequency."""
+    return sorted(counts, key=lambda p: (p[0] != OK, -p[1]))
 
 
 class RowStatus:
@@ -48,7 +53,7 @@ class RowStatus:
         """Return each status that occurs and how many rows have it, ``ok`` first."""
         found = np.bincount(self._code, minlength=len(self._reasons))
         pairs = [(r, int(c)) for r, c in zip(self._reasons, found, strict=True) if c]
-        return sorted(pairs, key=lambda p: (p[0] != OK, -p[1]))
+        return most_frequent_first(pairs)
 
     def copy(self) -> RowStatus:
         """Return an independent copy."""

@@ -21,6 +21,7 @@ from sedum.errors import SedumError, nearest
 __all__ = [
     "TableLike",
     "has_extension",
+    "known_length",
     "leading_comments",
     "name_of",
     "read_table",
@@ -102,6 +103,27 @@ def stream_table(
     table = read_table(source, extension)
     for start in range(0, len(table), rows):
         yield table[start : start + rows]
+
+
+def known_length(source: Path, extension: str | int | None = None) -> int | None:
+    """Return the rows of a Parquet or FITS file without reading them; None of other formats.
+
+    None of a damaged one too: whoever reads it says what is wrong.
+    """
+    kind = _format(source)
+    try:
+        if kind == "parquet":
+            import pyarrow.parquet as parquet
+
+            return int(parquet.read_metadata(source).num_rows)
+        if kind == "fits":
+            from astropy.io import fits
+
+            with fits.open(source) as hdus:
+                return int(hdus[_fits_hdu(source, extension)].header["NAXIS2"])
+    except (OSError, ValueError, SedumError):
+        pass
+    return None
 
 
 def _format(path: Path) -> str:

@@ -11,7 +11,29 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["InDistribution"]
+__all__ = ["InDistribution", "typicality_asked_for"]
+
+
+def typicality_asked_for(
+    posterior: Posterior, model: Simulator, output: Output, show_progress: bool = False
+) -> Typicality | None:
+    """Search mock galaxies to compare with, where typicality or verification is asked for.
+
+    This takes minutes: whoever fits a catalogue part by part does it once.
+
+    Parameters
+    ----------
+    posterior, model
+        The estimator and its forward model.
+    output
+        The section of the run file.
+    show_progress
+        Show a progress bar.
+    """
+    if output.typicality is None and output.verify is None:
+        return None
+    spec = output.typicality or Typical()
+    return Typicality(posterior, model, spec.galaxies, show_progress)
 
 
 class InDistribution:
@@ -19,51 +41,22 @@ class InDistribution:
 
     Parameters
     ----------
-    posterior, model
-        The estimator and its forward model.
-    spec
-        The level, and how many mock galaxies to compare with.
+    typicality
+        The mock galaxies to compare with.
+    output
+        The section of the run file, for the level.
     rows
         The number of rows.
-    show_progress
-        Show a progress bar while the mock galaxies are searched.
-    typicality
-        The mock galaxies, where an earlier part of the catalogue has them already.
     """
 
-    def __init__(
-        self,
-        posterior: Posterior,
-        model: Simulator,
-        spec: Typical,
-        rows: int,
-        show_progress: bool = False,
-        typicality: Typicality | None = None,
-    ):
-        self._level = spec.level
-        self.typicality = typicality or Typicality(posterior, model, spec.galaxies, show_progress)
+    def __init__(self, typicality: Typicality, output: Output, rows: int):
+        self._level = (output.typicality or Typical()).level
+        self._typicality = typicality
         self._values = np.full(rows, np.nan)
-
-    @classmethod
-    def asked_for(
-        cls,
-        posterior: Posterior,
-        model: Simulator,
-        output: Output,
-        rows: int,
-        show_progress: bool = False,
-        typicality: Typicality | None = None,
-    ) -> InDistribution | None:
-        """Return one where the run file asks for typicality or verification, else None."""
-        if output.typicality is None and output.verify is None:
-            return None
-        return cls(
-            posterior, model, output.typicality or Typical(), rows, show_progress, typicality
-        )
 
     def note(self, seen: Photometry, at: np.ndarray, keys: np.ndarray) -> None:
         """Note the typicality of some galaxies in their rows; ``keys`` fix their search."""
-        self._values[at] = self.typicality(seen, keys)
+        self._values[at] = self._typicality(seen, keys)
 
     def into(self, table: Table) -> None:
         """Add the columns; rows that were not fitted are not in the distribution."""

@@ -23,13 +23,21 @@ from sedum.photometry.status import RowStatus
 from sedum.photometry.tables import TableLike, name_of
 from sedum.progress import progress
 from sedum.storage import check_writable
-from sedum.survey.distribution import InDistribution
+from sedum.survey.distribution import InDistribution, typicality_asked_for
 from sedum.survey.edges import AtEdge
 from sedum.survey.other_prior import OtherPrior
 from sedum.survey.table import PERCENTILES, check_format, describe, write_table
 from sedum.survey.trust import Trust
 
-__all__ = ["fit", "fit_rows", "give_redshifts", "mark_unfit", "object_keys"]
+__all__ = [
+    "check_output",
+    "fit",
+    "fit_rows",
+    "give_redshifts",
+    "mark_unfit",
+    "object_keys",
+    "trained_model",
+]
 
 
 def fit(
@@ -81,14 +89,8 @@ def fit(
         another run file, the catalogue cannot be read by the mapping, or the other priors
         reach beyond those trained with.
     """
-    output = check_writable(output)
-    check_format(output)
-    if isinstance(catalogue, str | Path) and output.resolve() == Path(catalogue).resolve():
-        raise SedumError(f"{output} is the catalogue itself; choose another output path")
-    model = model or GalaxyModel.from_run(run)
-    # The estimator brings what was learned of a catalogue's noise: the file need not be here.
-    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
-    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    output = check_output(output, catalogue)
+    model = trained_model(run, posterior, model)
     rows = read_for_run(catalogue, run, model.filters)
     kept = output.with_name(f"{output.name}.nested")
     table = fit_rows(
@@ -105,6 +107,36 @@ def fit(
     write_table(table, output)
     shutil.rmtree(kept, ignore_errors=True)
     return table
+
+
+def check_output(output: str | Path, catalogue: TableLike) -> Path:
+    """Make sure that a posterior catalogue can be written, before any work, and return its path.
+
+    Raises
+    ------
+    SedumError
+        If it cannot be written, its format is not known, or it is the catalogue itself.
+    """
+    output = check_writable(output)
+    check_format(output)
+    if isinstance(catalogue, str | Path) and output.resolve() == Path(catalogue).resolve():
+        raise SedumError(f"{output} is the catalogue itself; choose another output path")
+    return output
+
+
+def trained_model(run: RunFile, posterior: Posterior, model: Simulator | None = None) -> Simulator:
+    """Return the forward model of a run file, once it is clear that the estimator knows it.
+
+    Raises
+    ------
+    SedumError
+        If the estimator was trained with another run file.
+    """
+    model = model or GalaxyModel.from_run(run)
+    # The estimator brings what was learned of a catalogue's noise: the file need not be here.
+    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
+    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    return model
 
 
 def fit_rows(
@@ -137,7 +169,8 @@ def fit_rows(
     kept_rows = n if output.save_draws else 0
     kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
-    typical = InDistribution.asked_for(posterior, model, output, n, show_progress, typicality)
+    typicality = typicality or typicality_asked_for(posterior, model, output, show_progress)
+    typical = InDistribution(typicality, output, n) if typicality is not None else None
     keys = object_keys(rows.ids)
     edges = AtEdge(posterior.prior, n)
     other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None

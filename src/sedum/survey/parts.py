@@ -13,26 +13,25 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as parquet
 import torch
 from astropy.table import Table
 
 from sedum._version import __version__
 from sedum.check.typicality import Typicality
-from sedum.config import RunFile, Typical
+from sedum.config import RunFile
 from sedum.errors import SedumError
-from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.observe.noise import NoiseModel
+from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
+from sedum.photometry.status import most_frequent_first
+from sedum.photometry.tables import known_length
 from sedum.progress import progress
-from sedum.storage import array_digest, atomic_path, check_writable, digest
+from sedum.storage import atomic_path, digest
 from sedum.survey.assemble import assemble, sample_rows
-from sedum.survey.fit import fit_rows
-from sedum.survey.table import check_format, count_status, write_table
+from sedum.survey.distribution import typicality_asked_for
+from sedum.survey.fit import check_output, fit_rows, trained_model
+from sedum.survey.table import count_status, write_table
 
 __all__ = ["FitSummary", "fit_survey"]
 
@@ -79,10 +78,9 @@ class _Fitter:
 
     def __call__(self, number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
         """Fit a part and write it; return each status and how many rows have it."""
-        output = self.run.output
-        if self.typicality is None and (output.typicality or output.verify):
-            spec = output.typicality or Typical()
-            self.typicality = Typicality(self.posterior, self.model, spec.galaxies, False)
+        self.typicality = self.typicality or typicality_asked_for(
+            self.posterior, self.model, self.run.output
+        )
         table = fit_rows(
             self.run,
             self.posterior,
@@ -159,18 +157,13 @@ def fit_survey(
         As :func:`sedum.fit`, and if another process is fitting to the same output, or the
         folder holds parts of another fit.
     """
-    target = check_writable(output)
-    check_format(target)
     source = Path(catalogue)
-    if target.resolve() == source.resolve():
-        raise SedumError(f"{target} is the catalogue itself; choose another output path")
+    target = check_output(output, source)
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     if not source.is_file():
         raise SedumError(f"catalogue {source} does not exist")
-    model = model or GalaxyModel.from_run(run)
-    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
-    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    model = trained_model(run, posterior, model)
     folder = target.with_name(f"{target.name}.parts")
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
@@ -179,7 +172,8 @@ def fit_survey(
         status: Counter[str] = Counter()
         count = 0
         portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
-        with progress(_length(source), "fitting", "galaxies", show_progress) as advance:
+        total = known_length(source, run.catalogue.extension)
+        with progress(total, "fitting", "galaxies", show_progress) as advance:
             for done in _fitted(fitter, portions, 1 if nested else workers):
                 status.update(dict(done))
                 count += 1
@@ -190,8 +184,7 @@ def fit_survey(
         assemble(parts, target)
         shown = sample_rows(parts, _SHOWN)
     shutil.rmtree(folder, ignore_errors=True)
-    pairs = sorted(status.items(), key=lambda p: (p[0] != "ok", -p[1]))
-    return FitSummary(target, sum(status.values()), pairs, shown)
+    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
 
 
 def _fitted(
@@ -282,31 +275,11 @@ def _identity(
 ) -> dict[str, str]:
     """Return what the parts depend on, each as a hash or in words."""
     stat = source.stat()
-    weights = [v.cpu().numpy() for v in posterior.estimator.state_dict().values()]
-    recalibration: Any = None
-    if posterior.recalibration is not None:
-        recalibration = array_digest(*posterior.recalibration.state().values())
     return {
         "run file": digest(run.model_dump(mode="json")),
-        "estimator": digest([array_digest(*weights), recalibration]),
+        "estimator": posterior.digest(),
         "priors": digest(priors.model_dump(mode="json") if priors else None),
         "catalogue": digest([str(source.resolve()), stat.st_size, stat.st_mtime_ns]),
         "rows of a part": str(part_rows),
         "version": __version__,
     }
-
-
-def _length(source: Path) -> int | None:
-    """Return the number of rows where it is known without reading the file."""
-    name = source.name.lower()
-    try:
-        if name.endswith((".parquet", ".pq")):
-            return int(parquet.read_metadata(source).num_rows)
-        if name.endswith((".fits", ".fit")):
-            from astropy.io import fits
-
-            with fits.open(source, memmap=True) as hdus:
-                return next((int(h.header["NAXIS2"]) for h in hdus if "NAXIS2" in h.header), None)
-    except (OSError, ValueError):
-        return None  # whoever reads it says what is wrong
-    return None

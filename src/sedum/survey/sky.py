@@ -17,13 +17,12 @@ import torch
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
-from sedum.galaxies.model import GalaxyModel
-from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.observe.noise import NoiseModel
+from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import to_photometry
 from sedum.photometry.tables import read_table
 from sedum.storage import digest
-from sedum.survey.fit import fit_rows
+from sedum.survey.distribution import typicality_asked_for
+from sedum.survey.fit import fit_rows, trained_model
 from sedum.survey.table import arrow_table, as_stored
 
 try:
@@ -61,7 +60,8 @@ class PartitionFitter:
 
     def __init__(self, run: RunFile, posterior: Posterior, kept: list[str]):
         self.run, self.posterior, self.kept = run, posterior, kept
-        self.model = GalaxyModel.from_run(run)
+        self.model = trained_model(run, posterior)
+        self.typicality = typicality_asked_for(posterior, self.model, run.output)
 
     def __call__(self, partition: pd.DataFrame) -> pd.DataFrame:
         """Return the posterior catalogue of a partition that is not empty, row for row."""
@@ -71,7 +71,10 @@ class PartitionFitter:
         source = "a partition of the sky catalogue"
         table = read_table(pd.DataFrame(partition))
         rows = to_photometry(table, self.run.catalogue, self.model.filters, source)
-        fitted = as_stored(fit_rows(self.run, self.posterior, rows, model=self.model))
+        table = fit_rows(
+            self.run, self.posterior, rows, model=self.model, typicality=self.typicality
+        )
+        fitted = as_stored(table)
         found = arrow_table(fitted).to_pandas(types_mapper=pd.ArrowDtype)
         found.index = partition.index
         for name in self.kept:
@@ -158,9 +161,6 @@ def fit_sky(
         raise SedumError(f"{catalogue} is no catalogue in HATS: a folder with hats.properties")
     if run.catalogue is None or run.catalogue.id is None:
         raise SedumError("catalogue.id: name the column of identifiers, to fit a sky catalogue")
-    model = GalaxyModel.from_run(run)
-    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
-    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     sky = lsdb.open_catalog(catalogue)
     info = sky.hc_structure.catalog_info
     kept = [info.ra_column, info.dec_column]
@@ -169,7 +169,7 @@ def fit_sky(
     fitter = PartitionFitter(run, posterior, kept)
     # One row, fitted here, tells the columns; and what is wrong with the mapping, at once.
     nothing = fitter(sky.head(1)).iloc[:0]
-    token = digest([run.model_dump(mode="json"), posterior.fingerprint, posterior.source])[:16]
+    token = digest([run.model_dump(mode="json"), posterior.digest(), kept])[:16]
     with _client(scheduler, workers) as client:
         client.register_plugin(Broadcast(token, run, posterior, kept))
         fitted = sky.map_partitions(_fit_partition, token, nothing, meta=nothing)

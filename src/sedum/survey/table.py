@@ -14,6 +14,7 @@ from sedum.errors import SedumError
 from sedum.galaxies.derived import describe_derived
 from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
+from sedum.photometry.status import most_frequent_first
 from sedum.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ def as_stored(table: Table) -> Table:
 def count_status(table: Table) -> list[tuple[str, int]]:
     """Return each status and how many rows have it, ``ok`` first, then by frequency."""
     values, counts = np.unique(np.asarray(table["status"]), return_counts=True)
-    pairs = [(str(v), int(c)) for v, c in zip(values, counts, strict=True)]
-    return sorted(pairs, key=lambda p: (p[0] != "ok", -p[1]))
+    return most_frequent_first((str(v), int(c)) for v, c in zip(values, counts, strict=True))
 
 
 def _write_fits(table: Table, path: Path) -> None:
