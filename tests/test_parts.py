@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 import sedum
 from conftest import run_settings
@@ -82,6 +82,24 @@ def test_workers_give_the_same(fitted, tmp_path):
     same(Table.read(tmp_path / "one.parquet"), Table.read(tmp_path / "two.parquet"), rtol=1e-5)
 
 
+def test_folders_in_and_out(fitted, tmp_path):
+    source = catalogue(tmp_path / "cat.parquet")
+    fitted(source, "one.parquet", part_rows=50)
+    (tmp_path / "cat").mkdir()
+    whole = Table.read(source)
+    whole[:70].write(tmp_path / "cat" / "a.parquet")
+    whole[70:].write(tmp_path / "cat" / "b.parquet")
+    done = fitted(tmp_path / "cat", "many", part_rows=50)
+    assert (done.path, done.rows) == (tmp_path / "many", ROWS)
+    assert sorted(p.name for p in done.path.iterdir()) == [f"part-{i:06}.parquet" for i in range(3)]
+    parts = [Table.read(p) for p in sorted(done.path.iterdir())]
+    same(Table.read(tmp_path / "one.parquet"), vstack(parts, metadata_conflicts="silent"))
+    with pytest.raises(SedumError, match="many exists; delete it"):
+        fitted(tmp_path / "cat", "many")
+    with pytest.raises(SedumError, match="exists; delete it"):
+        fitted(tmp_path / "cat", "cat")
+
+
 def test_draws_depend_on_the_identifier_alone(fitted, tmp_path):
     names = np.array([f"é{i}" for i in range(ROWS)])
     fitted(catalogue(tmp_path / "a.parquet", ids=names), "a-out.parquet")
@@ -131,7 +149,7 @@ def test_parts_of_another_fit_and_a_second_process_are_refused(
     out = tmp_path / "out.fits"
     with parts_module._locked(tmp_path / "out.fits.parts", out):
         pass
-    (tmp_path / "out.fits.parts" / "fit.json").write_text('{"run file": "another"}')
+    (tmp_path / "out.fits.parts" / "_fit.json").write_text('{"run file": "another"}')
     with pytest.raises(SedumError, match=r"parts of another fit \(its run file, estimator"):
         fitted(source, "out.fits")
     code = (

@@ -172,7 +172,10 @@ app.command()(check.check)
 @app.command()
 def fit(
     catalogue: Annotated[
-        Path, typer.Argument(help="FITS, CSV, ECSV, Parquet, VOTable, ASCII; a folder in HATS.")
+        Path,
+        typer.Argument(
+            help="FITS, Parquet, HDF5, CSV, ECSV, VOTable, ASCII; a folder of Parquet, or in HATS."
+        ),
     ],
     run_file: Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")],
     estimator: Annotated[
@@ -182,7 +185,10 @@ def fit(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-posterior.fits]"
+            "--out",
+            "-o",
+            help="FITS, ECSV or Parquet; without an extension, a folder of Parquet. "
+            "[default: CATALOGUE-posterior.fits]",
         ),
     ] = None,
     workers: Annotated[
@@ -219,16 +225,14 @@ def fit(
     Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
     sedum.fit does the same in memory, and returns the table
     """
-    from sedum.storage import check_writable
-    from sedum.survey.table import check_format
+    from sedum.survey.sky import is_sky_catalogue
 
-    if catalogue.is_dir():
+    if is_sky_catalogue(catalogue):
         _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)
         return
     if scheduler is not None:
         raise SedumError("--scheduler is for sky catalogues: folders in HATS")
     target = out or catalogue.with_name(f"{catalogue.stem}-posterior.fits")
-    check_format(check_writable(target))
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
     from sedum.survey.parts import fit_survey
