@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import platformdirs
@@ -22,9 +24,11 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "digest",
+    "locked",
     "read_tensors",
     "read_text",
     "require_same",
+    "sweep",
 ]
 
 
@@ -38,7 +42,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
+        prefix=f".{target.name}.", suffix=f".partial{target.suffix}", dir=target.parent
     )
     os.close(handle)
     temporary = Path(name)
@@ -51,6 +55,82 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(target: str | Path) -> None:
+    """Remove temporary files that killed writers of ``target`` left beside it.
+
+    For those who hold its lock alone: a living writer would lose its file.
+    """
+    target = Path(target)
+    # So many letters are what tempfile draws; more would be another target's.
+    pattern = f".{glob.escape(target.name)}.????????.partial{glob.escape(target.suffix)}"
+    for left in target.parent.glob(pattern):
+        left.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(target: str | Path, doing: str) -> Iterator[None]:
+    """Let no other process work on an output; the lock ends with the process, however that ends.
+
+    Parameters
+    ----------
+    target
+        The output, a file or a folder; it need not exist. The lock is a hidden file beside it.
+        What killed writers left of a file is removed.
+    doing
+        What the other process would be doing to it, for the message: ``"training"``.
+
+    Raises
+    ------
+    SedumError
+        If another process holds the lock, or the folder cannot be written.
+    """
+    target = Path(target)
+    path = target.with_name(f".{target.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = _lock(path)
+    except BlockingIOError:
+        raise SedumError(
+            f"another process is {doing} {target}; wait for it, or choose another output"
+        ) from None
+    except OSError as error:
+        raise SedumError(
+            f"cannot write {path}: {error.strerror or error}; choose another output path"
+        ) from None
+    with file:
+        sweep(target)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path) -> IO[str]:
+    """Open and lock a file; it is the one at ``path``, not one that its last holder removed."""
+    import fcntl
+
+    while True:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise
+        except OSError as error:  # some network file systems have no locks
+            warnings.warn(
+                f"cannot lock {path} ({error.strerror}): a second process on the same output would "
+                "not be noticed",
+                stacklevel=4,
+            )
+            return file
+        try:
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        file.close()
 
 
 def check_writable(path: str | Path) -> Path:

@@ -23,7 +23,7 @@ from sedum.library.source import Galaxies, galaxies_of
 from sedum.library.store import Library
 from sedum.photometry.filters import FilterSet
 from sedum.progress import Advance, progress
-from sedum.storage import check_writable, digest, require_same
+from sedum.storage import check_writable, digest, locked, require_same, sweep
 
 __all__ = ["Report", "Stopped", "train", "train_rounds", "train_to_file"]
 
@@ -197,7 +197,7 @@ def _train_members(
     for k, spec in enumerate(run.estimator.members):
         alone = run.model_copy(update={"estimator": spec})
         own = Batches(alone, galaxies, batches.features, seed=run.training.seed + 1000 * k)
-        at = path.with_name(f"{path.name}.member-{k}") if path else None
+        at = _checkpoints(path, run)[1 + k] if path else None
         member, found = train_rounds(alone, own, at, show_progress)
         members.append(member)
         losses += found
@@ -245,17 +245,38 @@ def train_to_file(
     if library is not None:
         source = galaxies_of(library, run.training.held_out, run.library.size, run.library.seed)
         require_same(source.fingerprint, fingerprint, f"library {library}", "simulate again")
-    if path.exists():
-        found = Posterior.read(path)
-        # What differs is named where it can be; the rest is sizes, steps and seeds.
-        found.require(training_fingerprint(fingerprint, run))
-        if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
-            raise SedumError(
-                f"estimator {path} exists and was made with another run file; remove it or "
-                "write elsewhere"
-            )
-        return found
-    checkpoint = path.with_name(path.name + ".checkpoint")
+    checkpoints = _checkpoints(path.with_name(path.name + ".checkpoint"), run)
+    # Without the lock: any number of processes may want an estimator that is there.
+    if path.exists() and not any(left.exists() for left in checkpoints):
+        return _existing(path, run, fingerprint)
+    with locked(path, "training"):
+        for left in checkpoints:
+            sweep(left)
+        if path.exists():
+            posterior = _existing(path, run, fingerprint)
+        else:
+            posterior = _train_to_file(run, source, path, checkpoints[0], show_progress)
+        for left in checkpoints:
+            left.unlink(missing_ok=True)
+    return posterior
+
+
+def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Posterior:
+    """Return a finished estimator, provided that this run would make the same."""
+    found = Posterior.read(path)
+    # What differs is named where it can be; the rest is sizes, steps and seeds.
+    found.require(training_fingerprint(fingerprint, run))
+    if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
+        raise SedumError(
+            f"estimator {path} exists and was made with another run file; remove it or "
+            "write elsewhere"
+        )
+    return found
+
+
+def _train_to_file(
+    run: RunFile, source: Galaxies | Simulator, path: Path, checkpoint: Path, show_progress: bool
+) -> Posterior:
     try:
         posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)
     except Diverged as stopped:
@@ -266,9 +287,13 @@ def train_to_file(
         rounds = len(stopped.losses)
         raise SedumError(f"{stopped}; the best of {rounds} rounds before is in {good}") from None
     posterior.write(path)
-    for left in (checkpoint, *path.parent.glob(f"{checkpoint.name}.member-*")):
-        left.unlink(missing_ok=True)
     return posterior
+
+
+def _checkpoints(path: Path, run: RunFile) -> list[Path]:
+    """Return where the state of a training is kept; members of an ensemble have their own."""
+    members = run.estimator.members if isinstance(run.estimator, EnsembleEstimator) else []
+    return [path, *(path.with_name(f"{path.name}.member-{k}") for k in range(len(members)))]
 
 
 def choose_device(name: str) -> torch.device:

@@ -22,7 +22,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
 from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest
+from sedum.storage import atomic_path, check_writable, digest, locked
 
 __all__ = ["simulate"]
 
@@ -61,11 +61,27 @@ def simulate(
     path = check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
-    settings = {"library": run.library.model_dump(), "fingerprint": fingerprint}
-    if path.exists():
-        return _existing(path, run, fingerprint)
     parts = path.with_name(path.name + ".parts")
-    _claim(parts, settings)
+    # Without the lock: any number of processes may want a library that is there.
+    if path.exists() and not parts.exists():
+        return _existing(path, run, fingerprint)
+    with locked(path, "simulating"):
+        if not path.exists():
+            _simulate(run, path, parts, model, fingerprint, show_progress)
+        library = _existing(path, run, fingerprint)
+        shutil.rmtree(parts, ignore_errors=True)
+    return library
+
+
+def _simulate(
+    run: RunFile,
+    path: Path,
+    parts: Path,
+    model: Simulator,
+    fingerprint: dict[str, str],
+    show_progress: bool,
+) -> None:
+    _claim(parts, {"library": run.library.model_dump(), "fingerprint": fingerprint})
     size, chunk = run.library.size, run.library.chunk
     count = -(-size // chunk)
     with progress(size, "simulating", "galaxies", show_progress) as advance:
@@ -90,8 +106,6 @@ def simulate(
         fingerprint=fingerprint,
         provenance={"run": run.model_dump(mode="json"), "versions": versions()},
     )
-    shutil.rmtree(parts)
-    return Library.read(path)
 
 
 def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:

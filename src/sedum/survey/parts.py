@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -11,7 +10,6 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +27,7 @@ from sedum.photometry.status import most_frequent_first
 from sedum.photometry.streams import known_length
 from sedum.photometry.tables import parquet_files
 from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest
+from sedum.storage import atomic_path, check_writable, digest, locked
 from sedum.survey.assemble import assemble, sample_rows
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
@@ -172,7 +170,8 @@ def fit_survey(
     folder = target.with_name(f"{target.name}.parts")
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
-    with _locked(folder, target):
+    with locked(target, "fitting to"):
+        folder.mkdir(exist_ok=True)
         _require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
         status: Counter[str] = Counter()
         count = 0
@@ -191,7 +190,7 @@ def fit_survey(
             assemble(parts, target)
         else:
             _become(folder, target)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
 
 
@@ -266,20 +265,6 @@ def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _locked(folder: Path, target: Path) -> Iterator[None]:
-    """Hold the folder of parts; the lock ends with the process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SedumError(
-                f"another process is fitting to {target}; wait for it, or choose another output"
-            ) from None
-        yield
 
 
 def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
