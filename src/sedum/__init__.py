@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sedum.survey.fit import fit as fit
     from sedum.survey.parts import fit_survey as fit_survey
     from sedum.survey.recovered import recover as recover
+    from sedum.survey.results import Results as Results
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
     from sedum.survey.sky import fit_sky as fit_sky
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
@@ -61,6 +62,7 @@ _HOMES = {
     "NoiseModel": "sedum.observe.noise",
     "Photometry": "sedum.photometry.observed",
     "Posterior": "sedum.infer.posterior",
+    "Results": "sedum.survey.results",
     "RunFile": "sedum.config",
     "SedumError": "sedum.errors",
     "SimulatedGalaxies": "sedum.bridge.simulated",
