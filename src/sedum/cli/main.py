@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sedum._version import __version__
 from sedum.cli import bridge, check, comparison, observations, training
+from sedum.cli import explore as exploring
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -286,6 +287,7 @@ def _fit_sky(
 
 
 app.command()(showing.show)
+app.command()(exploring.explore)
 app.command()(comparison.compare)
 app.command()(observations.zeropoints)
 app.add_typer(bridge.app, name="bridge")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from astropy.table import Table, vstack
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
+from sedum.photometry.single_rows import RowReader
 from sedum.photometry.streams import known_length, stream_table
 from sedum.photometry.tables import format_of, parquet_files, read_table
 
-__all__ = ["ColumnInfo", "Results"]
+__all__ = ["ColumnInfo", "Results", "primary_table"]
 
 #: Rows that are in memory at a time.
 _TOGETHER = 100_000
@@ -45,8 +47,8 @@ class Results:
     columns
         Unit and description of each column, in order.
     provenance
-        What the file says of its making: ``run`` (the run file), ``fingerprint`` and
-        ``versions``.
+        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``,
+        and the name of the ``catalogue`` where it is known.
     """
 
     path: Path
@@ -66,7 +68,7 @@ class Results:
         path = Path(path)
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
-        rows = _primary(path)
+        rows = primary_table(path)
         columns, provenance = _told(rows)
         if "status" not in columns or "run" not in provenance:
             raise SedumError(f"{path} is no posterior catalogue; make one with 'sedum fit'")
@@ -97,7 +99,7 @@ class Results:
                 raise SedumError(
                     f"{self.path} has no column {name!r}{nearest(name, list(self.columns))}"
                 )
-        for table in stream_table(_primary(self.path), names, rows):
+        for table in stream_table(primary_table(self.path), names, rows):
             portion = Table({name: _native(table[name]) for name in names})
             for name in names:
                 portion[name].unit = self.columns[name].unit or None
@@ -120,8 +122,42 @@ class Results:
             found.append(portion)
         return vstack(found, metadata_conflicts="silent")
 
+    @cached_property
+    def _single(self) -> RowReader:
+        return RowReader(primary_table(self.path))
 
-def _primary(path: Path) -> Path:
+    def row(self, number: int) -> dict[str, Any]:
+        """Return all columns of one row, by its number from 0: scalars, text, or arrays.
+
+        Raises
+        ------
+        SedumError
+            If there is no such row.
+        """
+        table = self._single.read(number, list(self.columns))
+        return {name: _native(table[name])[0] for name in self.columns}
+
+    def find(self, identifier: str) -> int | None:
+        """Return the number of the first row with an identifier; None where there is none."""
+        # FITS holds letters beyond ASCII as escapes.
+        escaped = identifier.encode("ascii", "backslashreplace").decode()
+        start = 0
+        for portion in self.stream(["id"]):
+            ids = np.asarray(portion["id"])
+            if ids.dtype.kind == "U":
+                found = np.flatnonzero((ids == identifier) | (ids == escaped))
+            else:
+                try:
+                    found = np.flatnonzero(ids == ids.dtype.type(identifier))
+                except (ValueError, OverflowError):
+                    return None
+            if len(found):
+                return start + int(found[0])
+            start += len(portion)
+        return None
+
+
+def primary_table(path: Path) -> Path:
     """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
     if not path.is_dir():
         return path
@@ -156,7 +192,8 @@ def _told(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
                 return _told_fits(path)
             case "ascii.ecsv":
                 table = read_table(path)
-                return _infos(table), json.loads(table.meta.get("sedum", "{}"))
+                told = json.loads(table.meta.get("sedum", "{}"))
+                return _infos(table), told | _catalogue(table.meta.get("catalogue"))
     except (OSError, ValueError) as error:
         raise SedumError(f"results {path} cannot be read ({error}); fit again") from None
     return {}, {}
@@ -171,7 +208,9 @@ def _told_parquet(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
         meta = field.metadata or {}
         unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
         columns[field.name] = ColumnInfo(unit, text)
-    return columns, json.loads((schema.metadata or {}).get(b"sedum", b"{}"))
+    meta = schema.metadata or {}
+    told = json.loads(meta.get(b"sedum", b"{}"))
+    return columns, told | _catalogue(meta.get(b"catalogue", b"").decode())
 
 
 def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
@@ -184,8 +223,14 @@ def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
             for i, column in enumerate(hdus[1].columns)
         }
         told = "".join(str(line) for line in header.get("COMMENT", []))
+        # Keywords of FITS have eight letters.
+        name = header.get("CATALOGU")
     start = told.find("{")
-    return columns, json.loads(told[start:]) if start >= 0 else {}
+    return columns, json.loads(told[start:]) | _catalogue(name) if start >= 0 else {}
+
+
+def _catalogue(name: str | None) -> dict[str, str]:
+    return {"catalogue": name} if name else {}
 
 
 def _infos(table: Table) -> dict[str, ColumnInfo]:
