@@ -11,7 +11,7 @@ from contourpy import contour_generator
 from scipy.ndimage import gaussian_filter
 
 from sedum.report.explorer.axes import plot
-from sedum.report.explorer.labels import plain_label
+from sedum.report.explorer.labels import short_label
 from sedum.report.style import BLUE
 
 __all__ = ["CornerPanel", "marginals"]
@@ -180,7 +180,7 @@ class CornerPanel:
                 if i:
                     upright.append((-0.6 * away, bottom + at, text))
                     ticks.append((0.0, bottom + at, -0.3 * away, bottom + at))
-            short = plain_label(name).replace("log₁₀ ", "log ")
+            short = short_label(name)
             # Every other one is farther out: neighbours are longer than their squares.
             out = 5.2 * away if i % 2 == 0 else 6.8 * away
             middle = i + side / 2
@@ -221,7 +221,7 @@ def marginals(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray
     generator = contour_generator(centres, centres, density)
     lines = []
     for level in _LEVELS:
-        lines += generator.lines(float(ordered[np.searchsorted(shares, level)]))
+        lines += generator.lines(float(np.interp(level, shares, ordered)))
     return density, [np.asarray(line) for line in lines]
 
 

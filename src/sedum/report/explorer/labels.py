@@ -6,7 +6,7 @@ import re
 
 from sedum.survey.table import describe_column
 
-__all__ = ["plain_label", "plain_unit"]
+__all__ = ["plain_label", "plain_unit", "short_label"]
 
 _LABELS = {
     "redshift": "redshift",
@@ -31,6 +31,12 @@ _LABELS = {
     "worst_sigma": "worst residual [σ]",
     "typicality": "typicality p",
 }
+#: Where there is little room.
+_SHORT = {
+    "log_mass": "log M / M☉",
+    "log_z": "log Z",
+    "log_ssfr": "log sSFR·yr",
+}
 _UNITS = (("solMass", "M☉"), ("solLum", "L☉"), ("Angstrom", "Å"), (" / ", "/"), ("1/yr", "1/yr"))
 
 
@@ -53,3 +59,10 @@ def plain_label(name: str) -> str:
         return f"log₁₀ {rate}({windowed[1]} Myr) {unit}"
     unit = plain_unit(describe_column(name)[0])
     return f"{name.replace('_', ' ')} [{unit}]" if unit else name.replace("_", " ")
+
+
+def short_label(name: str) -> str:
+    """Return the shortest label that still has the unit."""
+    if re.fullmatch(r"t\d+", name):
+        return f"{name} / t_U"
+    return _SHORT.get(name) or plain_label(name).replace("log₁₀ ", "log ")

@@ -11,7 +11,9 @@ from bokeh.models import (
     Column,
     ColumnDataSource,
     DataTable,
+    Div,
     HoverTool,
+    InlineStyleSheet,
     NumberFormatter,
     RadioButtonGroup,
     Row,
@@ -32,7 +34,11 @@ __all__ = ["Overview"]
 #: Axes that are drawn at first: the first of each that is there.
 _FIRST = (("redshift_p50",), ("log_mass_surviving_p50", "log_mass_p50"))
 _SECOND = (_FIRST[1], ("log_sfr_100_p50", "log_sfr_10_p50", "log_ssfr_p50"))
-_WIDTHS = {"id": 90, "status": 70, "at_edge": 110, "worst_band": 100}
+_TABLE = """
+.slick-cell.selected { background-color: #bfdcf0 !important; }
+.slick-header-column { font-weight: 600; }
+"""
+_WIDTHS = {"id": 90, "status": 80, "at_edge": 110, "worst_band": 100}
 #: More points than this are drawn smaller and fainter.
 _MANY = 3000
 #: Those that are not selected, where several are.
@@ -75,7 +81,8 @@ class Overview:
             number = isinstance(self.source.data[name], np.ndarray)
             form: Any = StringFormatter()
             if number:
-                form = NumberFormatter(format="0" if kind in "iu" else "0.000", nan_format="–")
+                digits = "0" if kind in "iu" else "0.000"
+                form = NumberFormatter(format=digits, nan_format="–", text_align="right")
             title = name.removesuffix("_p50")
             width = _WIDTHS.get(title, max(60, 7 * len(title) + 16))
             columns.append(TableColumn(field=name, title=title, formatter=form, width=width))
@@ -90,6 +97,7 @@ class Overview:
             row_height=22,
             reorderable=False,
             name="table",
+            stylesheets=[InlineStyleSheet(css=_TABLE)],
         )
 
     # --- the plots -------------------------------------------------------------------------
@@ -137,9 +145,9 @@ class Overview:
         self._selects[number] = (across, up)
         across.on_change("value", choose)
         up.on_change("value", choose)
-        return Column(
-            Row(up, across, sizing_mode="stretch_width"), made, sizing_mode="stretch_both"
-        )
+        against = Div(text="against", margin=(8, 0, 0, 0), styles={"color": "#555"})
+        axes = Row(up, against, across, sizing_mode="stretch_width")
+        return Column(axes, made, sizing_mode="stretch_both")
 
     def _scatter(self, number: int, x: str, y: str) -> Any:
         made = plot(

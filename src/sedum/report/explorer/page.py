@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -48,7 +49,7 @@ table.percentiles { border-collapse: collapse; font-size: 12px;
 .poor { color: #B34700; }
 """
 _TEMPLATE = """
-{% block title %}{{ title }}{% endblock %}
+{% block title %}{{ title | e }}{% endblock %}
 {% block postamble %}
 <style>
 html, body { margin: 0; padding: 0; height: 100%; background: white; color: #222;
@@ -91,13 +92,14 @@ class Page:
         document.template = _TEMPLATE
         plots = self.overview.make_plots()
         left = Column(*self._controls(), self.overview.table, sizing_mode="stretch_height")
-        left.width_policy, left.width = "fixed", 400
+        left.width_policy, left.width = "fixed", 360
         middle = Column(
             plots, self._note(self.overview.legend), sizing_mode="stretch_both", max_width=470
         )
         middle.styles = {"flex": "1 1 27%"}
         right = self._panels()
-        right.styles = {"flex": "1 1 48%", "overflow-y": "auto", "height": "100vh"}
+        right.styles = {"flex": "1 1 48%", "height": "100vh"}
+        right.styles |= {"overflow-y": "auto", "overflow-x": "hidden"}
         root = Row(left, middle, right, sizing_mode="stretch_both", name="page", spacing=6)
         root.styles = {"padding": "6px", "box-sizing": "border-box"}
         document.add_root(root)
@@ -181,6 +183,8 @@ class Page:
             active=[names.index(name) for name in free[:MOST]],
             name="corner_parameters",
             margin=(0, 8, 0, 8),
+            sizing_mode="stretch_width",
+            stylesheets=[InlineStyleSheet(css=".bk-btn-group { flex-wrap: wrap; }")],
         )
         self.shown.on_change("active", lambda attr, old, new: self._draw_corner())
         for made, height in (
@@ -188,9 +192,9 @@ class Page:
             (self.sed.beneath, 130),
             (self.history.figure, 220),
             (self.density.figure, 220),
-            (self.corner.figure, 700),
         ):
             made.sizing_mode, made.height = "stretch_width", height
+        self.corner.figure.update(sizing_mode="scale_width", aspect_ratio=1, max_width=900)
         return Column(
             self.heading,
             self.said,
@@ -231,7 +235,7 @@ class Page:
         at = self.overview.source.selected.indices
         rows = frozenset(int(self.overview.rows.rows[i]) for i in at)
         if rows:
-            self._choice = Choice(**(vars(self._choice) | {"rows": rows}))
+            self._choice = replace(self._choice, rows=rows)
             self._say_count(self.overview.choose(self._choice))
 
     def _reset(self) -> None:
@@ -260,13 +264,14 @@ class Page:
         except SedumError as error:
             self.answer.text = f'<span class="poor">{escape(str(error))}</span>'
             return
+        assert self._document is not None
+        self._document.hold("combine")
         at = self.overview.hold(row)
+        self._say_count(self.overview.choose(self._choice))
+        self._document.unhold()
         if not self.overview.rows.chosen(self._choice)[at]:
-            self.answer.text = (
-                '<span class="note">found; the filters hide it in table and plots</span>'
-            )
-        elif len(self.overview.rows) > len(self.overview.filter.booleans or []):
-            self.overview.choose(self._choice)
+            text = "found; the filters hide it in table and plots"
+            self.answer.text = f'<span class="note">{text}</span>'
         self.overview.source.selected.indices = [at]
 
     def _selected(self, attr: str, old: list[int], new: list[int]) -> None:

@@ -153,11 +153,15 @@ class SampledRows:
         return self.columns.get("redshift_p50", np.full(len(self), np.nan))
 
 
+def _ends(values: np.ndarray) -> list[int]:
+    return [int(values.min()), int(values.max())] if len(values) else []
+
+
 def _for_page(values: np.ndarray) -> Any:
     """Return a column for the browser: 32 or 64-bit floats, or lists of text."""
     if values.dtype.kind == "f":
         return np.asarray(values, np.float32 if values.dtype.itemsize <= 4 else np.float64)
-    if values.dtype.kind in "iu" and (not len(values) or abs(int(values.max())) < _EXACT):
+    if values.dtype.kind in "iu" and all(abs(int(v)) < _EXACT for v in _ends(values)):
         return values.astype(np.float64)
     if values.dtype.kind == "b":
         return ["yes" if v else "no" for v in values]

@@ -82,8 +82,8 @@ class SedPanel:
         told += [("from model", "@sigma σ")]
         made.add_tools(HoverTool(renderers=[seen], tooltips=told))
         made.yaxis.axis_label = "f_ν [µJy]"
-        made.xaxis.ticker = self._ticks
-        made.xaxis.major_label_text_font_size = "0px"
+        made.xgrid.ticker = self._ticks
+        made.xaxis.visible = False  # that of the residuals beneath serves both
         made.add_layout(Span(location=0, dimension="width", line_color=GREY, line_width=0.5))
         made.legend.orientation = "horizontal"
         made.legend.location = "top_left"
