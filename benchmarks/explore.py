@@ -42,10 +42,9 @@ page.get_model_by_name("rows").selected.indices = [index]
 
 def repeated(source: Path, out: Path, rows: int) -> Path:
     """Write a table again and again until it has so many rows."""
-    table = Table.read(source)
-    picks = np.arange(rows) % len(table)
     if not out.exists():
-        table[picks].write(out)
+        table = Table.read(source)
+        table[np.arange(rows) % len(table)].write(out)
     return out
 
 

@@ -168,6 +168,31 @@ def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
     np.testing.assert_array_equal(seen.draws[:, small_posterior.names.index("redshift")], saved)
 
 
+def test_draws_are_weighted_to_the_priors_of_the_fit(tmp_path, small_posterior, small_model):
+    from sedum.report.explorer.galaxy import open_galaxies
+
+    output = {"draws": 1000, "derived": []}
+    low = {"redshift": {"kind": "uniform", "low": 0.05, "high": 0.7}}
+    table_of(12).write(tmp_path / "cat.parquet")
+    small_posterior.write(tmp_path / "small.safetensors")
+    sedum.fit(
+        parse_run(run_settings(output=output)),
+        small_posterior,
+        tmp_path / "cat.parquet",
+        tmp_path / "post.fits",
+        model=small_model,
+        priors=parse_run(run_settings(priors=low)),
+        show_progress=False,
+    )
+    results = Results.open(tmp_path / "post.fits")
+    row = int(np.flatnonzero(results.read(["status"])["status"] == "ok")[0])
+    seen = open_galaxies(results).look(row)
+    assert "weighted to the priors" in seen.notices[0]
+    redshift = seen.draws[:, small_posterior.names.index("redshift")]
+    assert (redshift <= 0.7).all()
+    assert np.median(redshift) == pytest.approx(seen.told["redshift_p50"], abs=0.05)
+
+
 # --- words and numbers ---------------------------------------------------------------------
 
 

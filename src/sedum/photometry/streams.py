@@ -7,6 +7,7 @@ read whole and handed out in portions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +189,14 @@ def _stream_fits(
     with fits.open(path, memmap=True) as hdus:
         hdu = hdus[fits_hdu_number(path, extension)]
         info = {c.name: c for c in hdu.columns}
-        there = [name for name in columns if name in info]
-        for first in range(start, hdu.header["NAXIS2"], rows):
-            part = hdu.data[first : first + rows]
+        header, at = hdu.header.copy(), hdu.fileinfo()["datLoc"]
+    there = [name for name in columns if name in info]
+    length, width = header["NAXIS2"], header["NAXIS1"]
+    with path.open("rb") as file:
+        for first in range(start, length, rows):
+            count = min(rows, length - first)
+            file.seek(at + first * width)
+            part = _fits_rows(header, file.read(count * width), count)
             made = {}
             for name in there:
                 values = np.array(part[name])  # a copy in native memory, freed with the portion
@@ -200,7 +206,20 @@ def _stream_fits(
                 )
                 if info[name].unit:
                     made[name].unit = info[name].unit
-            yield _portion(made, len(part), list(info))
+            yield _portion(made, count, list(info))
+
+
+def _fits_rows(header: Any, data: bytes, count: int) -> Any:
+    """Return some rows of a FITS table from their bytes.
+
+    They are read as a file of their own: a slice of a table in astropy copies all its rows.
+    """
+    from astropy.io import fits
+
+    header["NAXIS2"], header["PCOUNT"] = count, 0
+    told = fits.PrimaryHDU().header.tostring() + header.tostring()
+    with fits.open(BytesIO(told.encode("ascii") + data + b"\0" * (-len(data) % 2880))) as hdus:
+        return hdus[1].data
 
 
 def _stream_hdf5(

@@ -38,13 +38,15 @@ _TABLE = """
 .slick-cell.selected { background-color: #bfdcf0 !important; }
 .slick-header-column { font-weight: 600; }
 """
+_TITLES = {"redshift_catalogue": "catalogue z"}
 _WIDTHS = {"id": 90, "status": 80, "at_edge": 110, "worst_band": 100}
 #: More points than this are drawn smaller and fainter.
 _MANY = 3000
 #: Those that are not selected, where several are.
 _FAINT = 0.1
+#: The one that is chosen.
+_RING = {"size": 13, "line_color": "black"}
 _REDSHIFTS = ("redshift_catalogue", "redshift_p50")
-_RING = ("x1", "y1", "x2", "y2")
 
 
 class Overview:
@@ -59,8 +61,6 @@ class Overview:
     def __init__(self, rows: SampledRows):
         self.rows = rows
         self.source = ColumnDataSource(rows.data() | {"colour": self._colours()}, name="rows")
-        # The chosen galaxy, where it is in each of the plots.
-        self.ring = ColumnDataSource({name: [] for name in _RING}, name="ring")
         # One filter, but a view for each part: tables and plots cannot share one.
         self.filter = BooleanFilter(booleans=None)
         self.names = rows.quantities()
@@ -70,7 +70,6 @@ class Overview:
         self._axes: list[tuple[int, str, str]] = []
         self._selects: dict[int, tuple[Select, Select]] = {}
         self._guides: dict[int, list[Slope]] = {}
-        self._marked: int | None = None
 
     # --- the table -------------------------------------------------------------------------
 
@@ -83,7 +82,7 @@ class Overview:
             if number:
                 digits = "0" if kind in "iu" else "0.000"
                 form = NumberFormatter(format=digits, nan_format="–", text_align="right")
-            title = name.removesuffix("_p50")
+            title = _TITLES.get(name, name.removesuffix("_p50"))
             width = _WIDTHS.get(title, max(60, 7 * len(title) + 16))
             columns.append(TableColumn(field=name, title=title, formatter=form, width=width))
         return DataTable(
@@ -165,20 +164,13 @@ class Overview:
             color="colour",
             alpha=self._alpha,
             line_color=None,
-            selection_alpha=0.95,
+            selection_alpha=1.0,
+            selection_line_color="black",
+            selection_line_width=2,
             nonselection_alpha=self._alpha,
             name=f"points{number}",
         )
-        for size, colour, width in ((15, "white", 4), (15, "black", 2)):
-            made.scatter(
-                f"x{number}",
-                f"y{number}",
-                source=self.ring,
-                size=size,
-                fill_color=None,
-                line_color=colour,
-                line_width=width,
-            )
+        drawn.selection_glyph.update(**_RING)
         told = [("id", "@id"), ("row", "@row"), ("z", "@redshift_p50{0.000}")]
         made.add_tools(HoverTool(renderers=[drawn], tooltips=told, point_policy="snap_to_data"))
         made.x_range.only_visible = made.y_range.only_visible = True
@@ -219,7 +211,6 @@ class Overview:
                 glyph.update(x=x, y=y)
         self._axes[at] = (number, x, y)
         self._label(number, made, x, y)
-        self.mark(self._marked)
 
     # --- what is shown, and what is chosen -------------------------------------------------
 
@@ -229,23 +220,13 @@ class Overview:
         self.filter.booleans = None if shown.all() else shown.tolist()
         return int(shown.sum())
 
-    def fade(self, several: bool) -> None:
-        """Let the points that are not selected fade where several are; one has its ring."""
+    def emphasise(self, several: bool) -> None:
+        """Show one selected point in a ring; where several are, let the others fade."""
         for _, drawn in self.plots:
-            alpha = _FAINT if several else self._alpha
-            drawn.nonselection_glyph.update(fill_alpha=alpha, hatch_alpha=alpha)
-
-    def mark(self, at: int | None) -> None:
-        """Put the ring about a row, by where it is held."""
-        self._marked = at
-        data: dict[str, Any] = {name: [] for name in _RING}
-        if at is not None:
-            for number, x, y in self._axes:
-                values = [float(self.rows.columns[name][at]) for name in (x, y)]
-                data[f"x{number}"], data[f"y{number}"] = [values[0]], [values[1]]
-            for name in _RING:  # columns of a source are of one length
-                data[name] = data[name] or [np.nan]
-        self.ring.data = data
+            faint = _FAINT if several else self._alpha
+            drawn.nonselection_glyph.update(fill_alpha=faint, hatch_alpha=faint)
+            plain = {"size": drawn.glyph.size, "line_color": None}
+            drawn.selection_glyph.update(**(plain if several else _RING))
 
     def hold(self, row: int) -> int:
         """Return where a row is held, after it was added if need be."""

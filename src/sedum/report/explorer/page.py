@@ -192,9 +192,9 @@ class Page:
             (self.sed.beneath, 130),
             (self.history.figure, 220),
             (self.density.figure, 220),
+            (self.corner.figure, 660),
         ):
-            made.sizing_mode, made.height = "stretch_width", height
-        self.corner.figure.update(sizing_mode="scale_width", aspect_ratio=1, max_width=900)
+            made.update(sizing_mode="stretch_width", height=height, min_height=height)
         return Column(
             self.heading,
             self.said,
@@ -276,7 +276,7 @@ class Page:
 
     def _selected(self, attr: str, old: list[int], new: list[int]) -> None:
         """Look at the galaxy that is selected, where it is one; the last of several requests."""
-        self.overview.fade(len(new) > 1)
+        self.overview.emphasise(len(new) > 1)
         if len(new) != 1:
             return
         scheduled, self._waiting = self._waiting is not None, new[0]
@@ -303,7 +303,6 @@ class Page:
         assert self._document is not None
         # All changes go to the browser as one.
         self._document.hold("combine")
-        self.overview.mark(self.overview.rows.index(row))
         self.heading.text = heading(galaxy)
         self.said.text = said(galaxy, missing)
         if not isinstance(self.galaxies, str):
