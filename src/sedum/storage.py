@@ -28,6 +28,7 @@ __all__ = [
     "check_writable",
     "digest",
     "is_full",
+    "lock_path",
     "locked",
     "read_tensors",
     "read_text",
@@ -129,6 +130,12 @@ def sweep(target: str | Path) -> None:
         left.unlink(missing_ok=True)
 
 
+def lock_path(target: str | Path) -> Path:
+    """Return the lock of an output: there while a process is at work on it, or was killed."""
+    target = Path(target)
+    return target.with_name(f".{target.name}.lock")
+
+
 @contextmanager
 def locked(target: str | Path, doing: str) -> Iterator[None]:
     """Let no other process work on an output; the lock ends with the process, however that ends.
@@ -147,7 +154,7 @@ def locked(target: str | Path, doing: str) -> Iterator[None]:
         If another process holds the lock, or the folder cannot be written.
     """
     target = Path(target)
-    path = target.with_name(f".{target.name}.lock")
+    path = lock_path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = _lock(path)

@@ -20,7 +20,15 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
 from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest, locked, read_tensors, write_tensors
+from sedum.storage import (
+    atomic_path,
+    check_writable,
+    digest,
+    lock_path,
+    locked,
+    read_tensors,
+    write_tensors,
+)
 
 __all__ = ["simulate"]
 
@@ -58,12 +66,12 @@ def simulate(
     """
     path = Path(path)
     parts = path.with_name(path.name + ".parts")
-    finished = path.is_file() and not parts.exists()
+    finished = path.is_file() and not (parts.exists() or lock_path(path).exists())
     if not finished:
         check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
-    if finished:  # without the lock: any number of processes may want it
+    if finished:  # without a lock: any number of processes may want it
         return _existing(path, run, fingerprint)
     with locked(path, "simulating"):
         if not path.exists():

@@ -12,8 +12,8 @@ import torch
 from sedum.infer.exact import ExactPosterior
 from sedum.infer.nested import Nested, sample_nested
 from sedum.photometry.observed import Photometry
+from sedum.processes import worker_processes
 from sedum.storage import array_digest, atomic_path, digest
-from sedum.survey.pool import worker_processes
 
 __all__ = ["NestedFallback"]
 

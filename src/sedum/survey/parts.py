@@ -23,12 +23,12 @@ from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
 from sedum.photometry.status import most_frequent_first
 from sedum.photometry.tables import known_length
+from sedum.processes import worker_processes
 from sedum.progress import progress
 from sedum.storage import atomic_path, digest, locked
 from sedum.survey.assemble import assemble, sample_rows
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
-from sedum.survey.pool import worker_processes
 from sedum.survey.table import count_status, write_table
 
 __all__ = ["FitSummary", "fit_survey"]

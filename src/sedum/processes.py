@@ -47,7 +47,7 @@ def worker_processes(count: int, start: Callable[..., None], *args: Any) -> Iter
     pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(watched, start, *args))
 
     def submit(function: Callable[..., Any], *given: Any) -> Future[Any]:
-        with _interrupts_kept_back():  # here is where processes start
+        with _signals_kept_back():  # here is where processes start
             return pool.submit(function, *given)
 
     try:
@@ -80,13 +80,27 @@ def _end_with(watched: Connection) -> None:
 
 
 @contextmanager
-def _interrupts_kept_back() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which a terminal sends to all: one answers it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_kept_back() -> Iterator[None]:
+    """Start processes undisturbed: Ctrl-C and requests to end are answered after the body.
+
+    A terminal sends Ctrl-C to all processes, but one is to answer it: what is started in the
+    body never hears it.
+    """
+    kept: list[int] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {n: handler for n, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda n, frame: kept.append(n))
+    masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else ()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in kept:
+            handlers[number](number, None)
