@@ -13,6 +13,7 @@ ORDER = [
     "progress",
     "storage",
     "processes",
+    "hdf5",
     "messages",
     "config",
     "photometry",
