@@ -12,6 +12,7 @@ ORDER = [
     "_version",
     "progress",
     "storage",
+    "processes",
     "messages",
     "config",
     "photometry",

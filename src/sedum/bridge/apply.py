@@ -15,6 +15,7 @@ from sedum.bridge.bridge import Bridge, Prediction
 from sedum.bridge.rows import SurveyRows, read_survey
 from sedum.photometry.tables import TableLike
 from sedum.progress import progress
+from sedum.storage import check_writable
 from sedum.survey.table import check_format, write_table
 
 __all__ = ["apply_bridge", "predict_rows"]
@@ -57,7 +58,7 @@ def apply_bridge(
         If the catalogue cannot be read as the run file says.
     """
     if out is not None:
-        check_format(Path(out))
+        check_format(check_writable(out))
     survey = read_survey(bridge.run, catalogue)
     prediction = predict_rows(bridge, survey, show_progress=show_progress)
     table = _table(bridge, survey, prediction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,13 +31,22 @@ app = typer.Typer(
 RunOption = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
 
 
-#: What shells report of a program that Ctrl-C ended.
+#: What shells report of a program that Ctrl-C, or a request to end, ended.
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def run() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
+    asked_to_end = []
+
+    def end(number: int, frame: object) -> None:
+        """End as by Ctrl-C: worker processes and temporary files go."""
+        asked_to_end.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     try:
         # Outside its standalone mode, typer returns the code it would have exited with.
         code = app(standalone_mode=False) or 0
@@ -47,16 +57,32 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's usage errors have it
+        told = _usage_or_full_disk(error)
+        if told is None:
             raise
-        console.print(f"[red]sedum:[/red] {error.format_message()}; see sedum --help")
+        console.print("[red]sedum:[/red] ", end="")
+        console.print(told, markup=False)
         code = 2
     if code == _INTERRUPTED:
         console.print(
             "\nsedum: interrupted; no file is half-written, and the same command goes on from what "
             "simulate, train and fit had finished"
         )
+        code = _TERMINATED if asked_to_end else code
     sys.exit(code)
+
+
+def _usage_or_full_disk(error: Exception) -> str | None:
+    """Say in one line what is no defect of sedum; None for what is."""
+    from sedum.storage import is_full
+
+    if hasattr(error, "format_message"):  # click's usage errors have it
+        return f"{error.format_message()}; see sedum --help"
+    if is_full(error):  # where another library writes a file of its own
+        name = getattr(error, "filename", None)
+        where = f" for {name}" if name else ""
+        return f"no space is left on the disk{where}; free some, then give the same command again"
+    return None
 
 
 def _version(value: bool) -> None:

@@ -256,10 +256,9 @@ def cached_arrays(
     try:
         with atomic_path(path) as temporary:
             save_file(arrays, str(temporary), metadata=metadata)
-    except OSError as error:
+    except SedumError as error:
         raise SedumError(
-            f"cannot write the cache folder {path.parent} ({error.strerror or error}); set "
-            "SEDUM_CACHE to a folder that can be written"
+            f"{str(error).partition(';')[0]}; set SEDUM_CACHE to a folder that can be written"
         ) from None
     return arrays, metadata
 

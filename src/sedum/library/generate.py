@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
@@ -22,7 +20,15 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
 from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest, locked
+from sedum.storage import (
+    atomic_path,
+    check_writable,
+    digest,
+    lock_path,
+    locked,
+    read_tensors,
+    write_tensors,
+)
 
 __all__ = ["simulate"]
 
@@ -58,12 +64,14 @@ def simulate(
     SedumError
         If the path cannot be written, or holds a library or parts of another run file.
     """
-    path = check_writable(path)
+    path = Path(path)
+    parts = path.with_name(path.name + ".parts")
+    finished = path.is_file() and not (parts.exists() or lock_path(path).exists())
+    if not finished:
+        check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
-    parts = path.with_name(path.name + ".parts")
-    # Without the lock: any number of processes may want a library that is there.
-    if path.exists() and not parts.exists():
+    if finished:  # without a lock: any number of processes may want it
         return _existing(path, run, fingerprint)
     with locked(path, "simulating"):
         if not path.exists():
@@ -87,14 +95,17 @@ def _simulate(
     with progress(size, "simulating", "galaxies", show_progress) as advance:
         for index in range(count):
             n = min(chunk, size - index * chunk)
-            if not _is_whole(_part(parts, index), n):
+            if _read_part(_part(parts, index), n) is None:
                 _simulate_chunk(model, run.library.seed, index, n, _part(parts, index))
             advance(n)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in range(count):
-            arrays = load_file(_part(parts, index))
-            yield arrays["theta"], arrays["flux"]
+            part = _part(parts, index)
+            arrays = _read_part(part, min(chunk, size - index * chunk))
+            if arrays is None:
+                raise SedumError(f"{part} was damaged meanwhile; simulate again to make it anew")
+            yield arrays
 
     write_library(
         path,
@@ -122,9 +133,10 @@ def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:
 
 def _claim(parts: Path, settings: dict) -> None:
     """Make the folder of parts, or make sure that those in it belong to this run."""
-    parts.mkdir(exist_ok=True)
     manifest = parts / "settings.json"
     if not manifest.exists():
+        # Parts without it are of a finished run that was killed as it removed them.
+        shutil.rmtree(parts, ignore_errors=True)
         with atomic_path(manifest) as temporary:
             temporary.write_text(json.dumps({"digest": digest(settings)}))
         return
@@ -142,18 +154,18 @@ def _part(parts: Path, index: int) -> Path:
     return parts / f"{index:06d}.safetensors"
 
 
-def _is_whole(path: Path, n: int) -> bool:
-    """Say whether a chunk was finished earlier."""
+def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return parameters and fluxes of a chunk; None where it is absent, damaged or another."""
     try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError):
-        return False
-    return "flux" in arrays and len(arrays.get("theta", ())) == n
+        _, arrays = read_tensors(path, "numpy")
+    except ValueError:
+        return None
+    if not {"theta", "flux"} <= set(arrays) or not len(arrays["theta"]) == len(arrays["flux"]) == n:
+        return None
+    return arrays["theta"], arrays["flux"]
 
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     theta = model.prior.sample(n, rng)
-    arrays = {"theta": theta, "flux": model.photometry(theta)}
-    with atomic_path(path) as temporary:
-        save_file(arrays, str(temporary))
+    write_tensors(path, {"theta": theta, "flux": model.photometry(theta)}, {"chunk": index})
