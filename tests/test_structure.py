@@ -12,6 +12,7 @@ ORDER = [
     "_version",
     "progress",
     "storage",
+    "cluster",
     "messages",
     "config",
     "photometry",

@@ -2,7 +2,7 @@
 
 Every chunk has its own seed and is written to a file of its own beside the library; the
 library is put together when all are there. A resumed run therefore equals an uninterrupted
-one bit for bit.
+one bit for bit, whoever computed the chunks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -24,7 +25,7 @@ from sedum.library.store import Library, versions, write_library
 from sedum.progress import progress
 from sedum.storage import atomic_path, check_writable, digest, locked
 
-__all__ = ["simulate"]
+__all__ = ["draw_chunk", "simulate"]
 
 
 def simulate(
@@ -32,6 +33,9 @@ def simulate(
     path: str | Path,
     *,
     model: Simulator | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    client: Any = None,
     show_progress: bool = True,
 ) -> Library:
     """Draw galaxies from the priors, compute their fluxes and store them.
@@ -45,6 +49,15 @@ def simulate(
         ``<path>.parts``; a later call with the same run file goes on from there.
     model
         The forward model, where the caller has it already.
+    workers
+        Processes on this machine, of one thread each, that share the chunks; 1 stands for this
+        process and all its threads. The library is the same bit for bit.
+    scheduler
+        Instead, the address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers have the
+        same sedum and files of filters and grids. They need not see the library's folder. It is
+        the same bit for bit if their processors are of the same kind.
+    client
+        Instead, a Dask client.
     show_progress
         Show a progress bar.
 
@@ -56,7 +69,9 @@ def simulate(
     Raises
     ------
     SedumError
-        If the path cannot be written, or holds a library or parts of another run file.
+        If the path cannot be written, or holds a library or parts of another run file; if
+        ``sedum[survey]`` is not installed where several processes are asked for, there is no
+        such scheduler, or its workers have other versions, filter curves or grids.
     """
     path = check_writable(path)
     model = model or GalaxyModel.from_run(run)
@@ -84,12 +99,21 @@ def _simulate(
     _claim(parts, {"library": run.library.model_dump(), "fingerprint": fingerprint})
     size, chunk = run.library.size, run.library.chunk
     count = -(-size // chunk)
+    sizes = {index: min(chunk, size - index * chunk) for index in range(count)}
+    missing = {i: n for i, n in sizes.items() if not _is_whole(_part(parts, i), n)}
     with progress(size, "simulating", "galaxies", show_progress) as advance:
-        for index in range(count):
-            n = min(chunk, size - index * chunk)
-            if not _is_whole(_part(parts, index), n):
+        advance(size - sum(missing.values()))
+        if workers > 1 or scheduler is not None or client is not None:
+            from sedum.library.on_dask import chunks_on_dask
+
+            given = {"client": client, "scheduler": scheduler, "workers": workers}
+            for index, arrays in chunks_on_dask(run, model, missing, **given):
+                _write_chunk(arrays, _part(parts, index))
+                advance(sizes[index])
+        else:
+            for index, n in missing.items():
                 _simulate_chunk(model, run.library.seed, index, n, _part(parts, index))
-            advance(n)
+                advance(n)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in range(count):
@@ -152,8 +176,16 @@ def _is_whole(path: Path, n: int) -> bool:
 
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
+    _write_chunk(draw_chunk(model, seed, index, n), path)
+
+
+def draw_chunk(model: Simulator, seed: int, index: int, n: int) -> dict[str, np.ndarray]:
+    """Return parameters and fluxes of a chunk; they depend on the arguments alone."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     theta = model.prior.sample(n, rng)
-    arrays = {"theta": theta, "flux": model.photometry(theta)}
+    return {"theta": theta, "flux": model.photometry(theta)}
+
+
+def _write_chunk(arrays: dict[str, np.ndarray], path: Path) -> None:
     with atomic_path(path) as temporary:
         save_file(arrays, str(temporary))

@@ -1,0 +1,193 @@
+"""Libraries made on Dask are the same bit for bit; workers that lack something are named."""
+
+import os
+import signal
+import subprocess
+import sys
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from conftest import run_settings
+from sedum import cluster
+from sedum.config import parse_run
+from sedum.errors import SedumError
+from sedum.library import generate, on_dask
+from sedum.library.generate import simulate
+
+pytest.importorskip("distributed", reason="needs sedum[survey]")
+
+#: A scheduler and its workers in one process, where sedum is not as here.
+FOREIGN = """
+import asyncio, sys
+{change}
+from distributed import Scheduler, Worker
+
+async def main():
+    async with Scheduler(port=0, dashboard=False, dashboard_address=":0") as scheduler:
+        if {workers}:
+            async with Worker(scheduler.address, dashboard=False):
+                print(scheduler.address, flush=True)
+                await scheduler.finished()
+        print(scheduler.address, flush=True)
+        await scheduler.finished()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def foreign():
+    """Start a scheduler in another process; returns its address."""
+    started = []
+
+    def start(change="", workers=1):
+        code = FOREIGN.format(change=change, workers=workers)
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_library_is_the_same_on_any_number_of_workers(
+    dask_client, small_run, small_model, small_library, tmp_path, monkeypatch
+):
+    path = tmp_path / "two.h5"
+    simulate(small_run, path, model=small_model, client=dask_client, show_progress=False)
+    assert path.read_bytes() == small_library.read_bytes()
+    # Some chunks here, the others there after an interruption.
+    path = tmp_path / "mixed.h5"
+    genuine, made = generate._simulate_chunk, []
+
+    def dying(*args):
+        if made:
+            raise KeyboardInterrupt
+        made.append(genuine(*args))
+
+    monkeypatch.setattr(generate, "_simulate_chunk", dying)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(small_run, path, model=small_model, show_progress=False)
+    asked = []
+    real = on_dask.chunks_on_dask
+
+    def noting(run, model, missing, **options):
+        asked.extend(missing)
+        yield from real(run, model, missing, **options)
+
+    monkeypatch.setattr(on_dask, "chunks_on_dask", noting)
+    simulate(small_run, path, model=small_model, client=dask_client, show_progress=False)
+    assert asked == [1, 2]
+    assert path.read_bytes() == small_library.read_bytes()
+
+
+def test_library_survives_the_death_of_all_workers(dask_client, small_model, tmp_path):
+    run = parse_run(run_settings(library={"size": 6000, "chunk": 100}))
+    simulate(run, tmp_path / "here.h5", model=small_model, show_progress=False)
+    path, parts = tmp_path / "there.h5", tmp_path / "there.h5.parts"
+    before = set(dask_client.run(os.getpid).values())
+    found = []
+
+    def kill():
+        while not list(parts.glob("0*.safetensors")):
+            pass
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        found.append(len(list(parts.glob("0*.safetensors"))))
+
+    killer = Thread(target=kill)
+    killer.start()
+    simulate(run, path, model=small_model, client=dask_client, show_progress=False)
+    killer.join()
+    assert found[0] < 60, "it was done before the workers were killed"
+    assert path.read_bytes() == (tmp_path / "here.h5").read_bytes()
+
+
+def test_workers_with_another_model_are_refused(dask_client, small_run, small_model, tmp_path):
+    class Other:
+        prior, filters = small_model.prior, small_model.filters
+
+        def fingerprint(self):
+            return {**small_model.fingerprint(), "grid": "of another file"}
+
+    made = on_dask._Make(small_run, Other())
+    made.model = None  # as of a model that is made from the run file in the worker
+    with pytest.raises(SedumError, match="a Dask worker has other grid than this process"):
+        made()
+    with pytest.raises(SedumError, match="a Dask worker has other grid than this process"):
+        cluster.broadcast(dask_client, "other", made)
+
+
+def test_mistakes_in_a_worker_are_one_line(dask_client, small_run, small_model, tmp_path):
+    class Failing:
+        prior, filters = small_model.prior, small_model.filters
+
+        def fingerprint(self):
+            return {"model": "failing"}
+
+        def photometry(self, theta):
+            from sedum.errors import SedumError
+
+            raise SedumError("row 3: outside the model")
+
+    with pytest.raises(SedumError, match=r"^row 3: outside the model$"):
+        simulate(
+            small_run, tmp_path / "a.h5", model=Failing(), client=dask_client, show_progress=False
+        )
+    assert not (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("sys.modules['sedum'] = None", r"Dask worker tcp://\S+ has no sedum; install"),
+        (
+            "import sedum._version; sedum._version.__version__ = '0.0.1'",
+            r"Dask worker tcp://\S+ has other versions: sedum 0\.0\.1 \(here ",
+        ),
+    ],
+)
+def test_workers_without_this_sedum_are_named(
+    change, message, foreign, small_run, small_model, tmp_path
+):
+    address = foreign(change)
+    with pytest.raises(SedumError, match=message):
+        simulate(
+            small_run, tmp_path / "a.h5", model=small_model, scheduler=address, show_progress=False
+        )
+
+
+def test_schedulers_without_workers_or_folders(foreign, dask_client, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_FIRST_WORKER", 0.2)
+    address = foreign(workers=0)
+    with (
+        pytest.raises(SedumError, match=f"{address} has no workers; start some: dask worker"),
+        cluster.connected(scheduler=address),
+    ):
+        pass
+    with (
+        pytest.raises(SedumError, match="client and scheduler exclude each other"),
+        cluster.connected(dask_client, address),
+    ):
+        pass
+    with pytest.raises(SedumError, match=r"Dask worker tcp://\S+ does not see the catalogue"):
+        cluster.check_sees(dask_client, tmp_path / "elsewhere", "the catalogue")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SedumError, match=r"package distributed; pip install 'sedum\[survey\]'"):
+        cluster.require()
+
+
+def test_local_workers_have_one_thread_each():
+    def threads():
+        import torch
+
+        return torch.get_num_threads()
+
+    with cluster.connected(workers=1) as client:
+        cluster.broadcast(client, "number", dict)
+        assert list(client.run(threads).values()) == [1]
+        assert np.sum(list(client.nthreads().values())) == 1
