@@ -157,11 +157,11 @@ def test_a_worker_that_is_killed_loses_nothing(
     found = []
 
     def kill():
-        while not (records.is_dir() and list(records.glob("*.json"))):
+        while not (records.is_dir() and list(records.glob("out*.json"))):
             time.sleep(0.002)
         for pid in before:  # all of them: those in their place have to be given the estimator
             os.kill(pid, signal.SIGKILL)
-        found.append(len(list(records.glob("*.json"))))
+        found.append(len(list(records.glob("out*.json"))))
 
     killer = Thread(target=kill)
     killer.start()
@@ -185,12 +185,12 @@ def test_a_fit_that_is_killed_goes_on(
     command = [sys.executable, "-c", code, str(catalogue), dask_client.scheduler.address]
     out, records = tmp_path / "out", tmp_path / "out.parts" / "done"
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(list(records.glob("*.json"))) < 2:
+    while process.poll() is None and len(list(records.glob("out*.json"))) < 2:
         time.sleep(0.002)
     process.kill()
     process.wait()
     assert not out.exists()
-    before = {p.name: p.stat().st_mtime_ns for p in records.glob("*.json")}
+    before = {p.name: p.stat().st_mtime_ns for p in records.glob("out*.json")}
     assert 2 <= len(before) < 15, "it was done before it could be killed"
     other = small_run.model_copy(update={"name": "other"})
     with pytest.raises(SedumError, match=r"holds parts of another fit \(its run file differ"):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -22,10 +24,13 @@ from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
-from sedum.progress import progress
+from sedum.progress import Advance, progress
 from sedum.storage import atomic_path, check_writable, digest, locked
 
 __all__ = ["draw_chunk", "simulate"]
+
+#: Chunks that are computed at once; each takes memory.
+_MOST_THREADS = 32
 
 
 def simulate(
@@ -51,7 +56,7 @@ def simulate(
         The forward model, where the caller has it already.
     workers
         Processes on this machine, of one thread each, that share the chunks; 1 stands for this
-        process and all its threads. The library is the same bit for bit.
+        process and the threads that torch is set to use. The library is the same bit for bit.
     scheduler
         Instead, the address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers have the
         same sedum and files of filters and grids. They need not see the library's folder. It is
@@ -111,9 +116,7 @@ def _simulate(
                 _write_chunk(arrays, _part(parts, index))
                 advance(sizes[index])
         else:
-            for index, n in missing.items():
-                _simulate_chunk(model, run.library.seed, index, n, _part(parts, index))
-                advance(n)
+            _simulate_here(model, run.library.seed, missing, parts, advance)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in range(count):
@@ -173,6 +176,40 @@ def _is_whole(path: Path, n: int) -> bool:
     except (OSError, SafetensorError):
         return False
     return "flux" in arrays and len(arrays.get("theta", ())) == n
+
+
+def _simulate_here(
+    model: Simulator, seed: int, missing: dict[int, int], parts: Path, advance: Advance
+) -> None:
+    """Make chunks in this process: several at once, but each on one thread.
+
+    Sums round by the number of threads that share them; so the library is the same on any machine
+    with processors of one kind.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # Nobody knows whether somebody else's simulator may be called by two threads.
+        threads = min(before, _MOST_THREADS, len(missing)) if type(model) is GalaxyModel else 1
+        if threads <= 1:
+            for index, n in missing.items():
+                _simulate_chunk(model, seed, index, n, _part(parts, index))
+                advance(n)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = {
+                pool.submit(_simulate_chunk, model, seed, index, n, _part(parts, index)): n
+                for index, n in missing.items()
+            }
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    advance(jobs[job])
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        torch.set_num_threads(before)
 
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
