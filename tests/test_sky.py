@@ -20,8 +20,7 @@ from sedum import cluster
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.storage import locked
-from sedum.survey import sky
-from sedum.survey.hats_files import Partition
+from sedum.survey.hats_files import Partition, is_sky_catalogue
 
 lsdb = pytest.importorskip("lsdb", reason="needs sedum[survey]")
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
@@ -294,5 +293,5 @@ def test_what_cannot_be_fitted_is_said_before_any_work(
     monkeypatch.setitem(sys.modules, "lsdb", None)
     with pytest.raises(SedumError, match=r"needs the package lsdb; pip install 'sedum\[survey\]'"):
         fit()
-    assert sky.is_sky_catalogue(catalogue)
-    assert not sky.is_sky_catalogue(tmp_path)
+    assert is_sky_catalogue(catalogue)
+    assert not is_sky_catalogue(tmp_path)

@@ -82,12 +82,14 @@ def simulate(
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
     parts = path.with_name(path.name + ".parts")
+    elsewhere = workers > 1 or scheduler is not None or client is not None
+    connection = {"client": client, "scheduler": scheduler, "workers": workers}
     # Without the lock: any number of processes may want a library that is there.
     if path.exists() and not parts.exists():
         return _existing(path, run, fingerprint)
     with locked(path, "simulating"):
         if not path.exists():
-            _simulate(run, path, parts, model, fingerprint, show_progress)
+            _simulate(run, path, parts, model, connection if elsewhere else None, show_progress)
         library = _existing(path, run, fingerprint)
         shutil.rmtree(parts, ignore_errors=True)
     return library
@@ -98,9 +100,11 @@ def _simulate(
     path: Path,
     parts: Path,
     model: Simulator,
-    fingerprint: dict[str, str],
+    connection: dict[str, Any] | None,
     show_progress: bool,
 ) -> None:
+    """Make the chunks that are missing, here or on Dask, and put the library together."""
+    fingerprint = model.fingerprint()
     _claim(parts, {"library": run.library.model_dump(), "fingerprint": fingerprint})
     size, chunk = run.library.size, run.library.chunk
     count = -(-size // chunk)
@@ -108,15 +112,14 @@ def _simulate(
     missing = {i: n for i, n in sizes.items() if not _is_whole(_part(parts, i), n)}
     with progress(size, "simulating", "galaxies", show_progress) as advance:
         advance(size - sum(missing.values()))
-        if workers > 1 or scheduler is not None or client is not None:
+        if connection is None:
+            _simulate_here(model, run.library.seed, missing, parts, advance)
+        else:
             from sedum.library.on_dask import chunks_on_dask
 
-            given = {"client": client, "scheduler": scheduler, "workers": workers}
-            for index, arrays in chunks_on_dask(run, model, missing, **given):
+            for index, arrays in chunks_on_dask(run, model, missing, **connection):
                 _write_chunk(arrays, _part(parts, index))
                 advance(sizes[index])
-        else:
-            _simulate_here(model, run.library.seed, missing, parts, advance)
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in range(count):

@@ -21,13 +21,27 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Partition", "checksum", "finish_collection", "finish_table", "write_partition"]
+__all__ = [
+    "Partition",
+    "checksum",
+    "finish_collection",
+    "finish_table",
+    "is_sky_catalogue",
+    "write_partition",
+]
 
+#: Files that say that a folder is a HATS catalogue or a collection of them.
+_MARKS = ("collection.properties", "hats.properties", "properties")
 _DESCRIBED = {
     "_healpix_29": ("", "HEALPix index of order 29, nested"),
     "ra": ("deg", "right ascension in the catalogue"),
     "dec": ("deg", "declination in the catalogue"),
 }
+
+
+def is_sky_catalogue(path: str | Path) -> bool:
+    """Say whether a path is a folder in HATS."""
+    return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _MARKS)
 
 
 @dataclass(frozen=True)

@@ -27,21 +27,14 @@ from sedum.photometry.tables import read_table
 from sedum.storage import digest
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import fit_rows, trained_model
+from sedum.survey.hats_files import is_sky_catalogue
 from sedum.survey.table import arrow_table, as_stored
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["PartitionFitter", "SkyFit", "is_sky_catalogue", "sky_posteriors"]
-
-#: Files that say that a folder is a HATS catalogue or a collection of them.
-_MARKS = ("collection.properties", "hats.properties", "properties")
-
-
-def is_sky_catalogue(path: str | Path) -> bool:
-    """Say whether a path is a folder in HATS."""
-    return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _MARKS)
+__all__ = ["PartitionFitter", "SkyFit", "sky_posteriors"]
 
 
 def sky_posteriors(
