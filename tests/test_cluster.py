@@ -50,6 +50,7 @@ def foreign():
         started.append(process)
         return process.stdout.readline().strip()
 
+    start.started = started
     yield start
     for process in started:
         process.kill()
@@ -185,6 +186,36 @@ def test_schedulers_without_workers_or_folders(foreign, dask_client, tmp_path, m
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SedumError, match=r"package distributed; pip install 'sedum\[survey\]'"):
         cluster.require()
+
+
+def test_a_scheduler_that_dies_ends_it_and_loses_nothing(foreign, small_model, tmp_path):
+    class Slow:
+        prior, filters = small_model.prior, small_model.filters
+
+        def fingerprint(self):
+            return {"model": "slow"}
+
+        def photometry(self, theta):
+            time.sleep(0.05)
+            return np.ones((len(theta), len(self.filters)), np.float32)
+
+    run = parse_run(run_settings(library={"size": 60, "chunk": 2}))
+    path, parts = tmp_path / "a.h5", tmp_path / "a.h5.parts"
+    address = foreign()
+
+    def kill():
+        while not list(parts.glob("0*.safetensors")):
+            time.sleep(0.001)
+        foreign.started[-1].kill()
+
+    killer = Thread(target=kill)
+    killer.start()
+    with pytest.raises(SedumError, match=f"the Dask scheduler at {address} is gone; the same call"):
+        simulate(run, path, model=Slow(), scheduler=address, show_progress=False)
+    killer.join()
+    kept = len(list(parts.glob("0*.safetensors")))
+    assert 0 < kept < 30
+    assert len(simulate(run, path, model=Slow(), show_progress=False)) == 60
 
 
 def test_local_workers_have_one_thread_each():

@@ -18,7 +18,16 @@ try:
 except ImportError:  # require() says what to install
     WorkerPlugin = object
 
-__all__ = ["broadcast", "check_sees", "completed", "connected", "held", "hold", "require"]
+__all__ = [
+    "broadcast",
+    "brought",
+    "check_sees",
+    "completed",
+    "connected",
+    "held",
+    "hold",
+    "require",
+]
 
 #: Packages whose versions have to be the same everywhere: those that Dask's messages are made
 #: with, and those that results depend on.
@@ -178,7 +187,7 @@ class Broadcast(WorkerPlugin):
         torch.set_num_threads(self.threads)  # the worker may be a thread of a living process
 
 
-def broadcast(client: Any, token: str, make: Callable[[], Any]) -> Callable[[], None]:
+def broadcast(client: Any, token: str, make: Callable[[], Any]) -> None:
     """Bring something to each worker, and to each that takes the place of another that died.
 
     Parameters
@@ -190,19 +199,23 @@ def broadcast(client: Any, token: str, make: Callable[[], Any]) -> Callable[[], 
     make
         Makes it; travels to the workers.
 
-    Returns
-    -------
-    callable
-        Makes the workers forget it.
-
     Raises
     ------
     SedumError
         If it cannot be made in a worker.
     """
-    plugin = Broadcast(token, make)
-    client.register_plugin(plugin)
-    return lambda: client.unregister_worker_plugin(plugin.name)
+    client.register_plugin(Broadcast(token, make))
+
+
+@contextmanager
+def brought(client: Any, token: str, make: Callable[[], Any]) -> Iterator[None]:
+    """As :func:`broadcast`; the workers forget it when the body ends."""
+    broadcast(client, token, make)
+    try:
+        yield
+    finally:
+        if client.status == "running":  # else the scheduler is gone, and with it the workers
+            client.unregister_worker_plugin(f"sedum-{token}")
 
 
 def hold(token: str, what: Any) -> None:
@@ -242,8 +255,8 @@ def completed(client: Any, futures: dict[Any, Any]) -> Iterator[tuple[Any, Any]]
     Raises
     ------
     SedumError
-        If a task raised it, workers died of the same task again and again, or the scheduler is
-        gone.
+        If a task raised it or could not read or write a file, workers died of the same task again
+        and again, or the scheduler is gone.
     """
     from distributed import as_completed
 
@@ -279,7 +292,7 @@ def _result(client: Any, future: Any) -> Any:
     except Exception as error:
         # LSDB says in which partition; the reason is behind that.
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, SedumError):
+        while cause is not None and not isinstance(cause, SedumError | OSError):
             cause = cause.__cause__
         if cause is None:
             raise

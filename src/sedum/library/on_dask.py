@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sedum.cluster import broadcast, completed, connected, held
+from sedum.cluster import brought, completed, connected, held
 from sedum.config import External, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -75,14 +75,10 @@ def chunks_on_dask(
         return
     make = _Make(run, model)
     token = digest(["model", make.fingerprint])[:16]
-    with connected(**connection) as client:
-        forget = broadcast(client, token, make)
-        try:
-            seed = run.library.seed
-            futures = {
-                client.submit(_draw, token, seed, index, n, pure=False): index
-                for index, n in missing.items()
-            }
-            yield from completed(client, futures)
-        finally:
-            forget()
+    with connected(**connection) as client, brought(client, token, make):
+        seed = run.library.seed
+        futures = {
+            client.submit(_draw, token, seed, index, n, pure=False): index
+            for index, n in missing.items()
+        }
+        yield from completed(client, futures)

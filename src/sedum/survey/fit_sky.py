@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sedum._version import __version__
-from sedum.cluster import check_sees, completed, connected, held
+from sedum.cluster import brought, check_sees, completed, connected, held
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
@@ -93,11 +93,8 @@ def fit_sky(
             if isinstance(catalogue, str | Path):
                 check_sees(client, Path(catalogue), "the catalogue")
             check_sees(client, folder, "the folder of parts")
-            forget = fit.broadcast(client)
-            try:
+            with brought(client, fit.token, fit.make()):
                 done = _fitted(tables, folder / "done", client, fit.token, show_progress)
-            finally:
-                forget()
         origin = {
             "prov_progenitor": _name(catalogue),
             "sedum_run": run.name,

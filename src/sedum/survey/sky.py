@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def sky_posteriors(
     prepared = SkyFit.prepare(run, posterior, catalogue, priors)
     client = client or _active_client()
     if client is not None:
-        prepared.broadcast(client)
+        broadcast(client, prepared.token, prepared.make())
     return prepared.lazy()
 
 
@@ -235,9 +236,9 @@ class SkyFit:
         parts = [*told, posterior.digest(), sky.name, kept, __version__]
         return cls(sky, fitter, digest(parts)[:16])
 
-    def broadcast(self, client: Any) -> Any:
-        """Bring the fitter to a client's workers; returns what makes them forget it."""
-        return broadcast(client, self.token, _Make(self.fitter))
+    def make(self) -> Callable[[], PartitionFitter]:
+        """Return what makes the fitter in a worker."""
+        return _Make(self.fitter)
 
     def lazy(self) -> Any:
         """Return the lazy LSDB catalogue of the posteriors."""
