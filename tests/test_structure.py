@@ -13,6 +13,7 @@ ORDER = [
     "progress",
     "storage",
     "processes",
+    "cluster",
     "messages",
     "config",
     "photometry",

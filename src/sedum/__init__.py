@@ -47,11 +47,12 @@ if TYPE_CHECKING:
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
+    from sedum.survey.fit_sky import fit_sky as fit_sky
     from sedum.survey.parts import fit_survey as fit_survey
     from sedum.survey.recovered import recover as recover
     from sedum.survey.results import Results as Results
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
-    from sedum.survey.sky import fit_sky as fit_sky
+    from sedum.survey.sky import sky_posteriors as sky_posteriors
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
@@ -74,7 +75,7 @@ _HOMES = {
     "compare": "sedum.survey.compare",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
-    "fit_sky": "sedum.survey.sky",
+    "fit_sky": "sedum.survey.fit_sky",
     "fit_survey": "sedum.survey.parts",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
@@ -90,6 +91,7 @@ _HOMES = {
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations",
+    "sky_posteriors": "sedum.survey.sky",
     "train": "sedum.infer.train",
     "train_bridge": "sedum.bridge.train",
     "tune": "sedum.infer.tune",

@@ -178,7 +178,7 @@ def fit_rows(
         for some, draws in _drawn(posterior, photometry, good, keys, output, trust):
             at = good[some]
             if other is not None:
-                draws = other.apply(draws, at)
+                draws = other.apply(draws, at, keys[at])
             for j, name in enumerate(posterior.names):
                 columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
             part = draws[:, : output.derived_draws]

@@ -33,7 +33,7 @@ from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
 from sedum.survey.table import count_status, write_table
 
-__all__ = ["FitSummary", "fit_survey"]
+__all__ = ["FitSummary", "fit_survey", "require_same_fit"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -171,7 +171,7 @@ def fit_survey(
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
     with locked(target, "fitting to"):
-        _require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
         status: Counter[str] = Counter()
         count = 0
         portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
@@ -262,7 +262,14 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+    """Claim a folder of parts, or make sure that those in it belong to the same fit.
+
+    Raises
+    ------
+    SedumError
+        Naming what differs.
+    """
     path = folder / "_fit.json"
     if path.is_file():
         try:
