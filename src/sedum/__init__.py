@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
     from sedum.survey.parts import fit_survey as fit_survey
+    from sedum.survey.provenance import read_provenance as read_provenance
+    from sedum.survey.qp import to_qp as to_qp
+    from sedum.survey.quantiles import quantile_draws as quantile_draws
     from sedum.survey.recovered import recover as recover
     from sedum.survey.results import Results as Results
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
@@ -83,13 +86,16 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "parse_bridge": "sedum.config.bridge",
+    "quantile_draws": "sedum.survey.quantiles",
     "read_catalogue": "sedum.photometry.catalogue",
+    "read_provenance": "sedum.survey.provenance",
     "recalibrate": "sedum.check.recalibrate",
     "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations",
+    "to_qp": "sedum.survey.qp",
     "train": "sedum.infer.train",
     "train_bridge": "sedum.bridge.train",
     "tune": "sedum.infer.tune",
