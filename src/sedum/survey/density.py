@@ -14,36 +14,57 @@ _REACH = 6.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_kernels(ordered: np.ndarray, width: np.ndarray, at: np.ndarray, out: np.ndarray) -> None:
-    """Add normal kernels in x about draws to out.
+def _add_kernel(x: float, sigma: float, cell: int, at: np.ndarray, out: np.ndarray) -> None:
+    """Add a normal kernel about x to out, [g], going both ways from a cell of the points."""
+    scale = 1.0 / sigma
+    low, high = x - _REACH * sigma, x + _REACH * sigma
+    k = cell
+    while k >= 0 and at[k] >= low:
+        t = (at[k] - x) * scale
+        out[k] += scale * np.exp(-0.5 * t * t)
+        k -= 1
+    k = cell + 1
+    while k < len(at) and at[k] <= high:
+        t = (at[k] - x) * scale
+        out[k] += scale * np.exp(-0.5 * t * t)
+        k += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_kernels(
+    ordered: np.ndarray,
+    width: np.ndarray,
+    at: np.ndarray,
+    low: float,
+    high: float,
+    out: np.ndarray,
+) -> None:
+    """Add normal kernels about draws to out, reflected at the bounds low and high.
 
     ordered: [n, draws], increasing, none NaN; width: of each galaxy's kernels, [n]; at: points,
     increasing, [g]; out: [n, g], of zeros. No kernel is narrower than the cell of the grid that
     its draw lies in.
     """
-    points = len(at)
     for i in range(len(ordered)):
         cell = 0
         for j in range(ordered.shape[1]):
             x = ordered[i, j]
-            while cell < points - 2 and at[cell + 1] <= x:
+            while cell < len(at) - 2 and at[cell + 1] <= x:
                 cell += 1
             sigma = max(width[i], at[cell + 1] - at[cell])
-            scale = 1.0 / sigma
-            low, high = x - _REACH * sigma, x + _REACH * sigma
-            k = cell
-            while k >= 0 and at[k] >= low:
-                t = (at[k] - x) * scale
-                out[i, k] += scale * np.exp(-0.5 * t * t)
-                k -= 1
-            k = cell + 1
-            while k < points and at[k] <= high:
-                t = (at[k] - x) * scale
-                out[i, k] += scale * np.exp(-0.5 * t * t)
-                k += 1
+            _add_kernel(x, sigma, cell, at, out[i])
+            if x - low < _REACH * sigma:
+                _add_kernel(2 * low - x, sigma, -1, at, out[i])
+            if high - x < _REACH * sigma:
+                _add_kernel(2 * high - x, sigma, len(at) - 1, at, out[i])
 
 
-def redshift_density(draws: np.ndarray, grid: np.ndarray, ordered: bool = False) -> np.ndarray:
+def redshift_density(
+    draws: np.ndarray,
+    grid: np.ndarray,
+    bounds: tuple[float, float] | None = None,
+    ordered: bool = False,
+) -> np.ndarray:
     """Return p(z) of draws at redshifts, by normal kernels in ln(1 + z).
 
     Kernels are as wide as :func:`sedum.survey.redshifts.kernel_width` says, or as the cell of
@@ -56,26 +77,34 @@ def redshift_density(draws: np.ndarray, grid: np.ndarray, ordered: bool = False)
         Redshifts, [n, draws].
     grid
         Increasing redshifts, at least two, [g].
+    bounds
+        Where the prior ends, at which kernels are reflected: without that, the density of a
+        posterior that reaches a bound would fall to half there. None for no bounds.
     ordered
         Whether each galaxy's draws increase.
 
     Returns
     -------
     ndarray
-        [n, g]; NaN where any draw is.
+        [n, g]; zero beyond the bounds, NaN where any draw is.
     """
     n, size = draws.shape
+    grid = np.asarray(grid, np.float64)
     x = np.log1p(np.asarray(draws, np.float64))
     if not ordered:
         x = np.sort(x, axis=1)
-    out = np.zeros((n, len(grid)))
     good = np.isfinite(x).all(axis=1)
-    at = np.log1p(np.asarray(grid, np.float64))
+    at = np.log1p(grid)
     some = np.ascontiguousarray(x[good])
     found = np.zeros((len(some), len(at)))
-    _add_kernels(some, kernel_width(some), at, found)
-    out[good] = found / (np.sqrt(2 * np.pi) * size * (1 + np.asarray(grid)))
-    out[~good] = np.nan
+    low, high = (-np.inf, np.inf) if bounds is None else np.log1p(bounds)
+    _add_kernels(some, kernel_width(some), at, low, high, found)
+    if bounds is not None:
+        # Single precision may have moved the ends of the grid by as much.
+        slack = 1e-6 * (1 + grid)
+        found[:, (grid < bounds[0] - slack) | (grid > bounds[1] + slack)] = 0.0
+    out = np.full((n, len(grid)), np.nan)
+    out[good] = found / (np.sqrt(2 * np.pi) * size * (1 + grid))
     return out
 
 
