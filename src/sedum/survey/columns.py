@@ -24,6 +24,7 @@ __all__ = [
     "describe_output",
     "from_vounit",
     "percentile_name",
+    "split_unit",
     "vounit",
 ]
 
@@ -145,3 +146,12 @@ def from_vounit(text: str) -> Any:
             inner = "" if match[1] == "1" else match[1]
             return units.dex(units.Unit(inner, format="vounit"))
         return units.Unit(text, format="vounit")
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """Return description and VOUnit of a FITS column whose description ends in ``[log(...)]``.
+
+    The unit is empty where there is none; see :func:`sedum.survey.table.fits_hdu`.
+    """
+    match = re.fullmatch(r"(.*) \[(log\(.*\))\]", text)
+    return (match[1], match[2]) if match else (text, "")

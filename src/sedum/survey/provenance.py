@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sedum.errors import SedumError
+from sedum.photometry.tables import format_of, parquet_files
 
 __all__ = [
     "TEXT_LENGTH",
@@ -49,7 +50,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     Parameters
     ----------
     path
-        FITS, Parquet or ECSV.
+        FITS, Parquet or ECSV; a folder of Parquet files, or a sky catalogue in HATS.
 
     Returns
     -------
@@ -63,12 +64,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         If the file cannot be read.
     """
     path = Path(path)
+    reader = _READERS.get(format_of(path))
+    if reader is None:
+        raise SedumError(f"{path}: results are FITS, Parquet or ECSV, by the file's extension")
     try:
-        found = _READERS[path.suffix.lower()](path)
-    except KeyError:
-        raise SedumError(
-            f"{path}: results are FITS, Parquet or ECSV, by the file's extension"
-        ) from None
+        found = reader(path)
+    except SedumError:
+        raise
     except Exception as error:  # whatever the formats' readers raise of damaged files
         raise SedumError(f"cannot read {path}: {error}") from None
     return {key: found[key] for key in _KEYS if key in found}
@@ -80,7 +82,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     path
-        FITS, Parquet or ECSV.
+        As for :func:`read_metadata`.
 
     Returns
     -------
@@ -115,7 +117,7 @@ def _of_fits(path: Path) -> dict[str, str]:
 def _of_parquet(path: Path) -> dict[str, str]:
     import pyarrow.parquet as parquet
 
-    metadata = parquet.read_schema(path).metadata or {}
+    metadata = parquet.read_schema(parquet_files(path)[0]).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items()}
 
 
@@ -131,4 +133,4 @@ def _of_ecsv(path: Path) -> dict[str, str]:
     return {key: str(value) for key, value in dict(header.get("meta", {})).items()}
 
 
-_READERS = {".fits": _of_fits, ".parquet": _of_parquet, ".ecsv": _of_ecsv}
+_READERS = {"fits": _of_fits, "parquet": _of_parquet, "ascii.ecsv": _of_ecsv}

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Table
 
 from sedum.config import Pz
-from sedum.config.runfile import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.parameters import prior_of
 from sedum.progress import progress
@@ -23,8 +23,8 @@ from sedum.storage import atomic_path, check_writable
 from sedum.survey.density import density_peak, redshift_density, share_density
 from sedum.survey.provenance import read_metadata
 from sedum.survey.quantiles import quantile_draws
-from sedum.survey.stored import stored_columns, stored_rows, stream_columns
-from sedum.survey.summaries import pz_grid
+from sedum.survey.results import Results
+from sedum.survey.summaries import pz_bounds, pz_grid
 
 __all__ = ["QpSummary", "to_qp"]
 
@@ -101,38 +101,40 @@ def to_qp(
     target = check_writable(output)
     if target.suffix.lower() not in (".hdf5", ".h5"):
         raise SedumError(f"cannot write {target}: qp ensembles are HDF5; give a name ending .hdf5")
-    columns = stored_columns(results)
-    source = next((name for name in _SOURCES if name in columns), None)
+    found = Results.open(results)
+    source = next((name for name in _SOURCES if name in found.columns), None)
     if source is None:
         raise SedumError(
             f"{results} has no column {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}; fit again with "
             "output.pz: {} in the run file"
         )
-    metadata, rows = read_metadata(results), stored_rows(results)
-    if rows == 0:
+    metadata = read_metadata(results)
+    if found.rows == 0:
         raise SedumError(f"{results} has no rows; qp has no ensemble of none")
-    grid = _grid(results, source, metadata)
+    grid, bounds = _grid(found, source, metadata)
     names = [source, "id", "status", "redshift_p50"]
-    names += [n for n in ("redshift_catalogue", "redshift_mode") if n in columns]
-    widths = _widths(results, portion)
+    names += [n for n in ("redshift_catalogue", "redshift_mode") if n in found.columns]
+    widths = _widths(found, portion)
     flat, start = 0, 0
     with atomic_path(target) as temporary, ExitStack() as open_files:
-        advance = open_files.enter_context(progress(rows, "writing", "galaxies", show_progress))
+        advance = open_files.enter_context(
+            progress(found.rows, "writing", "galaxies", show_progress)
+        )
         file = None
-        for table in stream_columns(results, names, portion):
-            density, fitted = _densities(source, table, grid)
+        for table in found.stream(names, portion):
+            density, fitted = _densities(source, table, grid, bounds)
             ancil = _ancillary(table, density, fitted, grid, widths)
             data = {"xvals": grid, "yvals": density, "norm": False}  # they are normalised
             ensemble = qp.Ensemble(qp.interp, data, ancil=ancil)
             if file is None:
-                _, file = ensemble.initializeHdf5Write(str(temporary), rows)
+                _, file = ensemble.initializeHdf5Write(str(temporary), found.rows)
                 open_files.callback(file.close)
                 file.attrs["sedum"] = metadata.get("sedum", "{}")
             ensemble.writeHdf5Chunk(file, start, start + len(density))
             start, flat = start + len(density), flat + int((~fitted).sum())
             advance(len(density))
         ensemble.finalizeHdf5Write(file)
-    return QpSummary(target, rows, flat, source)
+    return QpSummary(target, found.rows, flat, source)
 
 
 def _qp() -> Any:
@@ -145,43 +147,42 @@ def _qp() -> Any:
     return qp
 
 
-def _grid(results: str | Path, source: str, metadata: dict[str, str]) -> np.ndarray:
-    """Return the redshifts of the densities: those stored, or those of the prior."""
+def _grid(
+    results: Results, source: str, metadata: dict[str, str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Return the redshifts of the densities, and where the prior ends if they are computed."""
     if source == "pz":
         if "pz_grid" not in metadata:
-            raise SedumError(f"{results} does not say at which redshifts its column pz is: pz_grid")
-        return np.array(json.loads(metadata["pz_grid"]))
-    try:
-        run = parse_run(json.loads(metadata["sedum"])["run"], source=f"run file in {results}")
-    except (KeyError, ValueError):
-        raise SedumError(
-            f"{results} does not carry its run file, whose prior says which redshifts there are; "
-            "fit again with output.pz: {}"
-        ) from None
-    return pz_grid(prior_of(run.model, run.priors), run.output.pz or Pz())
+            raise SedumError(
+                f"{results.path} does not say at which redshifts its column pz is: pz_grid"
+            )
+        return np.array(json.loads(metadata["pz_grid"])), None
+    run = results.run
+    prior = prior_of(run.model, run.priors)
+    return pz_grid(prior, run.output.pz or Pz()), pz_bounds(prior)
 
 
-def _widths(results: str | Path, portion: int) -> dict[str, int]:
+def _widths(results: Results, portion: int) -> dict[str, int]:
     """Return the bytes of the longest texts: HDF5 holds texts of one width."""
     widths: dict[str, int] = {}
-    for table in stream_columns(results, ["id", "status"], portion):
-        for name, values in table.items():
-            if values.dtype.kind in "US":
-                width = np.char.encode(values.astype("U"), "utf-8").dtype.itemsize
+    for table in results.stream(["id", "status"], portion):
+        for name in table.colnames:
+            if table[name].dtype.kind == "U":
+                width = np.char.encode(np.asarray(table[name]), "utf-8").dtype.itemsize
                 widths[name] = max(widths.get(name, 1), width)
     return widths
 
 
 def _densities(
-    source: str, table: dict[str, np.ndarray], grid: np.ndarray
+    source: str, table: Table, grid: np.ndarray, bounds: tuple[float, float] | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return densities that integrate to one, [n, g] in 32 bits, and which are not flat, [n]."""
-    values = table[source]
+    values = np.asarray(table[source], np.float64)
     if source == "pz":
-        density = np.asarray(values, np.float64)
+        density = values
     else:
         draws = values if source == "redshift_draws" else quantile_draws(values, _FROM_QUANTILES)
-        density = share_density(redshift_density(draws, grid), grid, draws)
+        density = share_density(redshift_density(draws, grid, bounds), grid, draws)
     total = np.trapezoid(density, grid, axis=1)
     fitted = np.isfinite(total) & (total > 0)
     out = np.full(density.shape, 1 / (grid[-1] - grid[0]))
@@ -190,25 +191,26 @@ def _densities(
 
 
 def _ancillary(
-    table: dict[str, np.ndarray],
+    table: Table,
     density: np.ndarray,
     fitted: np.ndarray,
     grid: np.ndarray,
     widths: dict[str, int],
 ) -> dict[str, np.ndarray]:
     """Return what stands beside the densities, each [n]."""
-    mode = table.get("redshift_mode")
-    if mode is None:
+    if "redshift_mode" in table.colnames:
+        mode = np.asarray(table["redshift_mode"])
+    else:
         mode = np.where(fitted, density_peak(density.astype(np.float64), grid), np.nan)
     found = {
-        "id": table["id"],
-        "status": table["status"],
+        "id": np.asarray(table["id"]),
+        "status": np.asarray(table["status"]),
         "fitted": fitted,
         "z_mode": np.asarray(mode, np.float64),
         "z_median": np.asarray(table["redshift_p50"], np.float64),
     }
-    if "redshift_catalogue" in table:
+    if "redshift_catalogue" in table.colnames:
         found["z_spec"] = np.asarray(table["redshift_catalogue"], np.float64)
     for name, width in widths.items():
-        found[name] = np.char.encode(found[name].astype("U"), "utf-8").astype(f"S{width}")
+        found[name] = np.char.encode(found[name], "utf-8").astype(f"S{width}")
     return found

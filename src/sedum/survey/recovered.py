@@ -162,7 +162,7 @@ def recover_draws(
         lookback=edges,
         star_formation=history,
         redshift=grid,
-        density=redshift_density(redshift, grid),
+        density=redshift_density(redshift, grid, (grid[0], grid[-1])),
         derived={name: bands(values)[..., 0] for name, values in quantities.items()},
     )
 

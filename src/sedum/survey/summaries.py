@@ -14,7 +14,7 @@ from sedum.survey.columns import percentile_name
 from sedum.survey.density import density_peak, redshift_density, redshift_grid, share_density
 from sedum.survey.quantiles import ordered_quantiles, probabilities
 
-__all__ = ["Summaries", "pz_grid"]
+__all__ = ["Summaries", "pz_bounds", "pz_grid"]
 
 #: Probability of the redshift's prior that the grid of p(z) leaves out at either end.
 _TAIL = 1e-6
@@ -30,7 +30,7 @@ def pz_grid(prior: Prior, spec: Pz) -> np.ndarray:
     """
     if "redshift" not in prior.names:
         raise SedumError("output.pz: the model has no parameter 'redshift'")
-    least, greatest = prior.support("redshift", tail=_TAIL)
+    least, greatest = pz_bounds(prior)
     low = least if spec.low is None else spec.low
     high = greatest if spec.high is None else spec.high
     if not low < high:
@@ -39,6 +39,11 @@ def pz_grid(prior: Prior, spec: Pz) -> np.ndarray:
             f"prior's redshifts, {least:g} to {greatest:g}"
         )
     return redshift_grid(low, high, spec.points)
+
+
+def pz_bounds(prior: Prior) -> tuple[float, float]:
+    """Return the redshifts between which the prior is."""
+    return prior.support("redshift", tail=_TAIL)
 
 
 class Summaries:
@@ -71,6 +76,7 @@ class Summaries:
         kept = self.parameters if output.save_draws else []
         self._draws = {name: self._blank(output.draws) for name in kept}
         self._grid, self._pz = self._redshifts(prior)
+        self._bounds = pz_bounds(prior) if self._grid is not None else None
         self._mode = np.full(rows, np.nan)
 
     def _blank(self, columns: int) -> np.ndarray:
@@ -112,7 +118,7 @@ class Summaries:
         if name in self._draws:
             self._draws[name][at] = draws
         if name == "redshift" and self._grid is not None:
-            density = redshift_density(ordered, self._grid, ordered=True)
+            density = redshift_density(ordered, self._grid, self._bounds, ordered=True)
             self._mode[at] = density_peak(density, self._grid)
             if self._pz is not None:
                 self._pz[at] = share_density(density, self._grid, ordered)

@@ -16,7 +16,7 @@ from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
 from sedum.photometry.status import most_frequent_first
 from sedum.storage import atomic_path
-from sedum.survey.columns import describe_output, vounit
+from sedum.survey.columns import describe_column, describe_output, vounit
 from sedum.survey.provenance import (
     TEXT_LENGTH,
     VOPARQUET_CONTENT,
@@ -38,6 +38,7 @@ __all__ = [
     "conventions",
     "count_status",
     "describe",
+    "describe_column",
     "fits_hdu",
     "fits_plus",
     "fits_primary",
