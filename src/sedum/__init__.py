@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from sedum.survey.fit import fit as fit
     from sedum.survey.fit_sky import fit_sky as fit_sky
     from sedum.survey.parts import fit_survey as fit_survey
+    from sedum.survey.provenance import read_provenance as read_provenance
+    from sedum.survey.qp import to_qp as to_qp
+    from sedum.survey.quantiles import quantile_draws as quantile_draws
     from sedum.survey.recovered import recover as recover
     from sedum.survey.results import Results as Results
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
@@ -84,7 +87,9 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "parse_bridge": "sedum.config.bridge",
+    "quantile_draws": "sedum.survey.quantiles",
     "read_catalogue": "sedum.photometry.catalogue",
+    "read_provenance": "sedum.survey.provenance",
     "recalibrate": "sedum.check.recalibrate",
     "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
@@ -92,6 +97,7 @@ _HOMES = {
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations",
     "sky_posteriors": "sedum.survey.sky",
+    "to_qp": "sedum.survey.qp",
     "train": "sedum.infer.train",
     "train_bridge": "sedum.bridge.train",
     "tune": "sedum.infer.tune",

@@ -16,6 +16,8 @@ from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
 from sedum.photometry.streams import known_length, stream_table
 from sedum.photometry.tables import format_of, parquet_files, read_table
+from sedum.survey.columns import from_vounit, split_unit
+from sedum.survey.provenance import fits_key
 
 __all__ = ["ColumnInfo", "Results"]
 
@@ -25,7 +27,7 @@ _TOGETHER = 100_000
 
 @dataclass(frozen=True)
 class ColumnInfo:
-    """What a file says of a column: its unit, empty for none, and what it is."""
+    """What a file says of a column: its unit as astropy names it, or empty, and what it is."""
 
     unit: str
     description: str
@@ -170,22 +172,25 @@ def _told_parquet(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
     for field in schema:
         meta = field.metadata or {}
         unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
-        columns[field.name] = ColumnInfo(unit, text)
+        columns[field.name] = ColumnInfo(_unit(unit), text)
     return columns, json.loads((schema.metadata or {}).get(b"sedum", b"{}"))
 
 
 def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
     from astropy.io import fits
 
+    columns = {}
     with fits.open(path) as hdus:
         header = hdus[1].header
-        columns = {
-            column.name: ColumnInfo(column.unit or "", header.get(f"TCOMM{i + 1}", ""))
-            for i, column in enumerate(hdus[1].columns)
-        }
-        told = "".join(str(line) for line in header.get("COMMENT", []))
-    start = told.find("{")
-    return columns, json.loads(told[start:]) if start >= 0 else {}
+        for i, column in enumerate(hdus[1].columns):
+            text, unit = split_unit(header.get(f"TCOMM{i + 1}", ""))
+            columns[column.name] = ColumnInfo(_unit(unit) or column.unit or "", text)
+        return columns, json.loads(header.get(fits_key("sedum"), "{}"))
+
+
+def _unit(text: str) -> str:
+    """Return astropy's name of a VOUnit."""
+    return str(from_vounit(text) or "")
 
 
 def _infos(table: Table) -> dict[str, ColumnInfo]:
