@@ -104,6 +104,19 @@ def small_posterior(small_run, small_library):
     return train(small_run, Library.read(small_library), show_progress=False)
 
 
+@pytest.fixture(scope="session")
+def dask_client(cache):
+    """A client of two worker processes of one thread each."""
+    distributed = pytest.importorskip("distributed", reason="needs sedum[survey]")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261123)

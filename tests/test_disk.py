@@ -123,7 +123,10 @@ def failure(write, path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_full_disks_cost_one_line_and_nothing_that_was_done(name, commands, disk, tmp_path):
+def test_full_disks_cost_one_line_and_nothing_that_was_done(
+    name, commands, disk, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # or outputs would differ by the date they tell
     write, path = commands[name], disk / name
     write(tmp_path / name)
     whole = (tmp_path / name).read_bytes()

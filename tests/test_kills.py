@@ -26,8 +26,12 @@ def found(tmp_path_factory):
     """Kill all commands many times; see ``killing.py``."""
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("killing.py"), tmp_path_factory.mktemp("kills")],
-        # Threads do not survive a fork.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",  # threads do not survive a fork
+            "NUMBA_NUM_THREADS": "1",
+            "SOURCE_DATE_EPOCH": "0",  # or outputs would differ by the date they tell
+        },
         capture_output=True,
         text=True,
         timeout=600,

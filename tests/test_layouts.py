@@ -1,5 +1,6 @@
 """Layouts of catalogues: bands, columns and units found by the names of columns."""
 
+import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -9,6 +10,7 @@ from sedum.errors import SedumError
 from sedum.photometry.catalogue import read_catalogue, stream_catalogue, to_photometry
 from sedum.photometry.filters import FilterSet, load_band
 from sedum.photometry.layouts import read_layout
+from sedum.photometry.streams import known_length
 from sedum.photometry.units import magnitude_to_flux
 
 
@@ -160,13 +162,39 @@ def test_required_values_and_flags():
     assert rows.photometry.observed[:, 0].tolist() == [True, False]
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "fits", "csv"])
-def test_streams_equal_the_whole(tmp_path, suffix):
+def stored(table, kind, folder):
+    """Write a table in a format whose reading in portions has its own code."""
+    path = folder / f"a.{kind}"
+    match kind:
+        case "parquet" | "fits" | "csv":
+            table.write(path)
+        case "folder":
+            # Files and row groups of any length; the second file has other numbers' widths.
+            other = table[400:410].copy()
+            other["er"] = other["er"].astype(np.float32).astype(np.float64)
+            table["er"][400:410] = other["er"]
+            other["er"] = other["er"].astype(np.float32)
+            (path / "b").mkdir(parents=True)
+            table[:400].to_pandas().to_parquet(path / "a.parquet", row_group_size=37)
+            other.to_pandas().to_parquet(path / "a2.parquet")
+            table[410:].to_pandas().to_parquet(path / "b" / "c.parquet", row_group_size=250)
+            (path / "_metadata").write_text("not a table")
+        case "h5":
+            table.write(path, format="hdf5", path="records")
+        case "hdf5":
+            with h5py.File(path, "w") as file:
+                for name in table.colnames:
+                    file[f"columns/{name}"] = np.asarray(table[name])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["parquet", "folder", "fits", "h5", "hdf5", "csv"])
+def test_streams_equal_the_whole(tmp_path, kind):
     rng = np.random.default_rng(1)
     whole = Table({c: rng.uniform(1, 2, 1003) for c in ("g", "eg", "r", "er", "z", "unused")})
     whole["g"][5] = np.nan
-    path = tmp_path / f"a.{suffix}"
-    whole.write(path)
+    path = stored(whole, kind, tmp_path)
+    assert known_length(path) == (None if kind == "csv" else 1003)
     mapping = Catalogue(columns=COLUMNS, redshift="z")
     parts = list(stream_catalogue(path, mapping, FILTERS, rows=100))
     assert len(parts) == 11
@@ -174,7 +202,9 @@ def test_streams_equal_the_whole(tmp_path, suffix):
     joined = type(expected).concatenate(parts)
     np.testing.assert_array_equal(joined.ids, expected.ids)
     np.testing.assert_array_equal(joined.photometry.flux, expected.photometry.flux)
+    np.testing.assert_array_equal(joined.photometry.error[:, 1], whole["er"])
     np.testing.assert_array_equal(joined.status, expected.status)
+    assert [len(p) for p in parts] == [100] * 10 + [3]
     with pytest.raises(SedumError, match="has no column 'x'"):
         list(
             stream_catalogue(
@@ -186,9 +216,25 @@ def test_streams_equal_the_whole(tmp_path, suffix):
         )
 
 
-def test_hdf5_and_pandas(tmp_path):
-    import h5py
+def test_folders_that_are_no_catalogue(tmp_path):
+    mapping = Catalogue(columns=COLUMNS)
+    with pytest.raises(SedumError, match="is a folder without Parquet files"):
+        list(stream_catalogue(tmp_path, mapping, FILTERS))
+    whole = Table({c: [1.0, 2.0] for c in ("g", "eg", "r", "er")})
+    whole.write(tmp_path / "a.parquet")
+    whole["g", "eg", "r"].write(tmp_path / "b.parquet")
+    with pytest.raises(SedumError, match=r"b.parquet and the first .* differ in column 'er'"):
+        list(stream_catalogue(tmp_path, mapping, FILTERS))
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-9])
+    with pytest.raises(SedumError, match="cannot be read as parquet"):
+        list(stream_catalogue(tmp_path, mapping, FILTERS))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["plain"] = np.ones(3)
+    with pytest.raises(SedumError, match=r"no column 'g'|holds no"):
+        list(stream_catalogue(tmp_path / "a.h5", mapping, FILTERS))
 
+
+def test_hdf5_and_pandas(tmp_path):
     given = table()
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for name in given.colnames:

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 import sedum
 from sedum.errors import SedumError
 from sedum.survey import parts as parts_module
 from sedum.survey.fit import object_keys
+from sedum.survey.provenance import read_provenance
 
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 ROWS = 130
@@ -60,8 +61,10 @@ def test_parts_give_what_the_whole_gives(
     for name in a.colnames:
         assert a[name].description == b[name].description
         assert a[name].unit == b[name].unit
-    told = str(a.meta.get("sedum", a.meta.get("comments")))
-    assert told == str(b.meta.get("sedum", b.meta.get("comments")))
+    told = [read_provenance(tmp_path / f"{name}.{ending}") for name in ("whole", "parts")]
+    dates = [one.pop("date") for one in told]
+    assert told[0] == told[1]
+    assert dates[0] <= dates[1]
     assert not (tmp_path / f"parts.{ending}.parts").exists()
     assert len(done.shown) == ROWS
 
@@ -72,6 +75,24 @@ def test_workers_give_the_same(fitted, tmp_path):
     fitted(source, "two.parquet", part_rows=50, workers=2)
     # Sums round by the number of threads.
     same(Table.read(tmp_path / "one.parquet"), Table.read(tmp_path / "two.parquet"), rtol=1e-5)
+
+
+def test_folders_in_and_out(fitted, tmp_path):
+    source = catalogue(tmp_path / "cat.parquet")
+    fitted(source, "one.parquet", part_rows=50)
+    (tmp_path / "cat").mkdir()
+    whole = Table.read(source)
+    whole[:70].write(tmp_path / "cat" / "a.parquet")
+    whole[70:].write(tmp_path / "cat" / "b.parquet")
+    done = fitted(tmp_path / "cat", "many", part_rows=50)
+    assert (done.path, done.rows) == (tmp_path / "many", ROWS)
+    assert sorted(p.name for p in done.path.iterdir()) == [f"part-{i:06}.parquet" for i in range(3)]
+    parts = [Table.read(p) for p in sorted(done.path.iterdir())]
+    same(Table.read(tmp_path / "one.parquet"), vstack(parts, metadata_conflicts="silent"))
+    with pytest.raises(SedumError, match="many exists; delete it"):
+        fitted(tmp_path / "cat", "many")
+    with pytest.raises(SedumError, match="exists; delete it"):
+        fitted(tmp_path / "cat", "cat")
 
 
 def test_draws_depend_on_the_identifier_alone(fitted, tmp_path):
@@ -119,7 +140,7 @@ def test_interrupted_fits_go_on_and_damaged_parts_are_made_again(fitted, monkeyp
 def test_parts_of_another_fit_are_refused(fitted, tmp_path):
     source = catalogue(tmp_path / "cat.fits")
     (tmp_path / "out.fits.parts").mkdir()
-    (tmp_path / "out.fits.parts" / "fit.json").write_text('{"run file": "another"}')
+    (tmp_path / "out.fits.parts" / "_fit.json").write_text('{"run file": "another"}')
     with pytest.raises(SedumError, match=r"parts of another fit \(its run file, estimator"):
         fitted(source, "out.fits")
 

@@ -14,6 +14,7 @@ ORDER = [
     "storage",
     "processes",
     "hdf5",
+    "cluster",
     "messages",
     "config",
     "photometry",

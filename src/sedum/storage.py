@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ __all__ = [
 
 #: Under what name the digest of a file of tensors stands in its metadata.
 _DIGEST = "digest"
+_asking = threading.Lock()
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 #: What the system reports where a disk, a quota or an index is full, and for what libraries say
 #: of it that raise something else than OSError.
@@ -107,8 +109,9 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 def _put(temporary: Path, target: Path) -> None:
     """Rename a file that is written, once its content is on the disk."""
     # mkstemp makes files private; give back what the user's umask would have given.
-    mask = os.umask(0)
-    os.umask(mask)
+    with _asking:  # or another thread would take the zero for the user's
+        mask = os.umask(0)
+        os.umask(mask)
     try:
         temporary.chmod(0o666 & ~mask)
         with temporary.open("rb+") as file:
@@ -256,13 +259,14 @@ def write_tensors(
     key
         Of the JSON in the metadata: there is one, since several would come in any order.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     # Copied: the format refuses tensors that share memory.
     arrays = {name: np.array(_as_array(value), order="C") for name, value in tensors.items()}
     meta = {**meta, _DIGEST: _tensors_digest(arrays, meta)}
     with atomic_path(path) as temporary:
-        save_file(arrays, str(temporary), metadata={key: json.dumps(meta)})
+        # Its own writer makes one more temporary file, which would stay behind after a kill.
+        temporary.write_bytes(save(arrays, metadata={key: json.dumps(meta)}))
 
 
 def read_tensors(

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import bridge, check, comparison, observations, training
+from sedum.cli import bridge, check, comparison, observations, results, training
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -171,11 +171,20 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Library to write. [default: NAME.h5]")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the work, of one thread each.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="Dask scheduler whose workers share it."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a library of galaxies: noiseless fluxes and the parameters behind them.
 
-    Interrupted, the same command goes on where it stopped, to the same result bit for bit.
+    Interrupted, the same command goes on where it stopped, to the same result bit for bit. So it
+    is with any number of --workers, and at a --scheduler whose machines have the same kind of
+    processor; both need sedum[survey].
 
     Python: sedum.simulate(sedum.load_run("run.yaml"), "library.h5")
     """
@@ -184,7 +193,9 @@ def simulate(
 
     settings = load_run(run_file)
     target = out or Path(f"{settings.name}.h5")
-    library = simulate_library(settings, target, show_progress=not quiet)
+    library = simulate_library(
+        settings, target, workers=workers, scheduler=scheduler, show_progress=not quiet
+    )
     print(f"{target}: {len(library):,} galaxies, {len(library.bands)} bands")
 
 
@@ -198,7 +209,10 @@ app.command()(check.check)
 @app.command()
 def fit(
     catalogue: Annotated[
-        Path, typer.Argument(help="FITS, CSV, ECSV, Parquet, VOTable, ASCII; a folder in HATS.")
+        Path,
+        typer.Argument(
+            help="FITS, Parquet, HDF5, CSV, ECSV, VOTable, ASCII; a folder of Parquet, or in HATS."
+        ),
     ],
     run_file: Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")],
     estimator: Annotated[
@@ -208,7 +222,10 @@ def fit(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-posterior.fits]"
+            "--out",
+            "-o",
+            help="FITS, ECSV or Parquet; without an extension, a folder of Parquet. "
+            "[default: CATALOGUE-posterior.fits]",
         ),
     ] = None,
     workers: Annotated[
@@ -236,8 +253,9 @@ def fit(
     Catalogues may be of any size: parts are written to OUTPUT.parts as they are done, and a fit
     that was interrupted or killed goes on with those that are missing, to the same result.
 
-    A sky catalogue in HATS is fitted partition by partition on Dask, on this machine or at
-    --scheduler, to another of the same partitions (needs sedum[survey]; sedum.fit_sky).
+    A sky catalogue in HATS is fitted partition by partition on Dask, by --workers on this machine
+    or those of --scheduler, to another of the same partitions (needs sedum[survey]; in Python,
+    sedum.fit_sky, and sedum.sky_posteriors for a lazy LSDB catalogue).
 
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
     model and within the ones trained with. The column prior_ess says how many draws are left.
@@ -245,16 +263,14 @@ def fit(
     Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
     sedum.fit does the same in memory, and returns the table
     """
-    from sedum.storage import check_writable
-    from sedum.survey.table import check_format
+    from sedum.survey.hats_files import is_sky_catalogue
 
-    if catalogue.is_dir():
+    if is_sky_catalogue(catalogue):
         _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)
         return
     if scheduler is not None:
         raise SedumError("--scheduler is for sky catalogues: folders in HATS")
     target = out or catalogue.with_name(f"{catalogue.stem}-posterior.fits")
-    check_format(check_writable(target))
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
     from sedum.survey.parts import fit_survey
@@ -289,25 +305,28 @@ def _fit_sky(
 ) -> None:
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.sky import fit_sky
+    from sedum.report.catalogue import plot_catalogue
+    from sedum.survey.fit_sky import fit_sky
 
-    if priors_from is not None:
-        raise SedumError("--priors-from is not for sky catalogues yet; fit files instead")
     settings = load_run(run_file)
     target = out or catalogue.with_name(f"{catalogue.name}-posterior")
-    rows = fit_sky(
+    done = fit_sky(
         settings,
         Posterior.read(estimator or Path(f"{settings.name}.safetensors")),
         catalogue,
         target,
+        priors=load_run(priors_from) if priors_from is not None else None,
         scheduler=scheduler,
         workers=workers,
         show_progress=not quiet,
     )
-    print(f"{target}: {rows:,} rows")
+    plot_catalogue(done.shown, target.with_name(f"{target.name}.png"))
+    print(f"{target}: {done.rows:,} rows")
+    observations.print_status(done.status)
 
 
 app.command()(showing.show)
+app.command()(results.qp)
 app.command()(comparison.compare)
 app.command()(observations.zeropoints)
 app.add_typer(bridge.app, name="bridge")

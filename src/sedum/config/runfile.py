@@ -30,6 +30,7 @@ from sedum.config.observation import (
     Features,
     Library,
     Output,
+    Pz,
     Training,
     Typical,
     Verify,
@@ -293,6 +294,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "extinction": Extinction,
     "catalogue.limits": ReportedLimits,
     "output": Output,
+    "pz": Pz,
     "typicality": Typical,
     "verify": Verify,
 }

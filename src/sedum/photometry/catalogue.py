@@ -16,7 +16,8 @@ from sedum.photometry.corrections import Corrections
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.photometry.status import RowStatus
-from sedum.photometry.tables import TableLike, name_of, read_table, stream_table
+from sedum.photometry.streams import stream_table
+from sedum.photometry.tables import TableLike, name_of, read_table
 from sedum.photometry.units import MAGNITUDES, to_microjansky
 
 __all__ = ["CatalogueRows", "read_catalogue", "read_for_run", "stream_catalogue", "to_photometry"]
@@ -90,7 +91,7 @@ def read_for_run(source: TableLike, run: config.RunFile, filters: FilterSet) -> 
 def stream_catalogue(
     source: TableLike, mapping: config.Catalogue, filters: FilterSet, rows: int = 50_000
 ) -> Iterator[CatalogueRows]:
-    """Read a catalogue in portions; Parquet and FITS of any size in little memory.
+    """Read a catalogue in portions; Parquet, FITS and HDF5 of any size in little memory.
 
     Row numbers, where no identifier is mapped, count on through the portions.
     """

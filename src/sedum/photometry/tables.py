@@ -1,14 +1,14 @@
-"""Tables of any common format, whole or in portions, as astropy tables.
+"""Tables of any common format, as astropy tables.
 
 A catalogue may be a file (FITS, Parquet, HDF5, VOTable, CSV, ECSV, ASCII; gzip where astropy
-reads it), an astropy ``Table`` or a pandas ``DataFrame``.
+reads it), a folder of Parquet files, an astropy ``Table`` or a pandas ``DataFrame``.
 """
 
 from __future__ import annotations
 
 import gzip
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,12 +20,16 @@ from sedum.errors import SedumError, nearest
 
 __all__ = [
     "TableLike",
+    "fits_hdu_number",
+    "format_of",
+    "from_arrow",
     "has_extension",
-    "known_length",
+    "hdf5_columns",
     "leading_comments",
     "name_of",
+    "parquet_files",
     "read_table",
-    "stream_table",
+    "reading",
 ]
 
 #: What can be read as a catalogue: a path, an astropy Table or a pandas DataFrame.
@@ -59,8 +63,8 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
     Parameters
     ----------
     source
-        A file, whose format its extension says (whitespace-separated text if none is known),
-        an astropy Table or a pandas DataFrame.
+        A file, whose format its extension says (whitespace-separated text if none is known), a
+        folder of Parquet files, an astropy Table or a pandas DataFrame.
     extension
         Name or number of the FITS extension, or path of the group or dataset in HDF5; the
         first table if None.
@@ -72,10 +76,10 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
     """
     if isinstance(source, str | Path):
         path = Path(source)
-        if not path.is_file():
+        if not path.exists():
             raise SedumError(f"catalogue {path} does not exist")
-        with _reading(path):
-            table = _read_file(path, _format(path), extension)
+        with reading(path):
+            table = _read_file(path, format_of(path), extension)
     else:
         table = _from_memory(source)
     if len(table) == 0:
@@ -83,56 +87,16 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
     return table
 
 
-def stream_table(
-    source: TableLike, columns: list[str], rows: int, extension: str | int | None = None
-) -> Iterator[Table]:
-    """Yield a table in portions of at most so many rows; only ``columns`` need be in them.
-
-    Parquet and FITS are read portion by portion, so that memory does not grow with the file;
-    other formats are read whole and handed out in portions. Columns that the table does not
-    have are left out.
-    """
-    if isinstance(source, str | Path):
-        path, kind = Path(source), _format(Path(source))
-        if kind == "parquet" and path.is_file():
-            yield from _guarded_stream(path, _stream_parquet(path, columns, rows))
-            return
-        if kind == "fits" and path.is_file() and not path.name.lower().endswith((".gz", ".fz")):
-            yield from _guarded_stream(path, _stream_fits(path, columns, rows, extension))
-            return
-    table = read_table(source, extension)
-    for start in range(0, len(table), rows):
-        yield table[start : start + rows]
-
-
-def known_length(source: Path, extension: str | int | None = None) -> int | None:
-    """Return the rows of a Parquet or FITS file without reading them; None of other formats.
-
-    None of a damaged one too: whoever reads it says what is wrong.
-    """
-    kind = _format(source)
-    try:
-        if kind == "parquet":
-            import pyarrow.parquet as parquet
-
-            return int(parquet.read_metadata(source).num_rows)
-        if kind == "fits":
-            from astropy.io import fits
-
-            with fits.open(source) as hdus:
-                return int(hdus[_fits_hdu(source, extension)].header["NAXIS2"])
-    except (OSError, ValueError, SedumError):
-        pass
-    return None
-
-
-def _format(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """Return the format that a file's extension says; folders are of Parquet files."""
+    if path.is_dir():
+        return "parquet"
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     return _FORMATS.get(suffix, "ascii")
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises inside the body into one line that names the file."""
     try:
         with warnings.catch_warnings():
@@ -142,21 +106,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # readers of foreign formats raise nearly anything
         first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
-        raise SedumError(f"catalogue {path} cannot be read as {_format(path)}: {first}") from None
-
-
-def _guarded_stream(path: Path, portions: Iterator[Table]) -> Iterator[Table]:
-    """Hand portions on, under :func:`_reading` only while the next one is read."""
-    count = 0
-    while True:
-        with _reading(path):
-            portion = next(portions, None)
-        if portion is None:
-            break
-        count += len(portion)
-        yield portion
-    if not count:
-        raise SedumError(f"catalogue {path} has no rows")
+        raise SedumError(f"catalogue {path} cannot be read as {format_of(path)}: {first}") from None
 
 
 def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
@@ -164,9 +114,9 @@ def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
         case "parquet":
             import pyarrow.parquet as parquet
 
-            return _from_arrow(parquet.read_table(path))
+            return from_arrow(_joined([parquet.read_table(p) for p in parquet_files(path)], path))
         case "fits":
-            return Table.read(path, format="fits", hdu=_fits_hdu(path, extension))
+            return Table.read(path, format="fits", hdu=fits_hdu_number(path, extension))
         case "hdf5":
             return _read_hdf5(path, extension)
         case "ascii":
@@ -185,7 +135,7 @@ def _from_memory(source: Any) -> Table:
     )
 
 
-def _fits_hdu(path: Path, extension: str | int | None) -> int:
+def fits_hdu_number(path: Path, extension: str | int | None) -> int:
     """Return the number of the wanted extension, or of the first that holds a table."""
     from astropy.io import fits
 
@@ -205,13 +155,51 @@ def _fits_hdu(path: Path, extension: str | int | None) -> int:
         )
 
 
-def _from_arrow(frame: Any) -> Table:
-    """Turn an arrow table into an astropy one; nulls are masked."""
+def parquet_files(path: Path) -> list[Path]:
+    """Return the Parquet files of a folder and of those in it, by name; a file itself.
+
+    Names that begin with a dot or an underscore are those of other things, as everywhere.
+
+    Raises
+    ------
+    SedumError
+        If a folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [
+        part
+        for part in sorted(path.rglob("*"))
+        if part.suffix.lower() in (".parquet", ".pq")
+        and not any(name.startswith((".", "_")) for name in part.relative_to(path).parts)
+    ]
+    if not found:
+        raise SedumError(f"catalogue {path} is a folder without Parquet files")
+    return found
+
+
+def _joined(frames: list[Any], path: Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.concat_tables(frames, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise SedumError(f"catalogue {path}: its files differ in their columns: {error}") from None
+
+
+def from_arrow(frame: Any, names: Sequence[str] | None = None) -> Table:
+    """Turn an arrow table into an astropy one; nulls are masked, lists of one length are rows.
+
+    ``names`` are those of all columns of the file, for ``meta["columns"]``.
+    """
     columns = {}
     for name in frame.column_names:
         arrow = frame[name].combine_chunks()
         kind = str(arrow.type)
-        if arrow.null_count and kind.startswith(("int", "uint", "bool")):
+        if kind.startswith("fixed_size_list") and not arrow.null_count:
+            values = arrow.flatten().to_numpy(zero_copy_only=False)
+            columns[name] = Column(values.reshape(len(arrow), arrow.type.list_size))
+        elif arrow.null_count and kind.startswith(("int", "uint", "bool")):
             mask = arrow.is_null().to_numpy(zero_copy_only=False)
             filled = arrow.fill_null(False if kind == "bool" else 0)
             columns[name] = MaskedColumn(filled.to_numpy(zero_copy_only=False), mask=mask)
@@ -220,74 +208,64 @@ def _from_arrow(frame: Any) -> Table:
         unit = (frame.schema.field(name).metadata or {}).get(b"unit", b"").decode()
         if unit:
             columns[name].unit = unit
-    return Table(columns, copy=False)
-
-
-def _stream_parquet(path: Path, columns: list[str], rows: int) -> Iterator[Table]:
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    with parquet.ParquetFile(path) as file:
-        there = [name for name in columns if name in file.schema_arrow.names]
-        # Group by group: a reading of all of them keeps the buffers of those it has passed.
-        for group in range(file.num_row_groups):
-            for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=there):
-                table = _from_arrow(pa.Table.from_batches([batch]))
-                table.meta["columns"] = file.schema_arrow.names
-                yield table
-
-
-def _stream_fits(
-    path: Path, columns: list[str], rows: int, extension: str | int | None
-) -> Iterator[Table]:
-    from astropy.io import fits
-
-    with fits.open(path, memmap=True) as hdus:
-        hdu = hdus[_fits_hdu(path, extension)]
-        info = {c.name: c for c in hdu.columns}
-        there = [name for name in columns if name in info]
-        for start in range(0, hdu.header["NAXIS2"], rows):
-            part = hdu.data[start : start + rows]
-            made = {}
-            for name in there:
-                values = np.array(part[name])  # a copy in native memory, freed with the portion
-                null = info[name].null
-                made[name] = (
-                    Column(values) if null is None else MaskedColumn(values, mask=values == null)
-                )
-                if info[name].unit:
-                    made[name].unit = info[name].unit
-            table = Table(made, copy=False) if made else Table({"": np.zeros(len(part))})
-            table.meta["columns"] = list(info)
-            yield table
+    table = Table(columns, copy=False) if columns else Table({"": np.zeros(len(frame))})
+    if names is not None:
+        table.meta["columns"] = list(names)
+    return table
 
 
 def _read_hdf5(path: Path, extension: str | int | None) -> Table:
-    """Read a group of one-dimensional datasets, or a dataset of records."""
     import h5py
 
     with h5py.File(path, "r") as file:
-        if extension is not None and str(extension) not in file:
-            known = ", ".join(list(file)[:20])
-            raise SedumError(f"catalogue.extension: {path} has no {extension!r}; it holds {known}")
-        node = file[str(extension)] if extension is not None else _first_table(file)
-        if isinstance(node, h5py.Dataset):
-            return Table(node[()])
-        data = {k: v for k, v in node.items() if isinstance(v, h5py.Dataset) and v.ndim >= 1}
-        if not data:
-            raise SedumError(
-                f"catalogue {path} holds no table at {node.name}; name its group by "
-                "catalogue.extension"
-            )
-        lengths = {len(v) for v in data.values()}
-        if len(lengths) > 1:
-            raise SedumError(f"catalogue {path}: the columns of {node.name} differ in length")
-        table = Table({k: v[()] for k, v in data.items()})
-        for name, dataset in data.items():
-            unit = dataset.attrs.get("unit", dataset.attrs.get("units"))
-            if isinstance(unit, str | bytes) and unit:
-                table[name].unit = unit.decode() if isinstance(unit, bytes) else unit
-        return table
+        columns, units = hdf5_columns(file, path, extension)
+        return Table({name: Column(v[:], unit=units.get(name)) for name, v in columns.items()})
+
+
+def hdf5_columns(
+    file: Any, path: Path, extension: str | int | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the columns of a table in HDF5, not read yet, and the units of those that have one.
+
+    The table is a group of datasets of one length, or a dataset of records.
+
+    Parameters
+    ----------
+    file
+        The open file.
+    path
+        For messages.
+    extension
+        The group or dataset; the first table if None.
+
+    Raises
+    ------
+    SedumError
+        If there is no such table.
+    """
+    import h5py
+
+    if extension is not None and str(extension) not in file:
+        known = ", ".join(list(file)[:20])
+        raise SedumError(f"catalogue.extension: {path} has no {extension!r}; it holds {known}")
+    node = file[str(extension)] if extension is not None else _first_table(file)
+    if isinstance(node, h5py.Dataset):
+        if not node.dtype.names:
+            raise SedumError(f"catalogue {path}: {node.name} holds no columns with names")
+        return {name: node.fields(name) for name in node.dtype.names}, {}
+    data = {k: v for k, v in node.items() if isinstance(v, h5py.Dataset) and v.ndim >= 1}
+    if not data:
+        raise SedumError(
+            f"catalogue {path} holds no table at {node.name}; name its group by catalogue.extension"
+        )
+    if len({len(v) for v in data.values()}) > 1:
+        raise SedumError(f"catalogue {path}: the columns of {node.name} differ in length")
+    units = {}
+    for name, dataset in data.items():
+        unit = dataset.attrs.get("unit", dataset.attrs.get("units"))
+        if isinstance(unit, str | bytes) and unit:
+            units[name] = unit.decode() if isinstance(unit, bytes) else unit
+    return data, units
 
 
 def _first_table(node: Any) -> Any:
@@ -342,9 +320,9 @@ def has_extension(source: TableLike, extension: str) -> bool:
     """Say whether a catalogue is a FITS file with a table of that name."""
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return False
-    if _format(Path(source)) != "fits":
+    if format_of(Path(source)) != "fits":
         return False
     from astropy.io import fits
 
-    with _reading(Path(source)), fits.open(source) as hdus:
+    with reading(Path(source)), fits.open(source) as hdus:
         return extension.upper() in [hdu.name for hdu in hdus[1:]]

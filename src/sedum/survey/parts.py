@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -22,16 +23,17 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
 from sedum.photometry.status import most_frequent_first
-from sedum.photometry.tables import known_length
+from sedum.photometry.streams import known_length
+from sedum.photometry.tables import parquet_files
 from sedum.processes import worker_processes
 from sedum.progress import progress
-from sedum.storage import atomic_path, digest, locked
+from sedum.storage import atomic_path, check_writable, digest, locked
 from sedum.survey.assemble import assemble, sample_rows
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
 from sedum.survey.table import count_status, write_table
 
-__all__ = ["FitSummary", "fit_survey"]
+__all__ = ["FitSummary", "fit_survey", "require_same_fit"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -94,7 +96,7 @@ class _Fitter:
         write_table(table, path)
         counts = count_status(table)
         told = {"sha256": _checksum(path), "rows": len(table), "status": counts}
-        with atomic_path(path.with_suffix(".json")) as temporary:
+        with atomic_path(_told(path)) as temporary:
             temporary.write_text(json.dumps(told))
         return counts
 
@@ -133,14 +135,17 @@ def fit_survey(
     with the parts that are missing, to the same result: the draws of a galaxy depend on its
     identifier and the seed alone. At the end the parts become the output, and the folder goes.
 
+    A catalogue of a thousand million rows is better not one file: an ``output`` without an
+    extension is a folder of Parquet files, the parts themselves.
+
     Parameters
     ----------
     run, posterior, model, priors
         As for :func:`sedum.fit`.
     catalogue
-        A file. Parquet and FITS are read portion by portion.
+        A file, or a folder of Parquet files. Parquet, FITS and HDF5 are read portion by portion.
     output
-        FITS, ECSV or Parquet, by its extension.
+        FITS, ECSV or Parquet, by its extension; without one, a folder of Parquet files.
     workers
         Processes that share the parts, and the machine's threads; of nested sampling, where
         ``output.verify`` asks for it.
@@ -156,17 +161,17 @@ def fit_survey(
         folder holds parts of another fit.
     """
     source = Path(catalogue)
-    target = check_output(output, source)
+    target = _check_target(output, source)
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
-    if not source.is_file():
+    if not source.exists():
         raise SedumError(f"catalogue {source} does not exist")
     model = trained_model(run, posterior, model)
     folder = target.with_name(f"{target.name}.parts")
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
     with locked(target, "fitting to"):
-        _require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
         status: Counter[str] = Counter()
         count = 0
         portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
@@ -179,10 +184,30 @@ def fit_survey(
         if not count:
             raise SedumError(f"catalogue {source} has no rows")
         parts = [_part(folder, number) for number in range(count)]
-        assemble(parts, target)
         shown = sample_rows(parts, _SHOWN)
+        if target.suffix:
+            assemble(parts, target)
+        else:
+            _become(folder, target)
         shutil.rmtree(folder, ignore_errors=True)
     return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
+
+
+def _check_target(output: str | Path, source: Path) -> Path:
+    target = Path(output)
+    if target.suffix:
+        return check_output(target, source)
+    if target.exists():
+        raise SedumError(f"{target} exists; delete it, or choose another output")
+    return check_writable(target)
+
+
+def _become(folder: Path, target: Path) -> None:
+    """Make the folder of parts the output: whole or absent, whenever the process is killed."""
+    shutil.rmtree(folder / "nested", ignore_errors=True)
+    os.replace(folder, target)
+    for told in target.glob("_*.json"):  # readers of Parquet pass names that begin so
+        told.unlink()
 
 
 def _fitted(
@@ -216,11 +241,16 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:06}.parquet"
 
 
+def _told(part: Path) -> Path:
+    """Return the file that says what is in a part, and that it is whole."""
+    return part.with_name(f"_{part.stem}.json")
+
+
 def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
     """Return the status counts of a part that is there and whole; a damaged one is fitted again."""
     path = _part(folder, number)
     try:
-        told = json.loads(path.with_suffix(".json").read_text())
+        told = json.loads(_told(path).read_text())
         whole = told["rows"] == rows and told["sha256"] == _checksum(path)
         return [(text, count) for text, count in told["status"]] if whole else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -232,8 +262,15 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
-    path = folder / "fit.json"
+def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+    """Claim a folder of parts, or make sure that those in it belong to the same fit.
+
+    Raises
+    ------
+    SedumError
+        Naming what differs.
+    """
+    path = folder / "_fit.json"
     if path.is_file():
         try:
             found = json.loads(path.read_text())
@@ -256,12 +293,14 @@ def _identity(
     run: RunFile, posterior: Posterior, source: Path, priors: RunFile | None, part_rows: int
 ) -> dict[str, str]:
     """Return what the parts depend on, each as a hash or in words."""
-    stat = source.stat()
+    files = [
+        (str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parquet_files(source)
+    ]
     return {
         "run file": digest(run.model_dump(mode="json")),
         "estimator": posterior.digest(),
         "priors": digest(priors.model_dump(mode="json") if priors else None),
-        "catalogue": digest([str(source.resolve()), stat.st_size, stat.st_mtime_ns]),
+        "catalogue": digest(files),
         "rows of a part": str(part_rows),
         "version": __version__,
     }
