@@ -116,7 +116,7 @@ def test_units_descriptions_and_provenance_are_in_the_files(fitted, small_run):
         schema = parquet.read_schema(path)
         assert schema.field("log_mass_p50").metadata == {
             b"description": b"log10 stellar mass formed, 50th percentile",
-            b"unit": b"dex(solMass)",
+            b"unit": b"log(solMass)",
         }
         assert schema.field("ra").metadata[b"unit"] == b"deg"
         told = json.loads(schema.metadata[b"sedum"])
