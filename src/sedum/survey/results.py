@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ class Results:
     columns
         Unit and description of each column, in order.
     provenance
-        What the file says of its making: ``run`` (the run file), ``fingerprint`` and
-        ``versions``.
+        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``
+        and, where it is known, the name of the ``catalogue``.
     """
 
     path: Path
@@ -74,6 +74,17 @@ class Results:
         if length is None:
             length = len(read_table(rows))
         return cls(path, length, columns, provenance)
+
+    @staticmethod
+    def told(path: str | Path) -> dict[str, Any]:
+        """Return what any table that sedum wrote says of its making; empty of others.
+
+        Raises
+        ------
+        SedumError
+            If it cannot be read.
+        """
+        return _told(_primary(Path(path)))[1]
 
     @property
     def run(self) -> RunFile:
@@ -156,7 +167,7 @@ def _told(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
                 return _told_fits(path)
             case "ascii.ecsv":
                 table = read_table(path)
-                return _infos(table), json.loads(table.meta.get("sedum", "{}"))
+                return _infos(table), _provenance(table.meta.get("sedum"), table.meta)
     except (OSError, ValueError) as error:
         raise SedumError(f"results {path} cannot be read ({error}); fit again") from None
     return {}, {}
@@ -171,7 +182,8 @@ def _told_parquet(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
         meta = field.metadata or {}
         unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
         columns[field.name] = ColumnInfo(unit, text)
-    return columns, json.loads((schema.metadata or {}).get(b"sedum", b"{}"))
+    meta = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    return columns, _provenance(meta.get("sedum"), meta)
 
 
 def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
@@ -185,7 +197,16 @@ def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
         }
         told = "".join(str(line) for line in header.get("COMMENT", []))
     start = told.find("{")
-    return columns, json.loads(told[start:]) if start >= 0 else {}
+    named = {"catalogue": header["CATALOGU"]} if "CATALOGU" in header else {}
+    return columns, _provenance(told[start:] if start >= 0 else None, named)
+
+
+def _provenance(told: str | None, meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what sedum wrote of a file's making, with the catalogue's name from its metadata."""
+    found: dict[str, Any] = json.loads(told or "{}")
+    if found and "catalogue" in meta:
+        found.setdefault("catalogue", meta["catalogue"])
+    return found
 
 
 def _infos(table: Table) -> dict[str, ColumnInfo]:
