@@ -57,8 +57,9 @@ class Collected:
     mass: str
 
     def values(self, quantity: str, percentile: int = 50) -> np.ndarray:
-        """Return percentiles of a quantity of the sampled rows, [n]."""
-        return floats(self.sample, f"{quantity}_p{percentile}")
+        """Return percentiles of a quantity of the sampled rows, [n]; NaN where not finite."""
+        values = floats(self.sample, f"{quantity}_p{percentile}")
+        return np.where(np.isfinite(values), values, np.nan)
 
     def half_width(self, quantity: str) -> np.ndarray:
         """Return half the central 68% interval of the sampled rows, [n]."""

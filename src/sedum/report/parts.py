@@ -81,12 +81,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table with a caption; one with ``tools`` can be sorted and searched."""
+    """A table with a caption.
+
+    One with ``tools`` can be sorted and searched; one that is ``folded`` is shown on demand.
+    """
 
     caption: str
     headings: Sequence[Cell]
     rows: Sequence[Sequence[Cell]]
     tools: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)

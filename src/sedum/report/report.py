@@ -108,6 +108,7 @@ def write_report(
     gallery = Gallery(folder)
     sections = [
         summary_section(found, cards, comparison),
+        run_section(results, history, gallery),
         rows_section(found, gallery),
         distributions_section(found, gallery),
         relations_section(found, gallery),
@@ -116,7 +117,6 @@ def write_report(
         trust_section(found, gallery),
         flagged_section(found),
         models_section(comparison, note, gallery),
-        run_section(results, history, gallery),
     ]
     page = _page(title or f"Posteriors of {results.path.name}", sections, results)
     with atomic_path(output) as temporary:

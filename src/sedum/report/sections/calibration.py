@@ -65,10 +65,19 @@ def _origin(card: Scorecard) -> list[Block]:
         told = "does not say which estimator it is of; it is taken to be that of the results"
         blocks.append(Text.of(f"{card.path.name} {told}.", kind="note"))
     if faults:
-        blocks.append(Text.of(f"Faults found: {'; '.join(faults)}.", kind="warning"))
+        parts: list[Cell] = ["faults found: "]
+        for i, fault in enumerate(faults):
+            parts += ["; " if i else "", Term(fault, _about(fault))]
+        blocks.append(Text((*parts, "."), kind="warning"))
     else:
         blocks.append(Text.of("No fault was found.", kind="good"))
     return blocks
+
+
+def _about(fault: str) -> str:
+    """Return the key of the definition of what a fault was found by."""
+    keys = {"PIT": "pit", "TARP": "tarp", "L-C2ST": "lc2st", "information": "information"}
+    return next((key for word, key in keys.items() if word in fault), "coverage")
 
 
 def _mock(card: Scorecard, gallery: Gallery) -> list[Block]:

@@ -53,8 +53,9 @@ def flagged_section(found: Collected) -> Section:
     ]
     shown = worst.rows()
     if shown:
-        told = f"Shown are up to {WORST} rows of each kind, the worst first to be kept."
-        blocks += [Text.of(told), _table(found, shown)]
+        most = count(WORST, "flags")
+        blocks += [Text.of("Shown are up to ", most, " rows of each kind, the worst of them.")]
+        blocks += [_table(found, shown)]
     return Section("flagged", "Flagged galaxies", blocks)
 
 

@@ -25,10 +25,18 @@ _HASH = 12
 def run_section(results: Results, history: Mapping[str, Any], gallery: Gallery) -> Section:
     """Return the section; ``history`` is that of the estimator's training, empty if not known."""
     run = results.run
-    blocks: list[Block] = [_bands(run), _model(run), _priors(results), _noise(run)]
-    blocks += [_settings("Estimator", run.estimator.model_dump(mode="json"))]
-    blocks += _training(run, history, gallery)
-    blocks += [_output(run), _provenance(results), Folded("The complete run file", run.to_yaml())]
+    bands = _bands(run)
+    blocks: list[Block] = [_told(run, bands), bands, _priors(results)]
+    blocks += _training(history, gallery)
+    blocks += [
+        _settings("Forward model: settings", run.model.model_dump(mode="json")),
+        _noise(run),
+        _settings("Estimator: settings", run.estimator.model_dump(mode="json")),
+        _settings("Training: settings", run.training.model_dump(mode="json")),
+        _settings("Fit and output: settings", run.output.model_dump(mode="json")),
+        _provenance(results),
+        Folded("The complete run file", run.to_yaml()),
+    ]
     return Section("run", "What was run", blocks)
 
 
@@ -77,24 +85,16 @@ def _depths(noise: NoiseCommon) -> dict[str, tuple[float, float]]:
     return {}
 
 
-def _model(run: RunFile) -> Grid:
-    return _settings("Forward model", run.model.model_dump(mode="json"))
-
-
 def _noise(run: RunFile) -> Grid:
     content = run.noise.model_dump(mode="json")
     content.pop("depths", None)  # stand beside the bands
     content.pop("regions", None)
-    return _settings("Noise", content)
-
-
-def _output(run: RunFile) -> Grid:
-    return _settings("Fit and output", run.output.model_dump(mode="json"))
+    return _settings("Noise: settings", content)
 
 
 def _settings(caption: str, content: Mapping[str, Any]) -> Grid:
     rows: list[list[Cell]] = [[key, _value(value)] for key, value in _flat(content)]
-    return Grid(caption, ["setting", "value"], rows)
+    return Grid(caption, ["setting", "value"], rows, folded=True)
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -157,10 +157,38 @@ def _prior(kind: str, spec: Mapping[str, Any]) -> Cell:
     return (Term(kind.replace("_", " "), define), " ", Number(text, define))
 
 
-def _training(run: RunFile, history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
-    blocks: list[Block] = [_settings("Training", run.training.model_dump(mode="json"))]
-    if isinstance(run.model, External):
-        blocks.append(Text.of("The forward model is a simulator of somebody's own."))
+def _told(run: RunFile, bands: Grid) -> Text:
+    """Return the analysis in a sentence or two."""
+    pivots = [c for row in bands.rows for c in row if isinstance(c, Number) and c.define == "pivot"]
+    parts: list[Cell] = [count(len(run.filters), "setting"), " bands"]
+    if pivots:
+        ends = [f(pivots, key=lambda p: p.sort or 0.0) for f in (min, max)]
+        parts += [" with pivot wavelengths from ", ends[0], " to ", ends[1], " Å"]
+    model = run.model
+    if isinstance(model, External):
+        parts.append(f"; the forward model is the external simulator {model.name}")
+    else:
+        gas = "with" if model.nebular else "without"
+        agn = ", an active nucleus" if model.agn else ""
+        parts.append(
+            f"; stars of {model.stellar}, star-formation history {model.history.kind}, {gas} gas, "
+            f"dust {model.dust.law}, dust emission {model.dust.emission}, intergalactic medium "
+            f"{model.igm}{agn}, cosmology {model.cosmology}"
+        )
+    parts += [
+        f". Noise: {getattr(run.noise, 'kind', 'depths')}; estimator: {run.estimator.kind}, ",
+        "trained on ",
+        count(run.library.size, "setting"),
+        " simulated galaxies, or as many as it needed where it simulated them itself. Each "
+        "posterior is ",
+        count(run.output.draws, "setting"),
+        " draws.",
+    ]
+    return Text(tuple(parts))
+
+
+def _training(history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
+    blocks: list[Block] = []
     losses = [float(x) for x in history.get("losses", [])]
     if not losses:
         told = "How the training went is in the estimator, which was not found beside the results"
@@ -197,4 +225,4 @@ def _provenance(results: Results) -> Grid:
         rows.append([f"version of {name}", Number(str(version), "version")])
     for part, digest in results.provenance.get("fingerprint", {}).items():
         rows.append([f"fingerprint of {part}", Number(str(digest)[:_HASH], "fingerprint")])
-    return Grid("Provenance", ["what", "value"], rows)
+    return Grid("Provenance: files, versions, fingerprints", ["what", "value"], rows, folded=True)

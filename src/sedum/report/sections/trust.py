@@ -34,9 +34,9 @@ def trust_section(found: Collected, gallery: Gallery) -> Section:
     if "verified" in columns:
         add("verified", "verified", counts.true["verified"])
     for method, number in most_frequent_first(counts.texts["method"].items()):
-        add(f"draws: {method}", "method", number)
+        add(f"given by draws that are: {method}", "method", number)
     if "ppp" in columns:
-        add("posterior-predictive p below 0.01", "ppp", counts.poor_fit)
+        add("poor fits (posterior-predictive p below 0.01)", "ppp", counts.poor_fit)
     if "in_distribution" in columns:
         add(
             "like the simulations (in distribution)",
@@ -45,12 +45,16 @@ def trust_section(found: Collected, gallery: Gallery) -> Section:
         )
     edges = sum(n for text, n in counts.texts["at_edge"].items() if text)
     if "at_edge" in columns:
-        add("some parameter at an edge of its prior", "at_edge", edges)
+        add("at an edge of the prior in some parameter", "at_edge", edges)
     blocks: list[Block] = []
     if not {"verified", "in_distribution"} & set(columns):
         blocks.append(Text.of(_ABSENT))
     if rows:
-        blocks.append(Grid("Of the fitted galaxies", ["", "galaxies", "share of fitted"], rows))
+        blocks.append(
+            Grid(
+                "Of the fitted galaxies", ["galaxies that are", "galaxies", "share of fitted"], rows
+            )
+        )
     level = (found.results.run.output.typicality or Typical()).level
     drawn = plot_trust(counts.histograms, LEAST_ESS, GOOD_K, level)
     if drawn is not None:
