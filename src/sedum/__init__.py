@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import FilterSet as FilterSet
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
+    from sedum.report.report import write_report as write_report
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
@@ -105,6 +106,7 @@ _HOMES = {
     "validate_bridge": "sedum.bridge.validate",
     "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
+    "write_report": "sedum.report.report",
 }
 
 __all__ = ["__version__", *_HOMES]
