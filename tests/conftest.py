@@ -119,6 +119,25 @@ def dask_client(cache):
         yield client
 
 
+def explored(small_run, small_posterior, small_model, tmp_path_factory):
+    """A catalogue, its estimator and results, under the names that the explorer looks for."""
+    from explore_cases import write_explored
+
+    folder = tmp_path_factory.mktemp("explored")
+    write_explored(folder, small_run, small_posterior, small_model)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def explorer(explored):
+    pytest.importorskip("bokeh", reason="the explorer needs bokeh")
+    from sedum.report.explore import explore
+
+    made = explore(explored / "post.fits")
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261123)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sedum._version import __version__
 from sedum.cli import bridge, check, comparison, observations, results, training
+from sedum.cli import explore as exploring
 from sedum.cli import report as reporting
 from sedum.cli import show as showing
 from sedum.errors import SedumError
@@ -328,6 +329,7 @@ def _fit_sky(
 
 app.command()(showing.show)
 app.command()(results.qp)
+app.command()(exploring.explore)
 app.command()(comparison.compare)
 app.command()(reporting.report)
 app.command()(observations.zeropoints)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from astropy.table import Table, vstack
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
+from sedum.photometry.single_rows import RowReader
 from sedum.photometry.streams import known_length, stream_table
 from sedum.photometry.tables import format_of, parquet_files, read_table
 from sedum.survey.columns import from_vounit, split_unit
 from sedum.survey.provenance import read_metadata, read_provenance
 
-__all__ = ["ColumnInfo", "Results"]
+__all__ = ["ColumnInfo", "Results", "primary_table"]
 
 #: Rows that are in memory at a time.
 _TOGETHER = 100_000
@@ -67,7 +69,7 @@ class Results:
         path = Path(path)
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
-        rows = _primary(path)
+        rows = primary_table(path)
         provenance = cls.told(path)
         columns = _columns(rows) if provenance else {}
         if "status" not in columns or "run" not in provenance:
@@ -86,7 +88,7 @@ class Results:
         SedumError
             If it cannot be read.
         """
-        rows = _primary(Path(path))
+        rows = primary_table(Path(path))
         return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
 
     @property
@@ -111,7 +113,7 @@ class Results:
                 raise SedumError(
                     f"{self.path} has no column {name!r}{nearest(name, list(self.columns))}"
                 )
-        for table in stream_table(_primary(self.path), names, rows):
+        for table in stream_table(primary_table(self.path), names, rows):
             portion = Table({name: _native(table[name]) for name in names})
             for name in names:
                 portion[name].unit = self.columns[name].unit or None
@@ -134,8 +136,42 @@ class Results:
             found.append(portion)
         return vstack(found, metadata_conflicts="silent")
 
+    @cached_property
+    def _single(self) -> RowReader:
+        return RowReader(primary_table(self.path))
 
-def _primary(path: Path) -> Path:
+    def row(self, number: int) -> dict[str, Any]:
+        """Return all columns of one row, by its number from 0: scalars, text, or arrays.
+
+        Raises
+        ------
+        SedumError
+            If there is no such row.
+        """
+        table = self._single.read(number, list(self.columns))
+        return {name: _native(table[name])[0] for name in self.columns}
+
+    def find(self, identifier: str) -> int | None:
+        """Return the number of the first row with an identifier; None where there is none."""
+        # FITS holds letters beyond ASCII as escapes.
+        escaped = identifier.encode("ascii", "backslashreplace").decode()
+        start = 0
+        for portion in self.stream(["id"]):
+            ids = np.asarray(portion["id"])
+            if ids.dtype.kind == "U":
+                found = np.flatnonzero((ids == identifier) | (ids == escaped))
+            else:
+                try:
+                    found = np.flatnonzero(ids == ids.dtype.type(identifier))
+                except (ValueError, OverflowError):
+                    return None
+            if len(found):
+                return start + int(found[0])
+            start += len(portion)
+        return None
+
+
+def primary_table(path: Path) -> Path:
     """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
     if not path.is_dir():
         return path
