@@ -109,13 +109,10 @@ def small_posterior(small_run, small_library):
 @pytest.fixture(scope="session")
 def dask_client(cache):
     """A client of two worker processes of one thread each."""
-    distributed = pytest.importorskip("distributed", reason="needs sedum[survey]")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    pytest.importorskip("distributed", reason="needs sedum[survey]")
+    from sedum.cluster import connected
+
+    with connected(workers=2) as client:
         yield client
 
 
