@@ -66,7 +66,7 @@ def plot_bins(card: dict[str, Any]) -> Figure | None:
         ]
     )
     with styled():
-        fig = figure(9.6, 0.27 * len(names) + 1.5)
+        fig = figure(min(9.6, 0.5 * len(columns) + 3.0), 0.27 * max(len(names), 6) + 1.5)
         axis = fig.subplots()
         drawn = axis.imshow(pulls, cmap="PuOr", vmin=-8, vmax=8, aspect="auto")
         for (i, j), value in np.ndenumerate(pulls):

@@ -15,6 +15,9 @@ __all__ = ["FACTOR_EDGES", "plot_models"]
 #: Edges of bins of ln Bayes factors: even in the inverse hyperbolic sine.
 FACTOR_EDGES = np.sinh(np.linspace(-1, 1, 62) * np.arcsinh(1e4))
 
+#: ln Bayes factors beyond which their axis is logarithmic.
+_WIDE = 20.0
+
 
 def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) -> Figure:
     """Draw how ln Bayes factors are distributed, and the share of each model.
@@ -35,7 +38,9 @@ def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) ->
             left.stairs(counts, FACTOR_EDGES, color=colours[name], lw=1.3, label=name)
         left.axvline(0, color="black", lw=0.6)
         reach = _reach(factors)
-        left.set(xscale="symlog", xlim=(-reach, reach), ylim=(0, None))
+        if reach >= _WIDE:
+            left.set_xscale("symlog")
+        left.set(xlim=(-reach, reach), ylim=(0, None))
         left.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         left.set(xlabel=f"ln Bayes factor over {names[0]}", ylabel="galaxies")
         left.legend(fontsize=8)

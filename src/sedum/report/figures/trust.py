@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from sedum.report.counted import POOR_FIT, Histogram
@@ -42,8 +43,15 @@ def plot_trust(
             found = histograms[name]
             axis.stairs(found.counts, found.edges, fill=True, color=BLUE, alpha=0.75)
             axis.axvline(limits[name], color=ORANGE, lw=1, ls="--")
+            # From the first to the last bin that is not empty, and the limit.
+            occupied = np.flatnonzero(found.counts)[[0, -1]]
+            low = min(found.edges[occupied[0]], limits[name])
+            high = max(found.edges[occupied[1] + 1], limits[name])
             if name == "ess":
-                axis.set(xscale="log", xlim=(1, found.edges[-1]))
+                axis.set(xscale="log", xlim=(max(low, 1), 1.1 * high))
+            else:
+                pad = 0.02 * (high - low)
+                axis.set_xlim(low - pad, high + pad)
             axis.set_xlabel(_PANELS[name], fontsize=8)
             axis.tick_params(labelsize=7)
         axes[0].set_ylabel("galaxies", fontsize=8)

@@ -38,7 +38,7 @@ def flagged_section(found: Collected) -> Section:
     """Return the section: how many are flagged, and a table of the worst of each kind."""
     worst, rows = found.counts.worst, found.counts.rows
     kinds: list[list[Cell]] = [
-        [kind, count(n, "flags"), share(n, rows, "flags")] for kind, n in worst.counts.items()
+        [kind, count(n, "flags"), share(n, rows, "flags")] for kind, n in worst.counts.items() if n
     ]
     blocks: list[Block] = [
         Text.of(

@@ -13,7 +13,19 @@ from sedum.photometry.filters import load_band
 from sedum.report.definitions import quantity, readable_unit
 from sedum.report.figures.calibration import plot_loss
 from sedum.report.figures.gallery import Gallery
-from sedum.report.parts import Block, Cell, Folded, Grid, Number, Section, Term, Text, count, plain
+from sedum.report.parts import (
+    Block,
+    Cell,
+    Folded,
+    Grid,
+    Number,
+    Section,
+    Term,
+    Text,
+    count,
+    minus,
+    plain,
+)
 from sedum.survey.results import Results
 from sedum.survey.table import describe_column
 
@@ -154,7 +166,7 @@ def _prior(kind: str, spec: Mapping[str, Any]) -> Cell:
             text = f"{values['x'][0]:g} to {values['x'][-1]:g}, {len(values['x'])} points"
         case _:
             text = ", ".join(f"{k} {v:g}" for k, v in values.items())
-    return (Term(kind.replace("_", " "), define), " ", Number(text, define))
+    return (Term(kind.replace("_", " "), define), " ", Number(minus(text), define))
 
 
 def _told(run: RunFile, bands: Grid) -> Text:
@@ -176,13 +188,14 @@ def _told(run: RunFile, bands: Grid) -> Text:
             f"{model.igm}{agn}, cosmology {model.cosmology}"
         )
     parts += [
-        f". Noise: {getattr(run.noise, 'kind', 'depths')}; estimator: {run.estimator.kind}, ",
-        "trained on ",
+        f". Noise: {getattr(run.noise, 'kind', 'depths')}; estimator: {run.estimator.kind}; ",
+        "library: ",
         count(run.library.size, "setting"),
-        " simulated galaxies, or as many as it needed where it simulated them itself. Each "
-        "posterior is ",
+        " simulated galaxies. Percentiles are of ",
         count(run.output.draws, "setting"),
-        " draws.",
+        " draws for each galaxy, those of derived quantities of ",
+        count(min(run.output.derived_draws, run.output.draws), "setting"),
+        ".",
     ]
     return Text(tuple(parts))
 
