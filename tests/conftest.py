@@ -17,6 +17,8 @@ from hypothesis import settings
 settings.register_profile("sedum", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("sedum")
 torch.set_num_threads(2)
+# Files that are made twice, or made again after a kill, can then be the same byte for byte.
+os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -107,14 +109,30 @@ def small_posterior(small_run, small_library):
 @pytest.fixture(scope="session")
 def dask_client(cache):
     """A client of two worker processes of one thread each."""
-    distributed = pytest.importorskip("distributed", reason="needs sedum[survey]")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
+    pytest.importorskip("distributed", reason="needs sedum[survey]")
+    from sedum.cluster import connected
+
+    with connected(workers=2) as client:
         yield client
+
+
+def explored(small_run, small_posterior, small_model, tmp_path_factory):
+    """A catalogue, its estimator and results, under the names that the explorer looks for."""
+    from explore_cases import write_explored
+
+    folder = tmp_path_factory.mktemp("explored")
+    write_explored(folder, small_run, small_posterior, small_model)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def explorer(explored):
+    pytest.importorskip("bokeh", reason="the explorer needs bokeh")
+    from sedum.report.explore import explore
+
+    made = explore(explored / "post.fits")
+    yield made
+    made.stop()
 
 
 @pytest.fixture

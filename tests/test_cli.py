@@ -57,6 +57,7 @@ def test_help_names_every_command_without_heavy_imports(tmp_path):
         "tune",
         "fit",
         "show",
+        "explore",
         "zeropoints",
         "demo",
     ):

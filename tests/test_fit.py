@@ -241,6 +241,7 @@ def test_verified_rows_say_how_far_they_can_be_trusted(
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model, "trust.ecsv")
     again = Table.read(tmp_path / "trust.ecsv")
     assert "exact likelihood" in again["verified"].description
+    assert all(again[name].description for name in again.colnames)
     good = np.asarray(table["status"]) == "ok"
     assert not good[3]
     assert np.isnan(table["log_evidence"][3])

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import FilterSet as FilterSet
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
+    from sedum.report.explore import explore as explore
+    from sedum.report.report import write_report as write_report
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
@@ -76,6 +78,7 @@ _HOMES = {
     "apply_bridge": "sedum.bridge.apply",
     "check_catalogue": "sedum.survey.catalogue_check",
     "compare": "sedum.survey.compare",
+    "explore": "sedum.report.explore",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
     "fit_sky": "sedum.survey.fit_sky",
@@ -105,6 +108,7 @@ _HOMES = {
     "validate_bridge": "sedum.bridge.validate",
     "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
+    "write_report": "sedum.report.report",
 }
 
 __all__ = ["__version__", *_HOMES]

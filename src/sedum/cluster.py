@@ -90,14 +90,18 @@ def connected(client: Any = None, scheduler: str | None = None, workers: int = 1
     if scheduler is None:
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                # Its own port would be asked for, and its being taken told.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             ) as cluster,
-            Client(cluster) as client,
+            Client(cluster, set_as_default=False) as client,
         ):
             yield client
         return
     try:
-        client = Client(scheduler, timeout=_PATIENCE)
+        client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SedumError(f"no Dask scheduler at {scheduler}: {error}") from None
     with client:

@@ -16,6 +16,7 @@ from sedum.bridge.rows import SurveyRows, read_survey
 from sedum.photometry.tables import TableLike
 from sedum.progress import progress
 from sedum.storage import check_writable
+from sedum.survey.columns import STANDARD
 from sedum.survey.table import check_format, write_table
 
 __all__ = ["apply_bridge", "predict_rows"]
@@ -129,6 +130,7 @@ def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
             table[f"{name}_reference"] = survey.reference[:, k]
             table[f"{name}_reference"].description = f"{what} in the catalogue"
     table["redshift_catalogue"] = survey.redshift
+    table["redshift_catalogue"].description = STANDARD["redshift_catalogue"]
     table["n_features"] = np.isfinite(x).sum(1).astype(np.int16)
     table["n_features"].description = "features measured"
     table["n_outside"] = found.outside.sum(1).astype(np.int16)

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from sedum._version import __version__
 from sedum.cli import bridge, check, comparison, observations, results, training
+from sedum.cli import explore as exploring
+from sedum.cli import report as reporting
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -184,7 +186,7 @@ def simulate(
 
     Interrupted, the same command goes on where it stopped, to the same result bit for bit. So it
     is with any number of --workers, and at a --scheduler whose machines have the same kind of
-    processor; both need sedum[survey].
+    processor; both need sedum's optional extra survey.
 
     Python: sedum.simulate(sedum.load_run("run.yaml"), "library.h5")
     """
@@ -254,7 +256,7 @@ def fit(
     that was interrupted or killed goes on with those that are missing, to the same result.
 
     A sky catalogue in HATS is fitted partition by partition on Dask, by --workers on this machine
-    or those of --scheduler, to another of the same partitions (needs sedum[survey]; in Python,
+    or those of --scheduler, to another of the same partitions (needs the extra survey; in Python,
     sedum.fit_sky, and sedum.sky_posteriors for a lazy LSDB catalogue).
 
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
@@ -327,7 +329,9 @@ def _fit_sky(
 
 app.command()(showing.show)
 app.command()(results.qp)
+app.command()(exploring.explore)
 app.command()(comparison.compare)
+app.command()(reporting.report)
 app.command()(observations.zeropoints)
 app.add_typer(bridge.app, name="bridge")
 

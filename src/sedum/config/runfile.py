@@ -114,7 +114,7 @@ class RunFile(Section):
 
     def prior(self, name: str) -> Any:
         """Return the prior of a parameter, the default one where the file gives none."""
-        return self.priors.get(name, default_prior(name))
+        return self.priors[name] if name in self.priors else default_prior(name)
 
     def to_yaml(self) -> str:
         """Return the complete run file, defaults included, as YAML."""

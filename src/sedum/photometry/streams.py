@@ -27,6 +27,9 @@ from sedum.photometry.tables import (
 
 __all__ = ["is_streamed", "known_length", "stream_table"]
 
+#: Rows of Parquet that are decoded together where they are passed over.
+_PASSED = 8192
+
 
 def is_streamed(path: Path) -> bool:
     """Say whether a file or folder can be read in portions, without reading it whole."""
@@ -35,7 +38,11 @@ def is_streamed(path: Path) -> bool:
 
 
 def stream_table(
-    source: TableLike, columns: Sequence[str], rows: int, extension: str | int | None = None
+    source: TableLike,
+    columns: Sequence[str],
+    rows: int,
+    extension: str | int | None = None,
+    start: int = 0,
 ) -> Iterator[Table]:
     """Yield a table in portions of so many rows, the last of what is left.
 
@@ -52,25 +59,29 @@ def stream_table(
         Rows of a portion.
     extension
         As for :func:`sedum.photometry.tables.read_table`.
+    start
+        The row to begin with; those before it are passed over, not read, as far as the format
+        allows.
 
     Raises
     ------
     SedumError
-        If it cannot be read, has no rows, or files of a folder differ in their columns.
+        If it cannot be read, has no rows from ``start`` on, or files of a folder differ in their
+        columns.
     """
     path = Path(source) if isinstance(source, str | Path) else None
     if path is None or not path.exists() or not is_streamed(path):
         table = read_table(source, extension)
-        for start in range(0, len(table), rows):
-            yield table[start : start + rows]
+        for first in range(start, len(table), rows):
+            yield table[first : first + rows]
         return
     match format_of(path):
         case "parquet":
-            portions = _stream_parquet(path, columns, rows)
+            portions = _stream_parquet(path, columns, rows, start)
         case "fits":
-            portions = _stream_fits(path, columns, rows, extension)
+            portions = _stream_fits(path, columns, rows, extension, start)
         case _:
-            portions = _stream_hdf5(path, columns, rows, extension)
+            portions = _stream_hdf5(path, columns, rows, extension, start)
     yield from _guarded(path, portions)
 
 
@@ -114,16 +125,16 @@ def _guarded(path: Path, portions: Iterator[Table]) -> Iterator[Table]:
         raise SedumError(f"catalogue {path} has no rows")
 
 
-def _stream_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterator[Table]:
+def _stream_parquet(path: Path, columns: Sequence[str], rows: int, start: int) -> Iterator[Table]:
     import pyarrow as pa
 
     waiting: list[Any] = []
     count = 0
     names: list[str] = []
-    for batch, names in _batches(path, columns, rows):
+    for batch, names in _batches(path, columns, rows, start):
         waiting.append(batch)
         count += len(batch)
-        if count >= rows:
+        while count >= rows:
             whole = pa.Table.from_batches(waiting)
             yield from_arrow(whole.slice(0, rows), names)
             waiting = whole.slice(rows).to_batches()
@@ -132,8 +143,10 @@ def _stream_parquet(path: Path, columns: Sequence[str], rows: int) -> Iterator[T
         yield from_arrow(pa.Table.from_batches(waiting), names)
 
 
-def _batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[tuple[Any, list[str]]]:
-    """Yield record batches of a file or folder, and the names of all columns."""
+def _batches(
+    path: Path, columns: Sequence[str], rows: int, start: int
+) -> Iterator[tuple[Any, list[str]]]:
+    """Yield record batches of a file or folder from a row on, and the names of all columns."""
     import pyarrow.parquet as parquet
 
     first, schema = None, None
@@ -150,14 +163,25 @@ def _batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[tuple[An
             first = there
             # Group by group: a reading of all of them keeps the buffers of those it has passed.
             for group in range(file.num_row_groups):
-                for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=there):
+                length = file.metadata.row_group(group).num_rows
+                if start >= length:
+                    start -= length
+                    continue
+                # To pass over rows one by one would take long.
+                size = max(rows, _PASSED) if start else rows
+                for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=there):
+                    if start >= len(batch):
+                        start -= len(batch)
+                        continue
+                    if start:
+                        batch, start = batch.slice(start), 0
                     # Files may hold numbers in different widths: those of the first are kept.
                     schema = schema or batch.schema
                     yield batch if batch.schema == schema else batch.cast(schema), names
 
 
 def _stream_fits(
-    path: Path, columns: Sequence[str], rows: int, extension: str | int | None
+    path: Path, columns: Sequence[str], rows: int, extension: str | int | None, start: int
 ) -> Iterator[Table]:
     from astropy.io import fits
 
@@ -165,8 +189,8 @@ def _stream_fits(
         hdu = hdus[fits_hdu_number(path, extension)]
         info = {c.name: c for c in hdu.columns}
         there = [name for name in columns if name in info]
-        for start in range(0, hdu.header["NAXIS2"], rows):
-            part = hdu.data[start : start + rows]
+        for first in range(start, hdu.header["NAXIS2"], rows):
+            part = hdu.data[first : first + rows]
             made = {}
             for name in there:
                 values = np.array(part[name])  # a copy in native memory, freed with the portion
@@ -180,7 +204,7 @@ def _stream_fits(
 
 
 def _stream_hdf5(
-    path: Path, columns: Sequence[str], rows: int, extension: str | int | None
+    path: Path, columns: Sequence[str], rows: int, extension: str | int | None, start: int
 ) -> Iterator[Table]:
     import h5py
 
@@ -188,10 +212,10 @@ def _stream_hdf5(
         found, units = hdf5_columns(file, path, extension)
         there = [name for name in columns if name in found]
         length = len(next(iter(found.values())))
-        for start in range(0, length, rows):
-            stop = min(start + rows, length)
-            made = {name: Column(found[name][start:stop], unit=units.get(name)) for name in there}
-            yield _portion(made, stop - start, list(found))
+        for first in range(start, length, rows):
+            stop = min(first + rows, length)
+            made = {name: Column(found[name][first:stop], unit=units.get(name)) for name in there}
+            yield _portion(made, stop - first, list(found))
 
 
 def _portion(columns: dict[str, Column], rows: int, names: list[str]) -> Table:

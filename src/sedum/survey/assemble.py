@@ -69,7 +69,9 @@ def _to_parquet(parts: Sequence[Path], path: Path) -> None:
         for key in texts
     }
     told = conventions(_as_astropy(schemas[0].empty_table()), longest)
-    schema = schemas[0].with_metadata({**schemas[0].metadata, **told})
+    # As bytes, or the keys of the first part would stand beside the new ones.
+    new = {key.encode(): value for key, value in told.items()}
+    schema = schemas[0].with_metadata({**schemas[0].metadata, **new})
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for part in parts:
             writer.write_table(read_part(part).cast(schema))

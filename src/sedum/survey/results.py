@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from astropy.table import Table, vstack
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
+from sedum.photometry.single_rows import RowReader
 from sedum.photometry.streams import known_length, stream_table
 from sedum.photometry.tables import format_of, parquet_files, read_table
 from sedum.survey.columns import from_vounit, split_unit
-from sedum.survey.provenance import fits_key
+from sedum.survey.provenance import read_metadata, read_provenance
 
-__all__ = ["ColumnInfo", "Results"]
+__all__ = ["ColumnInfo", "Results", "primary_table"]
 
 #: Rows that are in memory at a time.
 _TOGETHER = 100_000
@@ -47,8 +48,8 @@ class Results:
     columns
         Unit and description of each column, in order.
     provenance
-        What the file says of its making: ``run`` (the run file), ``fingerprint`` and
-        ``versions``.
+        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``
+        and, where it is known, the name of the ``catalogue``.
     """
 
     path: Path
@@ -68,14 +69,27 @@ class Results:
         path = Path(path)
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
-        rows = _primary(path)
-        columns, provenance = _told(rows)
+        rows = primary_table(path)
+        provenance = cls.told(path)
+        columns = _columns(rows) if provenance else {}
         if "status" not in columns or "run" not in provenance:
             raise SedumError(f"{path} is no posterior catalogue; make one with 'sedum fit'")
         length = known_length(rows)
         if length is None:
             length = len(read_table(rows))
         return cls(path, length, columns, provenance)
+
+    @staticmethod
+    def told(path: str | Path) -> dict[str, Any]:
+        """Return what any table that sedum wrote says of its making; empty of others.
+
+        Raises
+        ------
+        SedumError
+            If it cannot be read.
+        """
+        rows = primary_table(Path(path))
+        return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
 
     @property
     def run(self) -> RunFile:
@@ -99,7 +113,7 @@ class Results:
                 raise SedumError(
                     f"{self.path} has no column {name!r}{nearest(name, list(self.columns))}"
                 )
-        for table in stream_table(_primary(self.path), names, rows):
+        for table in stream_table(primary_table(self.path), names, rows):
             portion = Table({name: _native(table[name]) for name in names})
             for name in names:
                 portion[name].unit = self.columns[name].unit or None
@@ -122,8 +136,42 @@ class Results:
             found.append(portion)
         return vstack(found, metadata_conflicts="silent")
 
+    @cached_property
+    def _single(self) -> RowReader:
+        return RowReader(primary_table(self.path))
 
-def _primary(path: Path) -> Path:
+    def row(self, number: int) -> dict[str, Any]:
+        """Return all columns of one row, by its number from 0: scalars, text, or arrays.
+
+        Raises
+        ------
+        SedumError
+            If there is no such row.
+        """
+        table = self._single.read(number, list(self.columns))
+        return {name: _native(table[name])[0] for name in self.columns}
+
+    def find(self, identifier: str) -> int | None:
+        """Return the number of the first row with an identifier; None where there is none."""
+        # FITS holds letters beyond ASCII as escapes.
+        escaped = identifier.encode("ascii", "backslashreplace").decode()
+        start = 0
+        for portion in self.stream(["id"]):
+            ids = np.asarray(portion["id"])
+            if ids.dtype.kind == "U":
+                found = np.flatnonzero((ids == identifier) | (ids == escaped))
+            else:
+                try:
+                    found = np.flatnonzero(ids == ids.dtype.type(identifier))
+                except (ValueError, OverflowError):
+                    return None
+            if len(found):
+                return start + int(found[0])
+            start += len(portion)
+        return None
+
+
+def primary_table(path: Path) -> Path:
     """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
     if not path.is_dir():
         return path
@@ -148,35 +196,28 @@ def _native(column: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def _told(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
-    """Return the columns of a file and its provenance; both empty where it has none of sedum's."""
-    try:
-        match format_of(path):
-            case "parquet":
-                return _told_parquet(path)
-            case "fits":
-                return _told_fits(path)
-            case "ascii.ecsv":
-                table = read_table(path)
-                return _infos(table), json.loads(table.meta.get("sedum", "{}"))
-    except (OSError, ValueError) as error:
-        raise SedumError(f"results {path} cannot be read ({error}); fit again") from None
-    return {}, {}
+def _columns(path: Path) -> dict[str, ColumnInfo]:
+    """Return the columns of a file, with units by astropy's names."""
+    match format_of(path):
+        case "parquet":
+            return _columns_of_parquet(path)
+        case "fits":
+            return _columns_of_fits(path)
+    return _infos(read_table(path))
 
 
-def _told_parquet(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
+def _columns_of_parquet(path: Path) -> dict[str, ColumnInfo]:
     import pyarrow.parquet as parquet
 
-    schema = parquet.read_schema(parquet_files(path)[0])
     columns = {}
-    for field in schema:
+    for field in parquet.read_schema(parquet_files(path)[0]):
         meta = field.metadata or {}
         unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
         columns[field.name] = ColumnInfo(_unit(unit), text)
-    return columns, json.loads((schema.metadata or {}).get(b"sedum", b"{}"))
+    return columns
 
 
-def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
+def _columns_of_fits(path: Path) -> dict[str, ColumnInfo]:
     from astropy.io import fits
 
     columns = {}
@@ -185,7 +226,7 @@ def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
         for i, column in enumerate(hdus[1].columns):
             text, unit = split_unit(header.get(f"TCOMM{i + 1}", ""))
             columns[column.name] = ColumnInfo(_unit(unit) or column.unit or "", text)
-        return columns, json.loads(header.get(fits_key("sedum"), "{}"))
+    return columns
 
 
 def _unit(text: str) -> str:

@@ -30,7 +30,7 @@ def pz_grid(prior: Prior, spec: Pz) -> np.ndarray:
     """
     if "redshift" not in prior.names:
         raise SedumError("output.pz: the model has no parameter 'redshift'")
-    least, greatest = pz_bounds(prior)
+    least, greatest = prior.support("redshift", tail=_TAIL)
     low = least if spec.low is None else spec.low
     high = greatest if spec.high is None else spec.high
     if not low < high:
@@ -41,9 +41,10 @@ def pz_grid(prior: Prior, spec: Pz) -> np.ndarray:
     return redshift_grid(low, high, spec.points)
 
 
-def pz_bounds(prior: Prior) -> tuple[float, float]:
-    """Return the redshifts between which the prior is."""
-    return prior.support("redshift", tail=_TAIL)
+def pz_bounds(prior: Prior) -> tuple[float, float] | None:
+    """Return the redshifts between which the prior is; None where it fixes the redshift."""
+    low, high = prior.support("redshift", tail=_TAIL)
+    return (low, high) if low < high else None
 
 
 class Summaries:
