@@ -17,6 +17,8 @@ from hypothesis import settings
 settings.register_profile("sedum", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("sedum")
 torch.set_num_threads(2)
+# Files that are made twice, or made again after a kill, can then be the same byte for byte.
+os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -105,6 +107,15 @@ def small_posterior(small_run, small_library):
 
 
 @pytest.fixture(scope="session")
+def dask_client(cache):
+    """A client of two worker processes of one thread each."""
+    pytest.importorskip("distributed", reason="needs sedum[survey]")
+    from sedum.cluster import connected
+
+    with connected(workers=2) as client:
+        yield client
+
+
 def explored(small_run, small_posterior, small_model, tmp_path_factory):
     """A catalogue, its estimator and results, under the names that the explorer looks for."""
     from explore_cases import write_explored

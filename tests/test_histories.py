@@ -12,6 +12,7 @@ from sedum.galaxies.binned import bin_edges
 from sedum.galaxies.histories import make_history
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.parameters import prior_of
+from sedum.galaxies.splines import rational_quadratic, rational_quadratic_mean
 from sedum.galaxies.tabulated import TabulatedHistories
 from sedum.photometry.filters import FilterSet
 
@@ -53,6 +54,34 @@ def test_mass_is_conserved_and_no_star_older_than_the_universe(spec):
     assert (formed.diff(dim=1) >= -1e-9).all()
     beyond = history.formed_since(2 * universe[:, None], p, universe)
     assert (beyond - 1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.kind)
+def test_mean_ages_are_the_integral_of_what_is_older(spec):
+    p, universe = draw(spec, n=150)
+    history = make_history(spec)
+    # Far finer than what is used where there is no formula: 8193 points against 257.
+    times = torch.linspace(0, 1, 8193, dtype=torch.float64) ** 3 * universe[:, None]
+    expected = torch.trapezoid(1 - history.formed_since(times, p, universe), times, dim=1)
+    found = history.mean_age(p, universe)
+    exact = spec.kind in ("dense_basis", "continuity", "continuity_flex", "dirichlet")
+    # Without a formula brief histories of the widest priors are off by some per cent.
+    np.testing.assert_allclose(found, expected, rtol=1e-4 if exact else 0.06)
+
+
+def test_splines_have_the_means_of_their_values():
+    # Slopes from far below to far above the secant's, and where the closed form would cancel.
+    rng = np.random.default_rng(1)
+    slopes = np.concatenate([10 ** rng.uniform(-4, 4, (400, 3)), 1 + rng.normal(0, 2e-3, (99, 3))])
+    x = torch.tensor([[0.0, 0.3, 1.0]], dtype=torch.float64).expand(len(slopes), -1)
+    y = torch.tensor([[0.0, 0.3, 1.0]], dtype=torch.float64).expand(len(slopes), -1)
+    u = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+    for some in range(0, len(slopes), 50):
+        d = torch.from_numpy(slopes[some : some + 50])
+        values = rational_quadratic(u, x[: len(d)], y[: len(d)], d)
+        expected = torch.trapezoid(values, u, dim=1)
+        found = rational_quadratic_mean(x[: len(d)], y[: len(d)], d)
+        np.testing.assert_allclose(found, expected, atol=2e-7)
 
 
 #: Rates against time since the Big Bang or since the beginning, in Gyr, by plain formulas.

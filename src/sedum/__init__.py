@@ -45,14 +45,19 @@ if TYPE_CHECKING:
     from sedum.photometry.filters import list_filters as list_filters
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.report.explore import explore as explore
+    from sedum.report.report import write_report as write_report
     from sedum.survey.catalogue_check import check_catalogue as check_catalogue
     from sedum.survey.compare import compare as compare
     from sedum.survey.fit import fit as fit
+    from sedum.survey.fit_sky import fit_sky as fit_sky
     from sedum.survey.parts import fit_survey as fit_survey
+    from sedum.survey.provenance import read_provenance as read_provenance
+    from sedum.survey.qp import to_qp as to_qp
+    from sedum.survey.quantiles import quantile_draws as quantile_draws
     from sedum.survey.recovered import recover as recover
     from sedum.survey.results import Results as Results
     from sedum.survey.scorecard import validate_catalogue as validate_catalogue
-    from sedum.survey.sky import fit_sky as fit_sky
+    from sedum.survey.sky import sky_posteriors as sky_posteriors
     from sedum.survey.zeropoints import measure_zeropoints as measure_zeropoints
 
 _HOMES = {
@@ -76,7 +81,7 @@ _HOMES = {
     "explore": "sedum.report.explore",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn",
-    "fit_sky": "sedum.survey.sky",
+    "fit_sky": "sedum.survey.fit_sky",
     "fit_survey": "sedum.survey.parts",
     "init_run": "sedum.cli.init",
     "list_filters": "sedum.photometry.filters",
@@ -85,13 +90,17 @@ _HOMES = {
     "load_run": "sedum.config",
     "measure_zeropoints": "sedum.survey.zeropoints",
     "parse_bridge": "sedum.config.bridge",
+    "quantile_draws": "sedum.survey.quantiles",
     "read_catalogue": "sedum.photometry.catalogue",
+    "read_provenance": "sedum.survey.provenance",
     "recalibrate": "sedum.check.recalibrate",
     "recover": "sedum.survey.recovered",
     "recovery": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations",
+    "sky_posteriors": "sedum.survey.sky",
+    "to_qp": "sedum.survey.qp",
     "train": "sedum.infer.train",
     "train_bridge": "sedum.bridge.train",
     "tune": "sedum.infer.tune",
@@ -99,6 +108,7 @@ _HOMES = {
     "validate_bridge": "sedum.bridge.validate",
     "validate_catalogue": "sedum.survey.scorecard",
     "write_grid": "sedum.galaxies.grid_files",
+    "write_report": "sedum.report.report",
 }
 
 __all__ = ["__version__", *_HOMES]

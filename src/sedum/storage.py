@@ -1,14 +1,18 @@
-"""Files that are either whole or absent, and hashes that say what they were made from."""
+"""Files that are whole or absent, locks, and hashes that say what files were made from."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -24,12 +28,47 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "digest",
+    "is_full",
+    "lock_path",
     "locked",
     "read_tensors",
     "read_text",
     "require_same",
     "sweep",
+    "write_tensors",
 ]
+
+
+#: Under what name the digest of a file of tensors stands in its metadata.
+_DIGEST = "digest"
+_asking = threading.Lock()
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+#: What the system reports where a disk, a quota or an index is full, and for what libraries say
+#: of it that raise something else than OSError.
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_TEXT = re.compile(
+    r"No space left on device|Not enough space on disk|Disk quota exceeded|disk is full"
+    rf"|(?:errno =|os error) (?:{errno.ENOSPC}|{errno.EDQUOT})\b"
+)
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an error means that there is no space left to write.
+
+    HDF5, safetensors, FITS and databases have errors of their own for it.
+    """
+    return getattr(error, "errno", None) in _FULL or bool(_FULL_TEXT.search(str(error)))
+
+
+def _cannot_write(target: Path, error: Exception) -> SedumError:
+    """Say in one line why a file cannot be written, and the remedy."""
+    if is_full(error):
+        return SedumError(
+            f"cannot write {target}: no space is left on its disk; free some, then give the same "
+            "command again"
+        )
+    reason = getattr(error, "strerror", None) or error
+    return SedumError(f"cannot write {target}: {reason}; choose another output path")
 
 
 @contextmanager
@@ -37,24 +76,49 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``target`` and rename it there on success.
 
     A reader therefore sees the old file or the new one, never a part of one, whenever the
-    writer is killed. The suffix is kept, since writers choose a format by it.
+    writer is killed or the machine stops. The suffix is kept, since writers choose a format by
+    it.
+
+    Raises
+    ------
+    SedumError
+        If there is no space left, or the folder cannot be written; the file is named.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{target.name}.", suffix=f".partial{target.suffix}", dir=target.parent
-    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=f".partial{target.suffix}", dir=target.parent
+        )
+    except OSError as error:
+        raise _cannot_write(target, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; give back what the user's umask would have given.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, target)
+        _put(temporary, target)
+    except Exception as error:
+        # Errors of the body that are not about space are its own, as when it reads.
+        if isinstance(error, SedumError) or not is_full(error):
+            raise
+        raise _cannot_write(target, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, target: Path) -> None:
+    """Rename a file that is written, once its content is on the disk."""
+    # mkstemp makes files private; give back what the user's umask would have given.
+    with _asking:  # or another thread would take the zero for the user's
+        mask = os.umask(0)
+        os.umask(mask)
+    try:
+        temporary.chmod(0o666 & ~mask)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _cannot_write(target, error) from None
 
 
 def sweep(target: str | Path) -> None:
@@ -67,6 +131,12 @@ def sweep(target: str | Path) -> None:
     pattern = f".{glob.escape(target.name)}.????????.partial{glob.escape(target.suffix)}"
     for left in target.parent.glob(pattern):
         left.unlink(missing_ok=True)
+
+
+def lock_path(target: str | Path) -> Path:
+    """Return the lock of an output: there while a process is at work on it, or was killed."""
+    target = Path(target)
+    return target.with_name(f".{target.name}.lock")
 
 
 @contextmanager
@@ -87,7 +157,7 @@ def locked(target: str | Path, doing: str) -> Iterator[None]:
         If another process holds the lock, or the folder cannot be written.
     """
     target = Path(target)
-    path = target.with_name(f".{target.name}.lock")
+    path = lock_path(target)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = _lock(path)
@@ -96,9 +166,7 @@ def locked(target: str | Path, doing: str) -> Iterator[None]:
             f"another process is {doing} {target}; wait for it, or choose another output"
         ) from None
     except OSError as error:
-        raise SedumError(
-            f"cannot write {path}: {error.strerror or error}; choose another output path"
-        ) from None
+        raise _cannot_write(path, error) from None
     with file:
         sweep(target)
         try:
@@ -139,19 +207,24 @@ def check_writable(path: str | Path) -> Path:
     Raises
     ------
     SedumError
-        If the path is a folder, or its folder cannot be made or written.
+        If the path is a folder or a write-protected file, or its folder cannot be made or
+        written.
     """
     path = Path(path)
     if path.is_dir():
         raise SedumError(f"cannot write {path}: it is a folder; give a file name")
+    # Its folder could be written, and the file replaced: but somebody wanted it kept.
+    if path.exists() and not path.stat().st_mode & _WRITABLE:
+        raise SedumError(
+            f"cannot write {path}: the file is there and write-protected; remove it, or choose "
+            "another output path"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise SedumError(
-            f"cannot write {path}: {error.strerror or error}; choose another output path"
-        ) from None
+        raise _cannot_write(path, error) from None
     return path
 
 
@@ -170,10 +243,38 @@ def read_text(path: str | Path, what: str) -> str:
         raise SedumError(f"{what}: cannot read {path}: {reason}") from None
 
 
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Any], meta: dict[str, Any], key: str = "sedum"
+) -> None:
+    """Write a ``.safetensors`` file whose metadata holds JSON, atomically, with its digest.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tensors
+        Tensors of torch, or arrays.
+    meta
+        What JSON can hold.
+    key
+        Of the JSON in the metadata: there is one, since several would come in any order.
+    """
+    from safetensors.numpy import save
+
+    # Copied: the format refuses tensors that share memory.
+    arrays = {name: np.array(_as_array(value), order="C") for name, value in tensors.items()}
+    meta = {**meta, _DIGEST: _tensors_digest(arrays, meta)}
+    with atomic_path(path) as temporary:
+        # Its own writer makes one more temporary file, which would stay behind after a kill.
+        temporary.write_bytes(save(arrays, metadata={key: json.dumps(meta)}))
+
+
 def read_tensors(
     path: str | Path, framework: str, key: str = "sedum"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read a ``.safetensors`` file whose metadata holds JSON; nothing in it is executed.
+
+    The digest is verified, but for files of other programs and of earlier versions.
 
     Parameters
     ----------
@@ -199,9 +300,22 @@ def read_tensors(
     try:
         with safe_open(str(path), framework=framework) as file:
             meta = json.loads((file.metadata() or {}).get(key, "{}"))
-            return meta, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        told = meta.pop(_DIGEST, None)
+    except (OSError, SafetensorError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(str(error)) from None
+    if told is not None and told != _tensors_digest(tensors, meta):
+        raise ValueError("its content is not what was written")
+    return meta, tensors
+
+
+def _as_array(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def _tensors_digest(tensors: Mapping[str, Any], meta: dict[str, Any]) -> str:
+    names = sorted(tensors)
+    return digest([meta, names, array_digest(*(_as_array(tensors[name]) for name in names))])
 
 
 def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:

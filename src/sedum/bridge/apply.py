@@ -15,6 +15,8 @@ from sedum.bridge.bridge import Bridge, Prediction
 from sedum.bridge.rows import SurveyRows, read_survey
 from sedum.photometry.tables import TableLike
 from sedum.progress import progress
+from sedum.storage import check_writable
+from sedum.survey.columns import STANDARD
 from sedum.survey.table import check_format, write_table
 
 __all__ = ["apply_bridge", "predict_rows"]
@@ -57,7 +59,7 @@ def apply_bridge(
         If the catalogue cannot be read as the run file says.
     """
     if out is not None:
-        check_format(Path(out))
+        check_format(check_writable(out))
     survey = read_survey(bridge.run, catalogue)
     prediction = predict_rows(bridge, survey, show_progress=show_progress)
     table = _table(bridge, survey, prediction)
@@ -128,6 +130,7 @@ def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
             table[f"{name}_reference"] = survey.reference[:, k]
             table[f"{name}_reference"].description = f"{what} in the catalogue"
     table["redshift_catalogue"] = survey.redshift
+    table["redshift_catalogue"].description = STANDARD["redshift_catalogue"]
     table["n_features"] = np.isfinite(x).sum(1).astype(np.int16)
     table["n_features"].description = "features measured"
     table["n_outside"] = found.outside.sum(1).astype(np.int16)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from sedum._version import __version__
 from sedum.bridge.audit import FeatureRange, outside_ranges
@@ -18,7 +16,7 @@ from sedum.bridge.regressor import Regressor, read_regressor
 from sedum.bridge.uncertainty import ScatterModel, photometric_errors
 from sedum.config.bridge import BridgeRun, parse_bridge
 from sedum.errors import SedumError
-from sedum.storage import atomic_path, digest, read_tensors
+from sedum.storage import digest, read_tensors, write_tensors
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
 
@@ -215,15 +213,8 @@ class Bridge:
             "audit": [f.as_dict() for f in self.audit],
             "about": self.about,
         }
-        arrays = {
-            f"regressor.{k}": np.ascontiguousarray(v) for k, v in self.regressor.arrays().items()
-        }
-        with atomic_path(path) as temporary:
-            save_file(
-                {**arrays, "ranges": self.ranges},
-                str(temporary),
-                metadata={"sedum": json.dumps(meta)},
-            )
+        arrays = {f"regressor.{k}": v for k, v in self.regressor.arrays().items()}
+        write_tensors(path, {**arrays, "ranges": self.ranges}, meta)
 
     @classmethod
     def read(cls, path: str | Path) -> Bridge:

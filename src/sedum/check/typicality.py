@@ -32,7 +32,7 @@ ALIKE = 0.25
 class Typicality:
     """How typical observations are of simulated ones, as a p-value.
 
-    The score of a galaxy is its best model: the least Σ residual² + |y|² over the parameters,
+    The score of a galaxy is its best model: the least ``Σ residual² + |y|²`` over the parameters,
     with residuals in the bands that were observed and y the parameters' latent coordinates
     (see :func:`~sedum.infer.best_fit.best_fit`). That is minus twice the log of the greatest
     joint density of data and parameters, which falls both where no model explains the data and

@@ -39,7 +39,7 @@ def explore(
     photometry and posterior spectrum, star formation, p(z), corner plot, and how far it can be
     trusted. Ctrl-C ends it.
 
-    Needs the package Bokeh: pip install 'sedum[explore]'.
+    Needs sedum's optional extra explore, which is Bokeh.
 
     Python: sedum.explore("posteriors.fits", catalogue="cat.fits", estimator="run.safetensors")
     """

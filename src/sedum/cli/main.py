@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import bridge, check, comparison, observations, training
+from sedum.cli import bridge, check, comparison, observations, results, training
 from sedum.cli import explore as exploring
+from sedum.cli import report as reporting
 from sedum.cli import show as showing
 from sedum.errors import SedumError
 
@@ -31,13 +33,22 @@ app = typer.Typer(
 RunOption = Annotated[Path, typer.Argument(metavar="RUN.yaml", help="The run file.")]
 
 
-#: What shells report of a program that Ctrl-C ended.
+#: What shells report of a program that Ctrl-C, or a request to end, ended.
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def run() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
+    asked_to_end = []
+
+    def end(number: int, frame: object) -> None:
+        """End as by Ctrl-C: worker processes and temporary files go."""
+        asked_to_end.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     try:
         # Outside its standalone mode, typer returns the code it would have exited with.
         code = app(standalone_mode=False) or 0
@@ -48,16 +59,32 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's usage errors have it
+        told = _usage_or_full_disk(error)
+        if told is None:
             raise
-        console.print(f"[red]sedum:[/red] {error.format_message()}; see sedum --help")
+        console.print("[red]sedum:[/red] ", end="")
+        console.print(told, markup=False)
         code = 2
     if code == _INTERRUPTED:
         console.print(
             "\nsedum: interrupted; no file is half-written, and the same command goes on from what "
             "simulate, train and fit had finished"
         )
+        code = _TERMINATED if asked_to_end else code
     sys.exit(code)
+
+
+def _usage_or_full_disk(error: Exception) -> str | None:
+    """Say in one line what is no defect of sedum; None for what is."""
+    from sedum.storage import is_full
+
+    if hasattr(error, "format_message"):  # click's usage errors have it
+        return f"{error.format_message()}; see sedum --help"
+    if is_full(error):  # where another library writes a file of its own
+        name = getattr(error, "filename", None)
+        where = f" for {name}" if name else ""
+        return f"no space is left on the disk{where}; free some, then give the same command again"
+    return None
 
 
 def _version(value: bool) -> None:
@@ -146,11 +173,20 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Library to write. [default: NAME.h5]")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share the work, of one thread each.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="Dask scheduler whose workers share it."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Simulate a library of galaxies: noiseless fluxes and the parameters behind them.
 
-    Interrupted, the same command goes on where it stopped, to the same result bit for bit.
+    Interrupted, the same command goes on where it stopped, to the same result bit for bit. So it
+    is with any number of --workers, and at a --scheduler whose machines have the same kind of
+    processor; both need sedum's optional extra survey.
 
     Python: sedum.simulate(sedum.load_run("run.yaml"), "library.h5")
     """
@@ -159,7 +195,9 @@ def simulate(
 
     settings = load_run(run_file)
     target = out or Path(f"{settings.name}.h5")
-    library = simulate_library(settings, target, show_progress=not quiet)
+    library = simulate_library(
+        settings, target, workers=workers, scheduler=scheduler, show_progress=not quiet
+    )
     print(f"{target}: {len(library):,} galaxies, {len(library.bands)} bands")
 
 
@@ -217,8 +255,9 @@ def fit(
     Catalogues may be of any size: parts are written to OUTPUT.parts as they are done, and a fit
     that was interrupted or killed goes on with those that are missing, to the same result.
 
-    A sky catalogue in HATS is fitted partition by partition on Dask, on this machine or at
-    --scheduler, to another of the same partitions (needs sedum[survey]; sedum.fit_sky).
+    A sky catalogue in HATS is fitted partition by partition on Dask, by --workers on this machine
+    or those of --scheduler, to another of the same partitions (needs the extra survey; in Python,
+    sedum.fit_sky, and sedum.sky_posteriors for a lazy LSDB catalogue).
 
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
     model and within the ones trained with. The column prior_ess says how many draws are left.
@@ -226,7 +265,7 @@ def fit(
     Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
     sedum.fit does the same in memory, and returns the table
     """
-    from sedum.survey.sky import is_sky_catalogue
+    from sedum.survey.hats_files import is_sky_catalogue
 
     if is_sky_catalogue(catalogue):
         _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)
@@ -268,27 +307,31 @@ def _fit_sky(
 ) -> None:
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.sky import fit_sky
+    from sedum.report.catalogue import plot_catalogue
+    from sedum.survey.fit_sky import fit_sky
 
-    if priors_from is not None:
-        raise SedumError("--priors-from is not for sky catalogues yet; fit files instead")
     settings = load_run(run_file)
     target = out or catalogue.with_name(f"{catalogue.name}-posterior")
-    rows = fit_sky(
+    done = fit_sky(
         settings,
         Posterior.read(estimator or Path(f"{settings.name}.safetensors")),
         catalogue,
         target,
+        priors=load_run(priors_from) if priors_from is not None else None,
         scheduler=scheduler,
         workers=workers,
         show_progress=not quiet,
     )
-    print(f"{target}: {rows:,} rows")
+    plot_catalogue(done.shown, target.with_name(f"{target.name}.png"))
+    print(f"{target}: {done.rows:,} rows")
+    observations.print_status(done.status)
 
 
 app.command()(showing.show)
+app.command()(results.qp)
 app.command()(exploring.explore)
 app.command()(comparison.compare)
+app.command()(reporting.report)
 app.command()(observations.zeropoints)
 app.add_typer(bridge.app, name="bridge")
 

@@ -186,7 +186,7 @@ def validate(
     posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
     theta, photometry = mock_survey(model, posterior.noise, galaxies, seed)
     found = judge(posterior, theta, photometry, joint=joint, show_progress=not quiet)
-    card = found.scorecard()
+    card = {**found.scorecard(), "fingerprint": posterior.fingerprint}
     with atomic_path(folder / "scorecard.json") as temporary:
         temporary.write_text(json.dumps(card, indent=1))
     plot_ranks(found, folder / "ranks.png")
@@ -304,7 +304,11 @@ def _validate_catalogue(
     found = validate_catalogue(
         run, posterior, catalogue, others, redshift=redshift, show_progress=not quiet
     )
-    card = {"catalogue": catalogue.name, **found.scorecard()}
+    card = {
+        "catalogue": catalogue.name,
+        **found.scorecard(),
+        "fingerprint": posterior.fingerprint,
+    }
     with atomic_path(folder / "catalogue-scorecard.json") as temporary:
         temporary.write_text(json.dumps(card, indent=1))
     # Numbers beside their errors do not fit 80 columns: better long lines than broken ones.

@@ -17,6 +17,7 @@ __all__ = [
     "Features",
     "Library",
     "Output",
+    "Pz",
     "Training",
     "Typical",
     "Verify",
@@ -128,12 +129,44 @@ class Typical(Section):
         return self
 
 
+#: Percentiles that every catalogue has: the median and the central 68%.
+ALWAYS = (16.0, 50.0, 84.0)
+#: More percentiles than that are what quantiles are for.
+_MOST_PERCENTILES = 25
+
+
+class Pz(Section):
+    """The grid of redshifts at which p(z) is given."""
+
+    low: float | None = Field(default=None, ge=0, description="the prior's least redshift if null")
+    high: float | None = Field(
+        default=None, gt=0, description="the prior's greatest redshift if null"
+    )
+    points: int = Field(default=300, ge=10, le=10_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pz:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low: {self.low:g} is not below high: {self.high:g}")
+        return self
+
+
 class Output(Section):
     """What to write of each posterior."""
 
     draws: int = Field(default=1000, gt=1)
     derived_draws: int = Field(default=200, gt=1)
-    save_draws: bool = False
+    percentiles: list[float] = Field(
+        default_factory=lambda: list(ALWAYS), description="16, 50 and 84, and any others"
+    )
+    point_estimates: bool = Field(
+        default=True, description="means, standard deviations and the peak of p(z)"
+    )
+    save_draws: bool = Field(default=False, description="draws of the parameters, as lists")
+    quantiles: int | None = Field(
+        default=None, ge=5, le=1001, description="so many quantiles of each posterior, as lists"
+    )
+    pz: Pz | None = Field(default=None, description="p(z) on a grid, as lists")
     verify: Verify | None = Field(default=None, description="by importance weights")
     typicality: Typical | None = Field(
         default=None, description="p-value of each galaxy among simulated ones; with verify, always"
@@ -142,3 +175,23 @@ class Output(Section):
         default_factory=lambda: list(DEFAULT_DERIVED), description="derived quantities"
     )
     seed: int = Field(default=1, ge=0)
+
+    @field_validator("percentiles")
+    @classmethod
+    def _percentiles(cls, values: list[float]) -> list[float]:
+        for value in values:
+            if not 0 < value < 100:
+                raise ValueError(f"found {value:g}; percentiles lie between 0 and 100")
+            if round(value, 3) != value:
+                raise ValueError(f"found {value!r}; three decimals at most, for names of columns")
+        if sorted(set(values)) != values:
+            raise ValueError("must increase")
+        absent = [f"{value:g}" for value in ALWAYS if value not in values]
+        if absent:
+            raise ValueError(f"16, 50 and 84 must be among them; {', '.join(absent)} missing")
+        if len(values) > _MOST_PERCENTILES:
+            raise ValueError(
+                f"at most {_MOST_PERCENTILES}, found {len(values)}; output.quantiles stores a "
+                "posterior as a list"
+            )
+        return values

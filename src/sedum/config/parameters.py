@@ -88,7 +88,7 @@ PARAMETERS: dict[str, Parameter] = {
         "slope of the attenuation relative to Calzetti", "", _flat(-1.2, 0.4), -3.0, 0.9
     ),
     "dust_bump": Parameter("strength of the 2175 Å bump", "", _flat(0.0, 4.0), 0.0, 50.0),
-    "qpah": Parameter("mass of PAHs in dust", "percent", _flat(0.1, 4.58), 0.1, 4.58),
+    "qpah": Parameter("percentage of PAHs in the mass of dust", "", _flat(0.1, 4.58), 0.1, 4.58),
     "umin": Parameter(
         "least starlight on dust, in units of the solar neighbourhood",
         "",

@@ -30,6 +30,7 @@ from sedum.config.observation import (
     Features,
     Library,
     Output,
+    Pz,
     Training,
     Typical,
     Verify,
@@ -113,7 +114,7 @@ class RunFile(Section):
 
     def prior(self, name: str) -> Any:
         """Return the prior of a parameter, the default one where the file gives none."""
-        return self.priors.get(name, default_prior(name))
+        return self.priors[name] if name in self.priors else default_prior(name)
 
     def to_yaml(self) -> str:
         """Return the complete run file, defaults included, as YAML."""
@@ -293,6 +294,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "extinction": Extinction,
     "catalogue.limits": ReportedLimits,
     "output": Output,
+    "pz": Pz,
     "typicality": Typical,
     "verify": Verify,
 }

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 
 from sedum import config
-from sedum.galaxies.splines import piecewise_linear
+from sedum.galaxies.history import History, Parameters
+from sedum.galaxies.splines import piecewise_linear, piecewise_linear_mean
 
 __all__ = ["BinnedHistory", "FlexibleBins", "bin_edges"]
-
-Parameters = Mapping[str, torch.Tensor]
 
 
 def bin_edges(
@@ -37,7 +35,7 @@ def bin_edges(
     return torch.cat([recent, middle, universe[:, None]], dim=1)
 
 
-class BinnedHistory:
+class BinnedHistory(History):
     """Constant rates in fixed bins.
 
     Parameters
@@ -62,10 +60,21 @@ class BinnedHistory:
         self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
     ) -> torch.Tensor:
         """Return the share formed since ``lookback``."""
+        return piecewise_linear(lookback, *self._knots(p, universe_age))
+
+    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
+        """Return the mean age in yr, [n]."""
+        edges, formed = self._knots(p, universe_age)
+        return universe_age * (1 - piecewise_linear_mean(edges, formed))
+
+    def _knots(
+        self, p: Parameters, universe_age: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return edges of the bins and G at them, each [n, bins + 1]."""
         edges = bin_edges(self.spec, universe_age)
         mass = self._rates(p) * (edges[:, 1:] - edges[:, :-1])
         formed = torch.cat([0 * mass[:, :1], mass.cumsum(1)], dim=1)
-        return piecewise_linear(lookback, edges, formed / formed[:, -1:])
+        return edges, formed / formed[:, -1:]
 
     def _rates(self, p: Parameters) -> torch.Tensor:
         """Return the rates of the bins in arbitrary units, [n, bins]."""
@@ -79,7 +88,7 @@ class BinnedHistory:
         return torch.cat([sums, edge], dim=1) - torch.cat([0 * edge, sums], dim=1)
 
 
-class FlexibleBins:
+class FlexibleBins(History):
     """Bins of equal mass between a youngest and an oldest bin (Leja et al. 2019, sec. 4.4).
 
     The ratio of the rates of adjacent flexible bins is the inverse ratio of their widths.
@@ -93,6 +102,17 @@ class FlexibleBins:
         self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
     ) -> torch.Tensor:
         """Return the share formed since ``lookback``."""
+        return piecewise_linear(lookback, *self._knots(p, universe_age))
+
+    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
+        """Return the mean age in yr, [n]."""
+        edges, formed = self._knots(p, universe_age)
+        return universe_age * (1 - piecewise_linear_mean(edges, formed))
+
+    def _knots(
+        self, p: Parameters, universe_age: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return edges of the bins and G at them, each [n, bins + 1]."""
         young = torch.minimum(0 * universe_age + self.spec.young * 1e6, 0.3 * universe_age)[:, None]
         old = (self.spec.old * universe_age)[:, None]
         ratios = torch.stack([p[name] for name in self.ratios], dim=1)
@@ -105,4 +125,4 @@ class FlexibleBins:
         mass = torch.cat([first, torch.ones_like(widths), last], dim=1)
         edges = torch.cat([0 * young, young, widths, old], dim=1).cumsum(1)
         formed = torch.cat([0 * first, mass.cumsum(1)], dim=1)
-        return piecewise_linear(lookback, edges, formed / formed[:, -1:])
+        return edges, formed / formed[:, -1:]

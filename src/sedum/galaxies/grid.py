@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from sedum.config.model import LIBRARIES
 from sedum.errors import SedumError
@@ -255,11 +255,10 @@ def cached_arrays(
     metadata["key"] = json.dumps(key, sort_keys=True, default=str)
     try:
         with atomic_path(path) as temporary:
-            save_file(arrays, str(temporary), metadata=metadata)
-    except OSError as error:
+            temporary.write_bytes(save(arrays, metadata=metadata))
+    except SedumError as error:
         raise SedumError(
-            f"cannot write the cache folder {path.parent} ({error.strerror or error}); set "
-            "SEDUM_CACHE to a folder that can be written"
+            f"{str(error).partition(';')[0]}; set SEDUM_CACHE to a folder that can be written"
         ) from None
     return arrays, metadata
 

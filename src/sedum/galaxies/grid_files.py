@@ -28,7 +28,7 @@ from sedum.galaxies.tables import (
     bin_average_weights,
     ionising_photons,
 )
-from sedum.storage import atomic_path
+from sedum.hdf5 import new_hdf5
 
 __all__ = ["bin_lines", "read_grid", "write_grid"]
 
@@ -133,7 +133,7 @@ def write_grid(
         nearest = np.abs(wavelength[:, None] - at).argmin(0)
         lines["transmitted"] = gas["transmitted"][..., nearest]
     axis_names = ["ages", "metallicities"] + ([] if log_u is None else ["ionisation_parameters"])
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["axes"] = axis_names
         file.attrs["WeightVariable"] = "initial_masses"
         for key, text in (about or {}).items():

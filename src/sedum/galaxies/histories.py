@@ -8,30 +8,19 @@ star can be older than the Universe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
 import torch
 
 from sedum import config
 from sedum.galaxies.binned import BinnedHistory, FlexibleBins
-from sedum.galaxies.splines import rational_quadratic
+from sedum.galaxies.history import History, Parameters
+from sedum.galaxies.splines import rational_quadratic, rational_quadratic_mean
 
 __all__ = ["History", "make_history"]
 
-Parameters = Mapping[str, torch.Tensor]
 
-
-class History(Protocol):
-    """A family of star-formation histories."""
-
-    def formed_since(
-        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
-    ) -> torch.Tensor:
-        """Return G at lookback times [k] or [n, k] in yr, for n galaxies: [n, k]."""
-
-
-class ConstantHistory:
+class ConstantHistory(History):
     """A constant rate since ``age`` Gyr ago, ended for the last ``quiet_fraction`` of it."""
 
     def formed_since(
@@ -43,7 +32,7 @@ class ConstantHistory:
         return ((lookback - end) / (age - end)).clamp(0, 1)
 
 
-class BurstHistory:
+class BurstHistory(History):
     """All stars formed at a constant rate within a narrow range about ``age`` Gyr ago.
 
     The range is ``width`` dex from edge to edge, but does not reach beyond the Big Bang. Its
@@ -63,7 +52,7 @@ class BurstHistory:
         return ((lookback - young) / (old - young)).clamp(0, 1)
 
 
-class ExponentialHistory:
+class ExponentialHistory(History):
     """A rate proportional to exp(-t / tau), t years after the beginning ``age`` Gyr ago."""
 
     def formed_since(
@@ -78,7 +67,7 @@ class ExponentialHistory:
         return late / -torch.expm1(-age / tau)
 
 
-class DelayedTauHistory:
+class DelayedTauHistory(History):
     """A rate proportional to t exp(-t / tau), t years after the beginning ``age`` Gyr ago."""
 
     def formed_since(
@@ -106,7 +95,7 @@ class DelayedTauHistory:
         return torch.where(x < 0.05, series, -torch.expm1(-x) - x * torch.exp(-x))
 
 
-class LogNormalHistory:
+class LogNormalHistory(History):
     """A rate log-normal in the time since the Big Bang (Gladders et al. 2013).
 
     ``t_peak`` is the time of the greatest rate and ``fwhm`` the full width at half maximum,
@@ -127,7 +116,7 @@ class LogNormalHistory:
         return torch.where(lookback >= universe_age[:, None], torch.ones_like(formed), formed)
 
 
-class DoublePowerLawHistory:
+class DoublePowerLawHistory(History):
     """A rate 1 / ((t / t_turn)^alpha + (t / t_turn)^-beta), t since the Big Bang.
 
     The integral has no elementary form. It is summed over pieces that are taken as power laws,
@@ -186,7 +175,7 @@ def _power_law_mass(
     return torch.exp(y0) * (x1 - x0) * factor
 
 
-class DenseBasisHistory:
+class DenseBasisHistory(History):
     """Mass assembly through given quantiles, ending at a given star-formation rate.
 
     The parameters are those of Dense Basis (Iyer et al. 2019): the times, as fractions of the
@@ -208,6 +197,10 @@ class DenseBasisHistory:
         u = (lookback / universe_age[:, None]).clamp(max=1.0)
         return rational_quadratic(u, knots_x, knots_y, slopes)
 
+    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
+        """Return the mean age in yr, [n]: the integral of 1 - G in closed form."""
+        return universe_age * (1 - rational_quadratic_mean(*self._spline(p, universe_age)))
+
     def _spline(
         self, p: Parameters, universe_age: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -228,7 +221,7 @@ class DenseBasisHistory:
         return x, y, torch.cat([now, inner, 0 * edge], dim=1)
 
 
-class SumHistory:
+class SumHistory(History):
     """Histories added one after the other, each a ``fraction`` of the sum so far."""
 
     def __init__(self, components: list[History], prefixes: list[str]):
@@ -239,11 +232,23 @@ class SumHistory:
     ) -> torch.Tensor:
         """Return the share formed since ``lookback``."""
         formed = self.components[0].formed_since(lookback, p, universe_age)
-        for prefix, component in zip(self.prefixes[1:], self.components[1:], strict=True):
-            own = {k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)}
+        for component, own in self._added(p):
             added = component.formed_since(lookback, own, universe_age)
             formed = torch.lerp(formed, added, own["fraction"][:, None])
         return formed
+
+    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the components' mean ages in yr, by mass, [n]."""
+        age = self.components[0].mean_age(p, universe_age)
+        for component, own in self._added(p):
+            age = torch.lerp(age, component.mean_age(own, universe_age), own["fraction"])
+        return age
+
+    def _added(self, p: Parameters) -> Iterator[tuple[History, Parameters]]:
+        """Yield what is added to the first component, with its own parameters."""
+        for prefix, component in zip(self.prefixes[1:], self.components[1:], strict=True):
+            own = {k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)}
+            yield component, own
 
 
 def make_history(spec: config.HistorySpec) -> History:

@@ -31,6 +31,7 @@ from sedum.galaxies.emergent import EmergentLight
 from sedum.galaxies.foreground import MilkyWay
 from sedum.galaxies.grid import StellarGrid, load_grid
 from sedum.galaxies.histories import make_history
+from sedum.galaxies.history import mean_age
 from sedum.galaxies.igm import Medium
 from sedum.galaxies.parameters import prior_of
 from sedum.galaxies.spectra import observed_spectrum
@@ -211,6 +212,8 @@ class GalaxyModel:
     ) -> dict[str, np.ndarray]:
         """Return derived quantities, each [n]; see :mod:`sedum.galaxies.derived`."""
         quantities: list[Derived] = derived_quantities(names)
+        if not quantities:  # nor need any star be mixed
+            return {}
         theta = self.check(theta)
         parts: list[dict[str, np.ndarray]] = []
         with torch.no_grad():
@@ -288,6 +291,12 @@ class GalaxyModel:
         if galaxies.histories is not None:
             return galaxies.histories.formed_since(lookback)
         return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
+
+    def mean_age(self, galaxies: Galaxies) -> torch.Tensor:
+        """Return the mean age of the mass formed in yr, [n]."""
+        if galaxies.histories is not None:
+            return mean_age(galaxies.histories.formed_since, galaxies.universe)
+        return self.history.mean_age(galaxies.p, galaxies.universe)
 
     # --- the way of the light ------------------------------------------------------------
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["piecewise_linear", "rational_quadratic"]
+__all__ = [
+    "piecewise_linear",
+    "piecewise_linear_mean",
+    "rational_quadratic",
+    "rational_quadratic_mean",
+]
 
 
 def piecewise_linear(u: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -31,6 +36,11 @@ def piecewise_linear(u: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch
     # Bins may have no width; what lies beyond them is the next value.
     share = ((u - x0) / torch.where(h > 0, h, torch.ones_like(h))).clamp(0, 1)
     return y0 + (torch.gather(y, 1, i + 1) - y0) * share
+
+
+def piecewise_linear_mean(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the mean over x, from the first knot to the last, of lines through [n, m], [n]."""
+    return torch.trapezoid(y, x, dim=1) / (x[:, -1] - x[:, 0])
 
 
 def rational_quadratic(
@@ -65,3 +75,36 @@ def rational_quadratic(
     t = ((u - x0) / h).clamp(0, 1)
     across = t * (1 - t)
     return y0 + rise * (s * t**2 + d0 * across) / (s + (d0 + d1 - 2 * s) * across)
+
+
+def rational_quadratic_mean(x: torch.Tensor, y: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    """Return the mean over x of monotone rational quadratic splines, in closed form.
+
+    Between two knots, with t from 0 to 1, q = t (1 - t) and slopes a, b in units of the secant's,
+    the spline rises by f = (t² + a q) / (1 + k q), k = a + b - 2. As t² = t - q, and the
+    denominator is symmetric about t = 1/2, the integral of f is J/2 + (a - 1) (1 - J) / k, J that
+    of 1 / (1 + k q): an inverse hyperbolic tangent for positive k, a tangent for negative.
+
+    Parameters
+    ----------
+    x, y, d
+        As for :func:`rational_quadratic`, knots from 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        [n]
+    """
+    h, rise = x.diff(dim=1).clamp(min=1e-9), y.diff(dim=1)
+    first, last = d[:, :-1] * h / rise, d[:, 1:] * h / rise
+    k = first + last - 2
+    # J by its series where the formula would cancel.
+    small = k.abs() < 1e-2
+    safe = torch.where(small, torch.ones_like(k), k)
+    root, height = safe.abs().sqrt(), (1 + safe / 4).sqrt()
+    ratio = root / (2 * height)
+    j = 2 / (root * height) * torch.where(safe > 0, torch.atanh(ratio), torch.atan(ratio))
+    series = 1 / 6 - k / 30 + k**2 / 140 - k**3 / 630
+    lost = torch.where(small, series, (1 - j) / safe)  # (1 - J) / k
+    mean = (1 - k * lost) / 2 + (first - 1) * lost
+    return ((y[:, :-1] + rise * mean) * x.diff(dim=1)).sum(1)

@@ -57,7 +57,7 @@ class BestFit:
         Of the data about them, in sigma, [n, bands]: positive where the observed flux is higher,
         zero where a band was not observed. See :meth:`ExactPosterior.residuals`.
     deviance
-        Σ residual² + |y|², [n], with the residual of a given redshift: minus twice the log of
+        ``Σ residual² + |y|²``, [n], with the residual of a given redshift: minus twice the log of
         the joint density of data and latent coordinates y, to a constant of the data.
     """
 
@@ -77,7 +77,7 @@ def best_fit(
     """Search for the maximum of the joint density of data and parameters.
 
     From the best of a few posterior draws downhill by Levenberg-Marquardt steps (Marquardt
-    1963) in the latent space, where the prior keeps them (|y|² is part of what is minimised).
+    1963) in the latent space, where the prior keeps them (``|y|²`` is part of what is minimised).
     Galaxies that remain unlikely are given more draws, more starts at different redshifts, and
     at last points tried far about the best, against local minima. So the search is quick where
     models explain the data, and thorough before it says that none does.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
@@ -23,7 +21,7 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise import NoiseModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.storage import array_digest, atomic_path, digest, read_tensors, require_same
+from sedum.storage import array_digest, digest, read_tensors, require_same, write_tensors
 
 __all__ = ["Posterior", "training_fingerprint"]
 
@@ -277,9 +275,7 @@ class Posterior:
         if self.recalibration is not None:
             tensors |= _stored("recalibration", self.recalibration.state())
             meta |= {"format": _RECALIBRATED, "recalibration": self.recalibration.about}
-        contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        with atomic_path(path) as temporary:
-            save_file(contiguous, str(temporary), metadata={"sedum": json.dumps(meta)})
+        write_tensors(path, tensors, meta)
 
     @classmethod
     def read(cls, path: str | Path) -> Posterior:

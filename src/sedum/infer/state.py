@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from sedum import config
 from sedum.errors import SedumError
 from sedum.infer.estimator import Estimator
 from sedum.infer.muon import Muon, hidden_matrices
-from sedum.storage import atomic_path, read_tensors
+from sedum.storage import read_tensors, write_tensors
 
 __all__ = ["TrainingState", "schedule"]
 
@@ -90,9 +88,7 @@ class TrainingState:
             "best_round": self.best_round,
             "losses": self.losses,
         }
-        copied = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-        with atomic_path(path) as temporary:
-            save_file(copied, str(temporary), metadata={"checkpoint": json.dumps(meta)})
+        write_tensors(path, tensors, meta, "checkpoint")
 
     def read(self, path: Path, identity: str) -> None:
         """Go back to the state of a checkpoint."""

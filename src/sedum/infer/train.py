@@ -23,7 +23,7 @@ from sedum.library.source import Galaxies, galaxies_of
 from sedum.library.store import Library
 from sedum.photometry.filters import FilterSet
 from sedum.progress import Advance, progress
-from sedum.storage import check_writable, digest, locked, require_same, sweep
+from sedum.storage import check_writable, digest, lock_path, locked, require_same, sweep
 
 __all__ = ["Report", "Stopped", "train", "train_rounds", "train_to_file"]
 
@@ -238,16 +238,18 @@ def train_to_file(
         Also if the library or an existing estimator belongs to another run file, or the path
         cannot be written.
     """
-    path = check_writable(path)
+    path = Path(path)
+    checkpoints = _checkpoints(path.with_name(path.name + ".checkpoint"), run)
+    finished = path.is_file() and not any(p.exists() for p in (lock_path(path), *checkpoints))
+    if not finished:
+        check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
     source: Galaxies | Simulator = model
     if library is not None:
         source = galaxies_of(library, run.training.held_out, run.library.size, run.library.seed)
         require_same(source.fingerprint, fingerprint, f"library {library}", "simulate again")
-    checkpoints = _checkpoints(path.with_name(path.name + ".checkpoint"), run)
-    # Without the lock: any number of processes may want an estimator that is there.
-    if path.exists() and not any(left.exists() for left in checkpoints):
+    if finished:  # without a lock: any number of processes may want it
         return _existing(path, run, fingerprint)
     with locked(path, "training"):
         for left in checkpoints:

@@ -2,7 +2,7 @@
 
 Every chunk has its own seed and is written to a file of its own beside the library; the
 library is put together when all are there. A resumed run therefore equals an uninterrupted
-one bit for bit.
+one bit for bit, whoever computed the chunks.
 """
 
 from __future__ import annotations
@@ -10,21 +10,33 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+import torch
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.store import Library, versions, write_library
-from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest, locked
+from sedum.progress import Advance, progress
+from sedum.storage import (
+    atomic_path,
+    check_writable,
+    digest,
+    lock_path,
+    locked,
+    read_tensors,
+    write_tensors,
+)
 
-__all__ = ["simulate"]
+__all__ = ["draw_chunk", "simulate"]
+
+#: Chunks that are computed at once; each takes memory.
+_MOST_THREADS = 32
 
 
 def simulate(
@@ -32,6 +44,9 @@ def simulate(
     path: str | Path,
     *,
     model: Simulator | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    client: Any = None,
     show_progress: bool = True,
 ) -> Library:
     """Draw galaxies from the priors, compute their fluxes and store them.
@@ -45,6 +60,15 @@ def simulate(
         ``<path>.parts``; a later call with the same run file goes on from there.
     model
         The forward model, where the caller has it already.
+    workers
+        Processes on this machine, of one thread each, that share the chunks; 1 stands for this
+        process and the threads that torch is set to use. The library is the same bit for bit.
+    scheduler
+        Instead, the address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers have the
+        same sedum and files of filters and grids. They need not see the library's folder. It is
+        the same bit for bit if their processors are of the same kind.
+    client
+        Instead, a Dask client.
     show_progress
         Show a progress bar.
 
@@ -56,18 +80,24 @@ def simulate(
     Raises
     ------
     SedumError
-        If the path cannot be written, or holds a library or parts of another run file.
+        If the path cannot be written, or holds a library or parts of another run file; if
+        ``sedum[survey]`` is not installed where several processes are asked for, there is no
+        such scheduler, or its workers have other versions, filter curves or grids.
     """
-    path = check_writable(path)
+    path = Path(path)
+    parts = path.with_name(path.name + ".parts")
+    finished = path.is_file() and not (parts.exists() or lock_path(path).exists())
+    if not finished:
+        check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
-    parts = path.with_name(path.name + ".parts")
-    # Without the lock: any number of processes may want a library that is there.
-    if path.exists() and not parts.exists():
+    elsewhere = workers > 1 or scheduler is not None or client is not None
+    connection = {"client": client, "scheduler": scheduler, "workers": workers}
+    if finished:  # without a lock: any number of processes may want it
         return _existing(path, run, fingerprint)
     with locked(path, "simulating"):
         if not path.exists():
-            _simulate(run, path, parts, model, fingerprint, show_progress)
+            _simulate(run, path, parts, model, connection if elsewhere else None, show_progress)
         library = _existing(path, run, fingerprint)
         shutil.rmtree(parts, ignore_errors=True)
     return library
@@ -78,23 +108,34 @@ def _simulate(
     path: Path,
     parts: Path,
     model: Simulator,
-    fingerprint: dict[str, str],
+    connection: dict[str, Any] | None,
     show_progress: bool,
 ) -> None:
+    """Make the chunks that are missing, here or on Dask, and put the library together."""
+    fingerprint = model.fingerprint()
     _claim(parts, {"library": run.library.model_dump(), "fingerprint": fingerprint})
     size, chunk = run.library.size, run.library.chunk
     count = -(-size // chunk)
+    sizes = {index: min(chunk, size - index * chunk) for index in range(count)}
+    missing = {i: n for i, n in sizes.items() if _read_part(_part(parts, i), n) is None}
     with progress(size, "simulating", "galaxies", show_progress) as advance:
-        for index in range(count):
-            n = min(chunk, size - index * chunk)
-            if not _is_whole(_part(parts, index), n):
-                _simulate_chunk(model, run.library.seed, index, n, _part(parts, index))
-            advance(n)
+        advance(size - sum(missing.values()))
+        if connection is None:
+            _simulate_here(model, run.library.seed, missing, parts, advance)
+        else:
+            from sedum.library.on_dask import chunks_on_dask
+
+            for index, arrays in chunks_on_dask(run, model, missing, **connection):
+                _write_chunk(index, arrays, _part(parts, index))
+                advance(sizes[index])
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for index in range(count):
-            arrays = load_file(_part(parts, index))
-            yield arrays["theta"], arrays["flux"]
+            part = _part(parts, index)
+            arrays = _read_part(part, min(chunk, size - index * chunk))
+            if arrays is None:
+                raise SedumError(f"{part} was damaged meanwhile; simulate again to make it anew")
+            yield arrays
 
     write_library(
         path,
@@ -122,9 +163,10 @@ def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:
 
 def _claim(parts: Path, settings: dict) -> None:
     """Make the folder of parts, or make sure that those in it belong to this run."""
-    parts.mkdir(exist_ok=True)
     manifest = parts / "settings.json"
     if not manifest.exists():
+        # Parts without it are of a finished run that was killed as it removed them.
+        shutil.rmtree(parts, ignore_errors=True)
         with atomic_path(manifest) as temporary:
             temporary.write_text(json.dumps({"digest": digest(settings)}))
         return
@@ -142,18 +184,61 @@ def _part(parts: Path, index: int) -> Path:
     return parts / f"{index:06d}.safetensors"
 
 
-def _is_whole(path: Path, n: int) -> bool:
-    """Say whether a chunk was finished earlier."""
+def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return parameters and fluxes of a chunk; None where it is absent, damaged or another."""
     try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError):
-        return False
-    return "flux" in arrays and len(arrays.get("theta", ())) == n
+        _, arrays = read_tensors(path, "numpy")
+    except ValueError:
+        return None
+    if not {"theta", "flux"} <= set(arrays) or not len(arrays["theta"]) == len(arrays["flux"]) == n:
+        return None
+    return arrays["theta"], arrays["flux"]
+
+
+def _simulate_here(
+    model: Simulator, seed: int, missing: dict[int, int], parts: Path, advance: Advance
+) -> None:
+    """Make chunks in this process: several at once, but each on one thread.
+
+    Sums round by the number of threads that share them; so the library is the same on any machine
+    with processors of one kind.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        # Nobody knows whether somebody else's simulator may be called by two threads.
+        threads = min(before, _MOST_THREADS, len(missing)) if type(model) is GalaxyModel else 1
+        if threads <= 1:
+            for index, n in missing.items():
+                _simulate_chunk(model, seed, index, n, _part(parts, index))
+                advance(n)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = {
+                pool.submit(_simulate_chunk, model, seed, index, n, _part(parts, index)): n
+                for index, n in missing.items()
+            }
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    advance(jobs[job])
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    finally:
+        torch.set_num_threads(before)
 
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
+    _write_chunk(index, draw_chunk(model, seed, index, n), path)
+
+
+def draw_chunk(model: Simulator, seed: int, index: int, n: int) -> dict[str, np.ndarray]:
+    """Return parameters and fluxes of a chunk; they depend on the arguments alone."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
     theta = model.prior.sample(n, rng)
-    arrays = {"theta": theta, "flux": model.photometry(theta)}
-    with atomic_path(path) as temporary:
-        save_file(arrays, str(temporary))
+    return {"theta": theta, "flux": model.photometry(theta)}
+
+
+def _write_chunk(index: int, arrays: dict[str, np.ndarray], path: Path) -> None:
+    write_tensors(path, arrays, {"chunk": index})

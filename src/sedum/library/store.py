@@ -15,7 +15,8 @@ import numpy as np
 
 from sedum._version import __version__
 from sedum.errors import SedumError
-from sedum.storage import atomic_path, require_same
+from sedum.hdf5 import new_hdf5
+from sedum.storage import digest, require_same
 
 __all__ = ["Library", "open_library", "versions", "write_library"]
 
@@ -98,18 +99,28 @@ def open_library(path: Path) -> tuple[dict[str, Any], int]:
     if not path.is_file():
         raise SedumError(f"library {path} does not exist; make it with 'sedum simulate'")
     with _naming(path), h5py.File(path, "r") as file:
-        if file.attrs.get("kind") != _KIND:
+        if _text(file, "kind") != _KIND:
             raise SedumError(f"{path} is not a sedum library; make one with 'sedum simulate'")
         if file.attrs["format"] != _FORMAT:
             raise SedumError(
                 f"library {path} has format {file.attrs['format']}; this sedum reads {_FORMAT}; "
                 "simulate it again"
             )
-        meta = json.loads(file.attrs["metadata"])
+        meta = json.loads(_text(file, "metadata"))
         theta, flux = file["parameters"], file["flux"]
+        # HDF5 has checksums of the chunks of a table, but not of what it says of the table.
+        told = _text(file, "digest")
+        if told not in ("", digest(meta)) or (theta.dtype, flux.dtype) != ("<f8", "<f4"):
+            raise ValueError("what it says of itself is not what was written")
         if len(theta) != len(flux) or len(theta) != meta["size"]:
             raise SedumError(f"library {path} is incomplete; simulate it again")
         return meta, theta.chunks[0]
+
+
+def _text(file: h5py.File, key: str) -> str:
+    """Return an attribute that is text, or bytes of it; empty where there is none."""
+    value = file.attrs.get(key, "")
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 @contextmanager
@@ -147,23 +158,30 @@ def write_library(
         "provenance": provenance,
     }
     rows = min(chunk, size)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["kind"] = _KIND
+    with new_hdf5(path) as file:
+        # Bytes of fixed length: text of any length lies where HDF5 has no checksum.
+        told = {
+            "kind": _KIND,
+            "metadata": json.dumps(meta, sort_keys=True),
+            "digest": digest(json.loads(json.dumps(meta))),
+        }
+        for key, text in told.items():
+            file.attrs[key] = np.bytes_(text.encode())
         file.attrs["format"] = _FORMAT
-        file.attrs["metadata"] = json.dumps(meta, sort_keys=True)
         theta = file.create_dataset(
             "parameters", (size, len(names)), "f8", chunks=(rows, len(names)), fletcher32=True
         )
         flux = file.create_dataset(
             "flux", (size, len(bands)), "f4", chunks=(rows, len(bands)), fletcher32=True
         )
-        theta.attrs["names"] = names
-        flux.attrs["names"] = bands
-        flux.attrs["unit"] = "uJy"
+        theta.attrs["names"] = np.array([name.encode() for name in names])
+        flux.attrs["names"] = np.array([name.encode() for name in bands])
+        flux.attrs["unit"] = np.bytes_(b"uJy")
         start = 0
         for part_theta, part_flux in chunks:
             stop = start + len(part_theta)
             theta[start:stop], flux[start:stop] = part_theta, part_flux
+            file.check()
             start = stop
         if start != size:
             raise SedumError(f"library {path}: {start} galaxies came where {size} were announced")

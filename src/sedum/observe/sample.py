@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from sedum.errors import SedumError
-from sedum.storage import atomic_path
+from sedum.hdf5 import new_hdf5
 
 __all__ = ["SurveySample"]
 
@@ -80,7 +80,7 @@ class SurveySample:
 
     def write(self, path: str | Path) -> None:
         """Write to HDF5, atomically."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with new_hdf5(path) as file:
             file.attrs["kind"] = _KIND
             file.attrs["format"] = _FORMAT
             file.attrs["bands"] = json.dumps(self.bands)

@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sedum.report.labels import LABELS, label
 from sedum.storage import atomic_path
 
 __all__ = ["BLUE", "GREY", "LABELS", "ORANGE", "figure", "label", "save", "styled"]
@@ -18,22 +19,6 @@ __all__ = ["BLUE", "GREY", "LABELS", "ORANGE", "figure", "label", "save", "style
 # Okabe & Ito (2008), distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 CYCLE = [BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000", "#F0E442", GREY]
-
-LABELS = {
-    "redshift": "redshift",
-    "log_mass": r"$\log_{10}\,M_{\rm formed}/{\rm M}_\odot$",
-    "log_z": r"$\log_{10}\,Z$",
-    "av": r"$A_V$ [mag]",
-    "log_ssfr": r"$\log_{10}\,{\rm sSFR}\cdot{\rm yr}$",
-    "log_u": r"$\log_{10}\,U$",
-    "age": "age [Gyr]",
-    "log_tau": r"$\log_{10}\,\tau/{\rm Gyr}$",
-    "log_mass_surviving": r"$\log_{10}\,M_\star/{\rm M}_\odot$",
-    "log_sfr_10": r"$\log_{10}\,{\rm SFR}_{10}/({\rm M}_\odot\,{\rm yr}^{-1})$",
-    "log_sfr_100": r"$\log_{10}\,{\rm SFR}_{100}/({\rm M}_\odot\,{\rm yr}^{-1})$",
-    "mass_weighted_age": "mass-weighted age [Gyr]",
-    "uv_slope": r"UV slope $\beta$",
-}
 
 _STYLE = {
     "font.size": 9,
@@ -43,14 +28,12 @@ _STYLE = {
     "legend.frameon": False,
     "figure.dpi": 130,
     "savefig.dpi": 130,
+    # Text in vector files: as TrueType, which journals want; in SVG as outlines, the same anywhere.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    # Names inside SVG are hashes: salted alike, a figure has the same bytes each time.
+    "svg.hashsalt": "sedum",
 }
-
-
-def label(name: str) -> str:
-    """Return the axis label of a parameter or derived quantity, with its unit."""
-    if name.startswith("t") and name[1:].isdigit():
-        return rf"$t_{{{name[1:]}}}\,/\,t_{{\rm Universe}}$"
-    return LABELS.get(name, name)
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from astropy.table import Table, vstack
 
 from sedum.errors import SedumError
 from sedum.storage import atomic_path
-from sedum.survey.table import check_format, fits_hdu
+from sedum.survey.columns import from_vounit
+from sedum.survey.provenance import TEXT_LENGTH, VOPARQUET_CONTENT, VOPARQUET_VERSION
+from sedum.survey.table import check_format, conventions, fits_hdu, fits_plus, fits_primary
 
 __all__ = ["assemble", "read_part", "sample_rows"]
 
@@ -59,7 +61,17 @@ def assemble(parts: Sequence[Path], output: Path) -> None:
 
 
 def _to_parquet(parts: Sequence[Path], path: Path) -> None:
-    schema = read_part(parts[0]).schema
+    schemas = [parquet.read_schema(part) for part in parts]
+    mark = TEXT_LENGTH.encode()
+    texts = [key for key in schemas[0].metadata if key.startswith(mark)]
+    longest = {
+        key.removeprefix(mark).decode(): max(int(schema.metadata[key]) for schema in schemas)
+        for key in texts
+    }
+    told = conventions(_as_astropy(schemas[0].empty_table()), longest)
+    # As bytes, or the keys of the first part would stand beside the new ones.
+    new = {key.encode(): value for key, value in told.items()}
+    schema = schemas[0].with_metadata({**schemas[0].metadata, **new})
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for part in parts:
             writer.write_table(read_part(part).cast(schema))
@@ -83,30 +95,27 @@ def _to_fits(parts: Sequence[Path], path: Path) -> None:
     with path.open("wb") as file:
         written = 0
         for part in parts:
-            header, data = _fits_bytes(_widened(_as_astropy(read_part(part)), widths), count)
+            before, data = _fits_bytes(_widened(_as_astropy(read_part(part)), widths), count)
             if not written:
-                file.write(header)
+                file.write(before)
             written += file.write(data)
         file.write(b"\0" * (-written % _BLOCK))
 
 
 def _fits_bytes(table: Table, rows: int) -> tuple[bytes, bytes]:
-    """Return the headers of a FITS file that says it has ``rows``, and the bytes of a table's."""
+    """Return what comes before the rows of a FITS file that has so many, and the rows' bytes."""
     from astropy.io import fits
 
-    hdu = fits_hdu(table)
     buffer = BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
+    fits.HDUList([fits_primary(table), fits_hdu(table)]).writeto(buffer)
     whole = buffer.getvalue()
     with fits.open(BytesIO(whole)) as hdus:
-        start = hdus[1].fileinfo()["datLoc"]
+        place = hdus[1].fileinfo()
         size = hdus[1].header["NAXIS1"] * hdus[1].header["NAXIS2"]
         header = hdus[1].header.copy()
     header["NAXIS2"] = rows
-    first = fits.PrimaryHDU().header
-    first["EXTEND"] = True
-    told = (first.tostring() + header.tostring()).encode("ascii")
-    return told, whole[start : start + size]
+    told = fits_plus(whole[: place["hdrLoc"]]) + header.tostring().encode("ascii")
+    return told, whole[place["datLoc"] : place["datLoc"] + size]
 
 
 def _widened(table: Table, widths: dict[str, int]) -> Table:
@@ -133,8 +142,11 @@ def _as_astropy(part: pa.Table) -> Table:
         table[field.name] = values
         meta = field.metadata or {}
         table[field.name].description = meta.get(b"description", b"").decode() or None
-        table[field.name].unit = meta.get(b"unit", b"").decode() or None
-    table.meta = {k.decode(): v.decode() for k, v in (part.schema.metadata or {}).items()}
+        table[field.name].unit = from_vounit(meta.get(b"unit", b"").decode())
+    # What Parquet says of itself is said anew in any other format.
+    own = (VOPARQUET_CONTENT, VOPARQUET_VERSION, TEXT_LENGTH)
+    told = {k.decode(): v.decode() for k, v in (part.schema.metadata or {}).items()}
+    table.meta = {k: v for k, v in told.items() if not k.startswith(own)}
     return table
 
 

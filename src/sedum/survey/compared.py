@@ -17,7 +17,7 @@ from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
 from sedum.photometry.status import OK
 from sedum.storage import atomic_path
-from sedum.survey.table import describe_column
+from sedum.survey.columns import describe_column
 
 __all__ = ["Comparison", "Weighed", "comparison_table"]
 

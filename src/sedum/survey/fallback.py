@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import torch
 from sedum.infer.exact import ExactPosterior
 from sedum.infer.nested import Nested, sample_nested
 from sedum.photometry.observed import Photometry
+from sedum.processes import worker_processes
 from sedum.storage import array_digest, atomic_path, digest
 
 __all__ = ["NestedFallback"]
@@ -85,14 +84,9 @@ class NestedFallback:
             for one in observed:
                 yield sample_nested(self.exact, one, self.draws, seed=self.seed)
             return
-        # Not forked: a process that is forked while torch has threads may never wake.
-        with ProcessPoolExecutor(
-            min(self.workers, len(observed)),
-            multiprocessing.get_context("spawn"),
-            initializer=_start,
-            initargs=(self.exact,),
-        ) as pool:
-            jobs = [pool.submit(_sample, one, self.draws, self.seed) for one in observed]
+        count = min(self.workers, len(observed))
+        with worker_processes(count, _start, self.exact) as submit:
+            jobs = [submit(_sample, one, self.draws, self.seed) for one in observed]
             for job in jobs:
                 yield job.result()
 

@@ -26,7 +26,8 @@ from sedum.storage import check_writable
 from sedum.survey.distribution import InDistribution, typicality_asked_for
 from sedum.survey.edges import AtEdge
 from sedum.survey.other_prior import OtherPrior
-from sedum.survey.table import PERCENTILES, check_format, describe, write_table
+from sedum.survey.summaries import Summaries
+from sedum.survey.table import check_format, describe, write_table
 from sedum.survey.trust import Trust
 
 __all__ = [
@@ -164,10 +165,9 @@ def fit_rows(
     mark_unfit(posterior, standing, photometry)
     good = np.flatnonzero(standing.ok)
     n, output = len(standing), run.output
-    names = posterior.names + [d for d in output.derived if d not in posterior.names]
-    columns = {name: np.full((n, len(PERCENTILES)), np.nan) for name in names}
-    kept_rows = n if output.save_draws else 0
-    kept = np.full((kept_rows, output.draws, len(posterior.names)), np.nan, np.float32)
+    summaries = Summaries(posterior.prior, output, n)
+    # A parameter that is also asked for as a derived quantity keeps its own draws.
+    derived = [name for name in summaries.names if name not in posterior.names]
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
     typicality = typicality or typicality_asked_for(posterior, model, output, show_progress)
     typical = InDistribution(typicality, output, n) if typicality is not None else None
@@ -178,40 +178,31 @@ def fit_rows(
         for some, draws in _drawn(posterior, photometry, good, keys, output, trust):
             at = good[some]
             if other is not None:
-                draws = other.apply(draws, at)
+                draws = other.apply(draws, at, keys[at])
             for j, name in enumerate(posterior.names):
-                columns[name][at] = np.percentile(draws[..., j], PERCENTILES, axis=1).T
+                summaries.note(name, draws[..., j], at)
             part = draws[:, : output.derived_draws]
-            # A parameter that is also asked for as a derived quantity keeps its own percentiles.
-            derived = [name for name in output.derived if name not in posterior.names]
             for name, values in _derived(model, part, derived).items():
-                columns[name][at] = np.percentile(values, PERCENTILES, axis=1).T
-            if output.save_draws:
-                kept[at] = draws
+                summaries.note(name, values, at)
             edges.note(draws, at)
             if typical is not None:
                 typical.note(photometry[at], at, keys[at])
             advance(len(at))
     if other is not None:
         other.mark(standing)
-        for column in (*columns.values(), kept):
-            column[other.poor[: len(column)]] = np.nan
+        summaries.blank(other.poor)
     table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
     table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
     if posterior.noise.spec.limits is not None:
         table["n_limits"] = photometry.upper.sum(axis=1).astype(np.int16)
     if run.catalogue is not None and run.catalogue.redshift is not None:
         table["redshift_catalogue"] = rows.catalogue_redshift
-    for name in names:
-        for k, percentile in enumerate(PERCENTILES):
-            table[f"{name}_p{percentile}"] = columns[name][:, k]
+    summaries.into(table)
     edges.into(table)
     for columns_of in (trust, typical, other):
         if columns_of is not None:
             columns_of.into(table)
-    if output.save_draws:
-        for j, name in enumerate(posterior.names):
-            table[f"{name}_draws"] = kept[..., j]
+    summaries.lists_into(table)
     describe(table, run, posterior)
     if other is not None:
         other.describe(table)

@@ -53,8 +53,12 @@ class OtherPrior:
         }
         self.poor = np.zeros(rows, bool)
 
-    def apply(self, draws: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """Return equally weighted draws of the rows ``at`` under the other priors, [n, K, d]."""
+    def apply(self, draws: np.ndarray, at: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return equally weighted draws of the rows ``at`` under the other priors, [n, K, d].
+
+        ``keys`` are those of :func:`sedum.survey.fit.object_keys`: the choice of draws depends on
+        the galaxy, not on the rows it is fitted with.
+        """
         found = swap_prior(draws, self.old, self.new)
         for name, column in self.columns.items():
             column[at] = getattr(found, name.removeprefix("prior_"))
@@ -62,7 +66,7 @@ class OtherPrior:
         size = draws.shape[1]
         out = draws.copy()
         for i in np.flatnonzero(found.ess > 0):
-            rng = np.random.default_rng([self.seed, int(at[i])])
+            rng = np.random.default_rng([self.seed, int(keys[i]) % 2**64])
             picks = systematic(found.log_weights[i], size, rng.random())
             # In no order: derived quantities are computed of the first ones.
             out[i] = draws[i, rng.permutation(picks)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
 from sedum.photometry.status import most_frequent_first
 from sedum.photometry.streams import known_length
 from sedum.photometry.tables import parquet_files
+from sedum.processes import worker_processes
 from sedum.progress import progress
 from sedum.storage import atomic_path, check_writable, digest, locked
 from sedum.survey.assemble import assemble, sample_rows
@@ -33,7 +33,7 @@ from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
 from sedum.survey.table import count_status, write_table
 
-__all__ = ["FitSummary", "fit_survey"]
+__all__ = ["FitSummary", "fit_survey", "require_same_fit"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -171,8 +171,7 @@ def fit_survey(
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
     with locked(target, "fitting to"):
-        folder.mkdir(exist_ok=True)
-        _require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
         status: Counter[str] = Counter()
         count = 0
         portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
@@ -220,16 +219,12 @@ def _fitted(
             yield _kept(fitter.folder, number, len(rows)) or fitter(number, rows)
         return
     threads = max(torch.get_num_threads() // workers, 1)
-    # Not forked: a process that is forked while torch has threads may never wake.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=_start, initargs=(fitter, threads)
-    ) as pool:
+    with worker_processes(workers, _start, fitter, threads) as submit:
         # Two portions wait for each worker: none idles, and memory does not grow.
         waiting: deque[list[tuple[str, int]] | Future[list[tuple[str, int]]]] = deque()
         for number, rows in enumerate(portions):
             kept = _kept(fitter.folder, number, len(rows))
-            waiting.append(kept or pool.submit(_fit_part, number, rows))
+            waiting.append(kept or submit(_fit_part, number, rows))
             if len(waiting) > 2 * workers:
                 yield _result(waiting.popleft())
         while waiting:
@@ -267,7 +262,14 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+    """Claim a folder of parts, or make sure that those in it belong to the same fit.
+
+    Raises
+    ------
+    SedumError
+        Naming what differs.
+    """
     path = folder / "_fit.json"
     if path.is_file():
         try:
@@ -281,6 +283,8 @@ def _require_same_fit(folder: Path, identity: dict[str, str]) -> None:
                 "the folder, or choose another output"
             )
         return
+    # Parts without it are of a finished fit that was killed as it removed them.
+    shutil.rmtree(folder, ignore_errors=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(identity))
 

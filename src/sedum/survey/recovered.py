@@ -11,9 +11,16 @@ from sedum.galaxies.derived import DEFAULTS
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
-from sedum.survey.redshifts import kernel_width
+from sedum.survey.density import redshift_density
 
-__all__ = ["BANDS", "Recovered", "recover", "recover_draws", "spectrum_wavelengths"]
+__all__ = [
+    "BANDS",
+    "Recovered",
+    "recover",
+    "recover_draws",
+    "redshift_density",
+    "spectrum_wavelengths",
+]
 
 #: Percentiles of every band: the median, 68% and 95%.
 BANDS = (2.5, 16.0, 50.0, 84.0, 97.5)
@@ -155,7 +162,7 @@ def recover_draws(
         lookback=edges,
         star_formation=history,
         redshift=grid,
-        density=redshift_density(redshift, grid),
+        density=redshift_density(redshift, grid, (grid[0], grid[-1])),
         derived={name: bands(values)[..., 0] for name, values in quantities.items()},
     )
 
@@ -165,24 +172,6 @@ def spectrum_wavelengths(model: GalaxyModel, points: int = 1200) -> np.ndarray:
     low = 0.8 * min(f.limits[0] for f in model.filters)
     high = 1.1 * max(f.limits[1] for f in model.filters)
     return np.geomspace(low, high, points)
-
-
-def redshift_density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Return p(z) of draws [n, draws] at redshifts [g], by normal kernels in ln(1 + z), [n, g].
-
-    Where all draws are nearer to each other than neighbours of the grid (a redshift that is
-    given), the kernels are as wide as the grid is fine.
-    """
-    n, size = draws.shape
-    x = np.sort(np.log1p(draws), axis=1)
-    at = np.log1p(grid)
-    step = np.diff(at).max() if len(at) > 1 else 0.0
-    width = np.maximum(kernel_width(x), step)[:, None]
-    out = np.empty((n, len(grid)))
-    for i in range(n):  # draws times grid would not fit for many galaxies
-        z = (at[:, None] - x[i]) / width[i]
-        out[i] = np.exp(-0.5 * z * z).sum(axis=1)
-    return out / (np.sqrt(2 * np.pi) * width * size * (1 + grid))
 
 
 def _lookback_edges(model: GalaxyModel) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from sedum.errors import SedumError, nearest
 from sedum.photometry.single_rows import RowReader
 from sedum.photometry.streams import known_length, stream_table
 from sedum.photometry.tables import format_of, parquet_files, read_table
+from sedum.survey.columns import from_vounit, split_unit
+from sedum.survey.provenance import read_metadata, read_provenance
 
 __all__ = ["ColumnInfo", "Results", "primary_table"]
 
@@ -27,7 +28,7 @@ _TOGETHER = 100_000
 
 @dataclass(frozen=True)
 class ColumnInfo:
-    """What a file says of a column: its unit, empty for none, and what it is."""
+    """What a file says of a column: its unit as astropy names it, or empty, and what it is."""
 
     unit: str
     description: str
@@ -47,8 +48,8 @@ class Results:
     columns
         Unit and description of each column, in order.
     provenance
-        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``,
-        and the name of the ``catalogue`` where it is known.
+        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``
+        and, where it is known, the name of the ``catalogue``.
     """
 
     path: Path
@@ -69,13 +70,26 @@ class Results:
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
         rows = primary_table(path)
-        columns, provenance = _told(rows)
+        provenance = cls.told(path)
+        columns = _columns(rows) if provenance else {}
         if "status" not in columns or "run" not in provenance:
             raise SedumError(f"{path} is no posterior catalogue; make one with 'sedum fit'")
         length = known_length(rows)
         if length is None:
             length = len(read_table(rows))
         return cls(path, length, columns, provenance)
+
+    @staticmethod
+    def told(path: str | Path) -> dict[str, Any]:
+        """Return what any table that sedum wrote says of its making; empty of others.
+
+        Raises
+        ------
+        SedumError
+            If it cannot be read.
+        """
+        rows = primary_table(Path(path))
+        return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
 
     @property
     def run(self) -> RunFile:
@@ -182,55 +196,42 @@ def _native(column: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def _told(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
-    """Return the columns of a file and its provenance; both empty where it has none of sedum's."""
-    try:
-        match format_of(path):
-            case "parquet":
-                return _told_parquet(path)
-            case "fits":
-                return _told_fits(path)
-            case "ascii.ecsv":
-                table = read_table(path)
-                told = json.loads(table.meta.get("sedum", "{}"))
-                return _infos(table), told | _catalogue(table.meta.get("catalogue"))
-    except (OSError, ValueError) as error:
-        raise SedumError(f"results {path} cannot be read ({error}); fit again") from None
-    return {}, {}
+def _columns(path: Path) -> dict[str, ColumnInfo]:
+    """Return the columns of a file, with units by astropy's names."""
+    match format_of(path):
+        case "parquet":
+            return _columns_of_parquet(path)
+        case "fits":
+            return _columns_of_fits(path)
+    return _infos(read_table(path))
 
 
-def _told_parquet(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
+def _columns_of_parquet(path: Path) -> dict[str, ColumnInfo]:
     import pyarrow.parquet as parquet
 
-    schema = parquet.read_schema(parquet_files(path)[0])
     columns = {}
-    for field in schema:
+    for field in parquet.read_schema(parquet_files(path)[0]):
         meta = field.metadata or {}
         unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
-        columns[field.name] = ColumnInfo(unit, text)
-    meta = schema.metadata or {}
-    told = json.loads(meta.get(b"sedum", b"{}"))
-    return columns, told | _catalogue(meta.get(b"catalogue", b"").decode())
+        columns[field.name] = ColumnInfo(_unit(unit), text)
+    return columns
 
 
-def _told_fits(path: Path) -> tuple[dict[str, ColumnInfo], dict[str, Any]]:
+def _columns_of_fits(path: Path) -> dict[str, ColumnInfo]:
     from astropy.io import fits
 
+    columns = {}
     with fits.open(path) as hdus:
         header = hdus[1].header
-        columns = {
-            column.name: ColumnInfo(column.unit or "", header.get(f"TCOMM{i + 1}", ""))
-            for i, column in enumerate(hdus[1].columns)
-        }
-        told = "".join(str(line) for line in header.get("COMMENT", []))
-        # Keywords of FITS have eight letters.
-        name = header.get("CATALOGU")
-    start = told.find("{")
-    return columns, json.loads(told[start:]) | _catalogue(name) if start >= 0 else {}
+        for i, column in enumerate(hdus[1].columns):
+            text, unit = split_unit(header.get(f"TCOMM{i + 1}", ""))
+            columns[column.name] = ColumnInfo(_unit(unit) or column.unit or "", text)
+    return columns
 
 
-def _catalogue(name: str | None) -> dict[str, str]:
-    return {"catalogue": name} if name else {}
+def _unit(text: str) -> str:
+    """Return astropy's name of a VOUnit."""
+    return str(from_vounit(text) or "")
 
 
 def _infos(table: Table) -> dict[str, ColumnInfo]:

@@ -1,20 +1,25 @@
-"""Sky catalogues in HATS, fitted partition by partition by LSDB on Dask.
+"""Sky catalogues in HATS as LSDB gives them: the fit mapped lazily over their partitions.
 
-LSDB owns partitions, margins and output; this gives it the function it maps. The estimator goes
-to each worker once, also to one that takes the place of another that died. The optional packages
-are those of ``sedum[survey]``.
+LSDB owns partitions and margins; this gives it the function it maps. The estimator goes to each
+worker once, also to one that takes the place of another that died. The optional packages are
+those of ``sedum[survey]``.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from sedum._version import __version__
+from sedum.cluster import broadcast, held, hold, require
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
@@ -23,28 +28,69 @@ from sedum.photometry.tables import read_table
 from sedum.storage import digest
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import fit_rows, trained_model
+from sedum.survey.hats_files import is_sky_catalogue
 from sedum.survey.table import arrow_table, as_stored
-
-try:
-    from dask.distributed import Client, LocalCluster, WorkerPlugin
-except ImportError:  # fit_sky says what to install
-    WorkerPlugin = object
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-__all__ = ["fit_sky", "is_sky_catalogue"]
-
-#: Files that say that a folder is a HATS catalogue or a collection of them.
-_MARKS = ("collection.properties", "hats.properties", "properties")
-
-#: What fits partitions in this process, by what it was made of.
-_fitters: dict[str, PartitionFitter] = {}
+__all__ = ["PartitionFitter", "SkyFit", "sky_posteriors"]
 
 
-def is_sky_catalogue(path: str | Path) -> bool:
-    """Say whether a path is a folder in HATS."""
-    return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _MARKS)
+def sky_posteriors(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: Any,
+    *,
+    priors: RunFile | None = None,
+    client: Any = None,
+) -> Any:
+    """Return the posteriors of a sky catalogue as a lazy LSDB catalogue.
+
+    Nothing is fitted but one row, which tells the columns and whether the mapping is right.
+    Partitions are fitted when LSDB computes them: ``fitted.cone_search(...).compute()`` fits the
+    partitions in that cone alone. To write a whole catalogue, :func:`sedum.fit_sky` can be
+    resumed and keeps units, descriptions and provenance, which LSDB's ``write_catalog`` drops.
+
+    Parameters
+    ----------
+    run, posterior, priors
+        As for :func:`sedum.fit`. Without ``catalogue.id`` in the run file, identifiers would be
+        row numbers within a partition, so that it is required.
+    catalogue
+        A folder in HATS, a collection of a catalogue and its margin, or a catalogue as
+        ``lsdb.open_catalog`` returns it, searched or filtered as you like.
+    client
+        The Dask client that will compute; the active one if None. Without any, partitions are
+        fitted in this process, one after the other.
+
+    Returns
+    -------
+    lsdb.Catalog
+        Of the same partitions, rows and margin, with the coordinates and the columns of a
+        posterior catalogue.
+
+    Raises
+    ------
+    SedumError
+        If LSDB is absent, the catalogue is not in HATS or has no rows, it cannot be read by the
+        mapping, or the estimator belongs to another run file.
+    """
+    prepared = SkyFit.prepare(run, posterior, catalogue, priors)
+    client = client or _active_client()
+    if client is not None:
+        broadcast(client, prepared.token, prepared.make())
+    return prepared.lazy()
+
+
+def _active_client() -> Any:
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
 
 
 class PartitionFitter:
@@ -52,155 +98,183 @@ class PartitionFitter:
 
     Parameters
     ----------
-    run, posterior
-        The run file and its estimator.
+    run, posterior, priors
+        The run file, its estimator, and a run file of other priors.
+    name
+        Of the catalogue.
     kept
         Columns that the result takes over: the coordinates.
+    threads
+        Of torch, for each partition; None in a process that computes otherwise too, where
+        partitions take turns.
     """
 
-    def __init__(self, run: RunFile, posterior: Posterior, kept: list[str]):
-        self.run, self.posterior, self.kept = run, posterior, kept
+    def __init__(
+        self,
+        run: RunFile,
+        posterior: Posterior,
+        priors: RunFile | None,
+        name: str,
+        kept: list[str],
+        threads: int | None = None,
+    ):
+        self.run, self.posterior, self.priors = run, posterior, priors
+        self.name, self.kept, self.threads = name, kept, threads
         self.model = trained_model(run, posterior)
         self.typicality = typicality_asked_for(posterior, self.model, run.output)
+        self._turn = threading.Lock() if threads is None else nullcontext()
+        self.nothing: pd.DataFrame | None = None
+        self.schema: pa.Schema | None = None
+
+    def try_on(self, row: pd.DataFrame) -> None:
+        """Fit one row: the result of no row, and units and descriptions, are known then."""
+        run, verify = self.run, self.run.output.verify
+        if verify is not None and verify.nested:  # minutes, for the same columns
+            quick = verify.model_copy(update={"nested": False})
+            output = run.output.model_copy(update={"verify": quick})
+            run = run.model_copy(update={"output": output})
+        found = self._fit(row, run)
+        self.nothing = self._frame(found, row).iloc[:0]
+        meta = dict(found.schema.metadata)
+        told = json.loads(meta[b"sedum"]) | {"run": self.run.model_dump(mode="json")}
+        meta[b"sedum"] = json.dumps(told, sort_keys=True).encode()
+        self.schema = found.schema.with_metadata(meta)
 
     def __call__(self, partition: pd.DataFrame) -> pd.DataFrame:
-        """Return the posterior catalogue of a partition that is not empty, row for row."""
+        """Return the posterior catalogue of a partition, row for row."""
+        if self.nothing is not None and not len(partition):
+            return self.nothing
+        return self._frame(self._fit(partition, self.run), partition)
+
+    def _fit(self, partition: pd.DataFrame, run: RunFile) -> pa.Table:
+        """Return the posteriors of rows, with units, descriptions and provenance."""
         import pandas as pd
 
-        assert self.run.catalogue is not None
-        source = "a partition of the sky catalogue"
-        table = read_table(pd.DataFrame(partition))
-        rows = to_photometry(table, self.run.catalogue, self.model.filters, source)
-        table = fit_rows(
-            self.run, self.posterior, rows, model=self.model, typicality=self.typicality
-        )
-        fitted = as_stored(table)
-        found = arrow_table(fitted).to_pandas(types_mapper=pd.ArrowDtype)
-        found.index = partition.index
+        assert run.catalogue is not None
+        with self._turn:
+            if self.threads is not None:
+                # The number is each thread's own, and sums round by it.
+                torch.set_num_threads(self.threads)
+            source = f"a partition of sky catalogue {self.name}"
+            table = read_table(pd.DataFrame(partition))
+            rows = to_photometry(table, run.catalogue, self.model.filters, source)
+            table = fit_rows(
+                run,
+                self.posterior,
+                rows,
+                model=self.model,
+                priors=self.priors,
+                typicality=self.typicality,
+            )
+        table.meta["catalogue"] = self.name
+        return arrow_table(as_stored(table))
+
+    def _frame(self, found: pa.Table, partition: pd.DataFrame) -> pd.DataFrame:
+        """Return posteriors with the coordinates of their rows."""
+        import pandas as pd
+
+        frame = found.to_pandas(types_mapper=pd.ArrowDtype)
+        frame.index = partition.index
         for name in self.kept:
-            found[name] = partition[name]
-        return found
+            frame[name] = partition[name]
+        return frame
 
 
-class Broadcast(WorkerPlugin):
-    """A Dask plugin that brings the estimator to each worker, once."""
+class _Make:
+    """Makes the fitter in a worker."""
 
-    def __init__(self, token: str, run: RunFile, posterior: Posterior, kept: list[str]):
-        self.name = f"sedum-{token}"
-        self.token, self.run, self.kept = token, run, kept
+    def __init__(self, fitter: PartitionFitter):
+        self.run, self.priors = fitter.run, fitter.priors
+        self.name, self.kept = fitter.name, fitter.kept
+        self.nothing, self.schema = fitter.nothing, fitter.schema
         with tempfile.TemporaryDirectory() as folder:
-            posterior.write(Path(folder) / "estimator.safetensors")
-            self.weights = (Path(folder) / "estimator.safetensors").read_bytes()
+            path = Path(folder) / "estimator.safetensors"
+            fitter.posterior.write(path)
+            self.weights = path.read_bytes()
 
-    def setup(self, worker: Any) -> None:
-        """Make the fitter in a worker process."""
-        torch.set_num_threads(1)  # there are as many workers as cores
+    def __call__(self) -> PartitionFitter:
+        """Make it; each of a worker's threads is one of Dask's."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "estimator.safetensors"
             path.write_bytes(self.weights)
             posterior = Posterior.read(path)
-        _fitters[self.token] = PartitionFitter(self.run, posterior, self.kept)
-
-    def teardown(self, worker: Any) -> None:
-        """Forget it."""
-        _fitters.pop(self.token, None)
+        fitter = PartitionFitter(self.run, posterior, self.priors, self.name, self.kept, threads=1)
+        fitter.nothing, fitter.schema = self.nothing, self.schema
+        return fitter
 
 
-def _fit_partition(partition: pd.DataFrame, token: str, nothing: pd.DataFrame) -> pd.DataFrame:
-    """Fit a partition with the fitter of this process; ``nothing`` is the result of no row."""
-    if len(partition) == 0:
-        return nothing
-    return _fitters[token](partition)
+@dataclass(frozen=True)
+class SkyFit:
+    """A sky catalogue and what it is to be fitted with.
 
-
-def fit_sky(
-    run: RunFile,
-    posterior: Posterior,
-    catalogue: str | Path,
-    output: str | Path,
-    *,
-    scheduler: str | None = None,
-    workers: int = 2,
-    show_progress: bool = False,
-) -> int:
-    """Fit a HATS catalogue to another of the same partitions, with its margin.
-
-    Parameters
+    Attributes
     ----------
-    run, posterior
-        As for :func:`sedum.fit`. Without ``catalogue.id`` in the run file, identifiers would be
-        row numbers within a partition, so that it is required.
-    catalogue
-        A folder in HATS, or a collection of a catalogue and its margin.
-    output
-        The folder to write.
-    scheduler
-        Address of a Dask scheduler, ``tcp://HOST:PORT``, whose workers have sedum and see the
-        folders; a cluster on this machine where None.
-    workers
-        Processes of that cluster, of one thread each.
-    show_progress
-        Show LSDB's progress bars.
-
-    Returns
-    -------
-    int
-        The rows written.
-
-    Raises
-    ------
-    SedumError
-        If the optional packages are absent, the catalogue is not in HATS, the output exists, or
-        the estimator belongs to another run file.
+    sky
+        The LSDB catalogue, with the columns that are needed.
+    fitter
+        Fits partitions in this process.
+    token
+        What workers know the fitter by; of all that results depend on but the catalogue.
     """
-    lsdb = _lsdb()
-    target = Path(output)
-    if target.exists():
-        raise SedumError(f"{target} exists; delete it, or choose another output")
-    if not is_sky_catalogue(catalogue):
-        raise SedumError(f"{catalogue} is no catalogue in HATS: a folder with hats.properties")
-    if run.catalogue is None or run.catalogue.id is None:
-        raise SedumError("catalogue.id: name the column of identifiers, to fit a sky catalogue")
-    sky = lsdb.open_catalog(catalogue)
+
+    sky: Any
+    fitter: PartitionFitter
+    token: str
+
+    @classmethod
+    def prepare(
+        cls, run: RunFile, posterior: Posterior, catalogue: Any, priors: RunFile | None
+    ) -> SkyFit:
+        """Open the catalogue and fit one of its rows; see :func:`sky_posteriors`."""
+        require("lsdb")
+        if run.catalogue is None or run.catalogue.id is None:
+            raise SedumError("catalogue.id: name the column of identifiers, to fit a sky catalogue")
+        sky, kept = _open(catalogue, run.catalogue.needed())
+        fitter = PartitionFitter(run, posterior, priors, sky.name, kept)
+        fitter.try_on(_first_row(sky))
+        told = [r.model_dump(mode="json") if r is not None else None for r in (run, priors)]
+        parts = [*told, posterior.digest(), sky.name, kept, __version__]
+        return cls(sky, fitter, digest(parts)[:16])
+
+    def make(self) -> Callable[[], PartitionFitter]:
+        """Return what makes the fitter in a worker."""
+        return _Make(self.fitter)
+
+    def lazy(self) -> Any:
+        """Return the lazy LSDB catalogue of the posteriors."""
+        hold(self.token, self.fitter)
+        return self.sky.map_partitions(_fit_partition, self.token, meta=self.fitter.nothing)
+
+
+def _open(catalogue: Any, needed: list[str]) -> tuple[Any, list[str]]:
+    """Return a catalogue with the columns that are read, and the names of its coordinates."""
+    import lsdb
+
+    if isinstance(catalogue, str | Path):
+        if not is_sky_catalogue(catalogue):
+            raise SedumError(f"{catalogue} is no catalogue in HATS: a folder with hats.properties")
+        sky = lsdb.open_catalog(catalogue)
+    else:
+        sky = catalogue
     info = sky.hc_structure.catalog_info
     kept = [info.ra_column, info.dec_column]
-    wanted = [name for name in run.catalogue.needed() if name in sky.columns]
-    sky = lsdb.open_catalog(catalogue, columns=list(dict.fromkeys([*kept, *wanted])))
-    fitter = PartitionFitter(run, posterior, kept)
-    # One row, fitted here, tells the columns; and what is wrong with the mapping, at once.
-    nothing = fitter(sky.head(1)).iloc[:0]
-    token = digest([run.model_dump(mode="json"), posterior.digest(), kept])[:16]
-    with _client(scheduler, workers) as client:
-        client.register_plugin(Broadcast(token, run, posterior, kept))
-        fitted = sky.map_partitions(_fit_partition, token, nothing, meta=nothing)
-        fitted.write_catalog(target, catalog_name=target.name, progress_bar=show_progress)
-    return len(lsdb.open_catalog(target))
+    known = sky.all_columns if sky is not catalogue else sky.columns
+    # What is absent is said when the first row is read.
+    columns = list(dict.fromkeys([*kept, *(name for name in needed if name in known)]))
+    if sky is catalogue:
+        return sky[columns], kept
+    return lsdb.open_catalog(catalogue, columns=columns), kept
 
 
-def _lsdb() -> Any:
-    try:
-        import dask.distributed  # noqa: F401
-        import lsdb
-    except ImportError as error:
-        raise SedumError(
-            f"sky catalogues need the package {error.name}; pip install 'sedum[survey]'"
-        ) from None
-    return lsdb
+def _first_row(sky: Any) -> pd.DataFrame:
+    """Return the first row of the first partition that has one."""
+    for pixel in sky.get_ordered_healpix_pixels():
+        rows = sky.partitions[[pixel]].compute(progress_bar=False)
+        if len(rows):
+            return rows.iloc[:1]
+    raise SedumError(f"sky catalogue {sky.name} has no rows")
 
 
-@contextmanager
-def _client(scheduler: str | None, workers: int) -> Iterator[Any]:
-    """Give a client of a scheduler, or of a cluster on this machine that ends with the body."""
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=10)
-        except (OSError, ValueError) as error:
-            raise SedumError(f"no Dask scheduler at {scheduler}: {error}") from None
-        with client:
-            yield client
-        return
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+def _fit_partition(partition: pd.DataFrame, token: str) -> pd.DataFrame:
+    """Fit a partition with the fitter of this process."""
+    return held(token)(partition)

@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import RunFile, parameter
+from sedum.config import RunFile
 from sedum.errors import SedumError
-from sedum.galaxies.derived import describe_derived
 from sedum.infer.posterior import Posterior
 from sedum.library.store import versions
 from sedum.photometry.status import most_frequent_first
 from sedum.storage import atomic_path
+from sedum.survey.columns import describe_column, describe_output, vounit
+from sedum.survey.provenance import (
+    TEXT_LENGTH,
+    VOPARQUET_CONTENT,
+    VOPARQUET_VERSION,
+    fits_key,
+    now,
+)
+from sedum.survey.votable import votable_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from astropy.io.fits import BinTableHDU
+    from astropy.io.fits import BinTableHDU, PrimaryHDU
 
 __all__ = [
     "PERCENTILES",
     "arrow_table",
     "as_stored",
     "check_format",
+    "conventions",
     "count_status",
     "describe",
+    "describe_column",
     "fits_hdu",
+    "fits_plus",
+    "fits_primary",
+    "text_lengths",
     "write_table",
 ]
 
+#: Percentiles that every catalogue has.
 PERCENTILES = (16, 50, 84)
+#: Bytes of the cards of FITS headers, and of the blocks that files are made of.
+_CARD, _BLOCK = 80, 2880
 _FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
-
-
-def describe_column(name: str) -> tuple[str, str]:
-    """Return unit and description of a parameter or derived quantity."""
-    try:
-        known = parameter(name)
-    except KeyError:
-        try:
-            return describe_derived(name)
-        except SedumError:  # a parameter of somebody else's simulator
-            return "", name
-    return known.unit, known.description
 
 
 def check_format(path: Path) -> str:
@@ -64,54 +69,26 @@ def check_format(path: Path) -> str:
     return _FORMATS[suffix]
 
 
-#: The columns that say how far a posterior can be trusted.
-_TRUST = {
-    "verified": "whether the posterior agrees with the exact likelihood",
-    "method": "weighted or refined draws, those of the flow alone, or of nested sampling",
-    "ess": "effective sample size of the importance weights",
-    "k_hat": "Pareto shape of the weights' tail; trusted below 0.7",
-    "log_evidence": "ln p(observation) under model, priors and noise",
-    "log_evidence_error": "its standard error",
-    "prior_ess": "effective draws under the other priors that were asked for",
-    "prior_k_hat": "Pareto shape of the tail of their weights; trusted below 0.7",
-    "prior_log_evidence_ratio": "ln evidence under the other priors / under those trained with",
-    "prior_log_evidence_ratio_error": "its standard error",
-    "ppp": "posterior-predictive tail probability of chi squared: near zero where no draw fits",
-    "worst_band": "the band that lies farthest from the models",
-    "worst_sigma": "how far, in sigma; positive where the observed flux is higher",
-    "typicality": "share of simulated galaxies that are less typical: a p-value",
-    "in_distribution": "whether typicality is above the run file's level",
-    "at_edge": "parameters whose posterior piles up at a bound of the prior",
-}
-
-
 def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
-    """Give the columns their units and descriptions, and the table its provenance."""
-    table["id"].description = "identifier, or row number, in the catalogue"
-    table["status"].description = "ok, or why the row was not fitted"
-    table["n_bands"].description = "number of bands measured"
-    if "n_limits" in table.colnames:
-        table["n_limits"].description = "number of bands with an upper limit only"
-    if "redshift_catalogue" in table.colnames:
-        table["redshift_catalogue"].description = "redshift in the catalogue"
-    for name, text in _TRUST.items():
-        if name in table.colnames:
-            table[name].description = text
+    """Give the columns their units and descriptions, and the table its provenance.
+
+    Columns that have a description keep it.
+    """
     for name in table.colnames:
-        stem, _, ending = name.rpartition("_")
-        if ending == "draws" or (ending[:1] == "p" and ending[1:].isdigit()):
-            unit, text = describe_column(stem)
-            what = "posterior draws" if ending == "draws" else f"{ending[1:]}th percentile"
-            table[name].unit = unit or None
-            table[name].description = f"{text}, {what}"
+        if table[name].description:
+            continue
+        unit, table[name].description = describe_output(name)
+        table[name].unit = unit or None
     table.meta["sedum"] = json.dumps(
         {
             "run": run.model_dump(mode="json"),
             "fingerprint": posterior.fingerprint,
+            "estimator": posterior.digest(),
             "versions": versions(),
         },
         sort_keys=True,
     )
+    table.meta["date"] = now()
 
 
 def write_table(table: Table, path: str | Path) -> None:
@@ -146,35 +123,89 @@ def count_status(table: Table) -> list[tuple[str, int]]:
 def _write_fits(table: Table, path: Path) -> None:
     from astropy.io import fits
 
-    fits.HDUList([fits.PrimaryHDU(), fits_hdu(table)]).writeto(path, overwrite=True)
+    fits.HDUList([fits_primary(table), fits_hdu(table)]).writeto(path, overwrite=True)
+    with path.open("r+b") as file:
+        start = fits_plus(file.read(_BLOCK))
+        file.seek(0)
+        file.write(start)
+
+
+def fits_primary(table: Table) -> PrimaryHDU:
+    """Return the primary HDU that goes before a table: what a VOTable says of it, as text.
+
+    TOPCAT calls this FITS-plus and takes units and descriptions from there, if the cards are in
+    the order of :func:`fits_plus`. Other readers pass over the primary HDU, as they do where it
+    is empty.
+    """
+    from astropy.io import fits
+
+    hdu = fits.PrimaryHDU(np.frombuffer(votable_of(table), np.uint8))
+    hdu.header["EXTEND"] = True
+    hdu.header.set("VOTMETA", True, "table metadata in VOTable format", after="EXTEND")
+    hdu.header.add_comment("The bytes here are a VOTable that describes the table of the extension")
+    return hdu
+
+
+def fits_plus(start: bytes) -> bytes:
+    """Return the beginning of a file with VOTMETA right after NAXIS1, where TOPCAT looks for it.
+
+    Astropy always writes EXTEND there.
+    """
+    cards = [start[i : i + _CARD] for i in range(0, len(start), _CARD)]
+    if not (cards[4].startswith(b"EXTEND ") and cards[5].startswith(b"VOTMETA ")):
+        raise ValueError("astropy wrote the cards of the primary header in another order")
+    cards[4:6] = cards[5], cards[4]
+    return b"".join(cards)
 
 
 def fits_hdu(table: Table) -> BinTableHDU:
-    """Return a table as a FITS extension; provenance goes to COMMENT cards, of any length."""
+    """Return a table as a FITS extension; metadata go to cards that continue as is needed.
+
+    ``TUNIT = 'log(solMass)'`` would be in order for a logarithm, but astropy warns of it. Such
+    units stand in the description (TCOMM, and where astropy looks for it), and in the VOTable
+    before the table.
+    """
     from astropy.io import fits
 
     plain = table.copy(copy_data=False)
-    provenance = plain.meta.pop("sedum", "")
-    # Keywords of FITS are upper case and at most eight letters.
-    plain.meta = {key.upper()[:8]: value for key, value in plain.meta.items()}
+    plain.meta = {}
     # FITS holds ASCII alone; escapes keep other identifiers apart.
     for name in plain.colnames:
+        told = _ascii(plain[name].description or "")
         if plain[name].dtype.kind == "U" and not all(str(v).isascii() for v in plain[name]):
             plain[name] = [str(v).encode("ascii", "backslashreplace").decode() for v in plain[name]]
-    # FITS has no name for a logarithmic unit; the description says log10.
+        plain[name].description = told
     for name in plain.colnames:
-        if plain[name].unit is not None and "dex" in str(plain[name].unit):
-            inner = str(plain[name].unit)
-            plain[name].description = f"{plain[name].description} [{inner}]"
+        if (unit := vounit(plain[name].unit)).startswith("log("):
+            plain[name].description += f" [{unit}]"
             plain[name].unit = None
     hdu = fits.table_to_hdu(plain)
     for i, name in enumerate(plain.colnames):
-        hdu.header[f"TCOMM{i + 1}"] = (
-            (plain[name].description or "").encode("ascii", "replace").decode()
-        )
-    if provenance:
-        hdu.header.add_comment("sedum provenance (JSON): " + provenance)
+        hdu.header[f"TCOMM{i + 1}"] = plain[name].description
+    for key, value in table.meta.items():
+        hdu.header[fits_key(key)] = _ascii(str(value))
+    for line in _astropy_columns(plain):
+        hdu.header.add_comment(line)
     return hdu
+
+
+def _astropy_columns(table: Table) -> list[str]:
+    """Return lines of COMMENT from which astropy's reader of FITS takes descriptions."""
+    from astropy.table.meta import get_yaml_from_table
+
+    bare = table[:0]
+    bare.meta = {"__serialized_columns__": {}}
+    lines = ["--BEGIN-ASTROPY-SERIALIZED-COLUMNS--"]
+    for line in get_yaml_from_table(bare):
+        # A card holds 72 letters; a backslash says that a line goes on.
+        pieces = [line[i : i + 70] for i in range(0, len(line), 70)] or [""]
+        lines += [f"{piece}\\" for piece in pieces[:-1]] + pieces[-1:]
+    return [*lines, "--END-ASTROPY-SERIALIZED-COLUMNS--"]
+
+
+def _ascii(text: str) -> str:
+    """Return text for FITS headers, which hold ASCII alone."""
+    return text.replace("Å", "Angstrom").encode("ascii", "backslashreplace").decode()
 
 
 def _write_parquet(table: Table, path: Path) -> None:
@@ -184,7 +215,10 @@ def _write_parquet(table: Table, path: Path) -> None:
 
 
 def arrow_table(table: Table) -> pa.Table:
-    """Return a table for Parquet, with units and descriptions as field metadata."""
+    """Return a table for Parquet, with units and descriptions as VOParquet says and as fields'.
+
+    The IVOA's convention (VOParquet 1.0) is a VOTable without data in the file's metadata.
+    """
     import pyarrow as pa
 
     fields, arrays = [], []
@@ -200,8 +234,37 @@ def arrow_table(table: Table) -> pa.Table:
                 if column.dtype.kind in "SU"
                 else np.ascontiguousarray(column).astype(column.dtype.newbyteorder("="))
             )
-        meta = {"description": column.description or "", "unit": str(column.unit or "")}
+        meta = {"description": column.description or "", "unit": vounit(column.unit)}
         fields.append(pa.field(name, array.type, metadata=meta))
         arrays.append(array)
-    schema = pa.schema(fields, metadata={k: str(v) for k, v in table.meta.items()})
-    return pa.Table.from_arrays(arrays, schema=schema)
+    metadata: dict[str, str] = {k: str(v) for k, v in table.meta.items()}
+    found = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    lengths = text_lengths(found)
+    return found.replace_schema_metadata({**metadata, **conventions(table, lengths)})
+
+
+def conventions(table: Table, lengths: Mapping[str, int]) -> dict[str, str | bytes]:
+    """Return metadata of Parquet that make units and descriptions known to others.
+
+    Parameters
+    ----------
+    table
+        The table, or its beginning.
+    lengths
+        Of the longest text in each column of text.
+    """
+    # Astropy's reader of Parquet wants to know how long texts are.
+    known: dict[str, str | bytes] = {f"{TEXT_LENGTH}{k}": str(v) for k, v in lengths.items()}
+    return known | {VOPARQUET_VERSION: "1.0", VOPARQUET_CONTENT: votable_of(table, lengths)}
+
+
+def text_lengths(table: pa.Table) -> dict[str, int]:
+    """Return the length of the longest text in each column of text, at least one."""
+    import pyarrow as pa
+    import pyarrow.compute as compute
+
+    return {
+        field.name: max(compute.max(compute.utf8_length(table[field.name])).as_py() or 0, 1)
+        for field in table.schema
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+    }

@@ -20,7 +20,7 @@ from sedum.photometry.observed import Photometry
 from sedum.photometry.single_rows import RowReader
 from sedum.photometry.status import OK
 from sedum.survey.chosen import draw_chosen
-from sedum.survey.fit import trained_model
+from sedum.survey.fit import object_keys, trained_model
 from sedum.survey.other_prior import OtherPrior
 from sedum.survey.recovered import Recovered, recover_draws
 from sedum.survey.results import Results, primary_table
@@ -185,7 +185,7 @@ class Galaxies:
         draws, notices = chosen.draws, []
         if self.priors is not None:
             other = OtherPrior(self.posterior, self.priors, 1, self.run.output.seed)
-            draws = other.apply(draws, np.array([0]))
+            draws = other.apply(draws, np.array([0]), object_keys(chosen.ids))
             notices.append("Draws are weighted to the priors that the catalogue was given.")
         elif not self._agrees(told, draws[0]):
             notices.append(

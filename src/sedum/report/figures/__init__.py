@@ -1,0 +1,1 @@
+"""The figures of the report, each made from numbers alone."""
