@@ -129,7 +129,7 @@ def plot_known_bins(rows: Sequence[Mapping[str, float]]) -> Figure:
             )
             if key in ("bias", "coverage"):
                 axis.axhline(0.0 if key == "bias" else 0.68, color=ORANGE, lw=1)
-            elif axis.get_ylim()[0] < 0 or key == "outliers":
+            else:
                 axis.set_ylim(0, None)
             axis.set(xscale="log", xlim=(low[0], high[-1]))
             _ticks(axis.xaxis, float(high[-1]))

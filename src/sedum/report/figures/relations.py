@@ -66,10 +66,10 @@ def plot_sequence(found: Collected) -> Figure | None:
     bins = [np.ones(len(x), bool)]
     if edges is not None:
         bins = [(redshift >= a) & (redshift < b) for a, b in pairwise(edges)]
-    columns = min(3, len(bins))
+    columns = 4 if len(bins) == 4 else min(3, len(bins))
     lines = -(-len(bins) // columns)
     with styled():
-        fig = figure(3.0 * columns + 0.8, 2.75 * lines + 0.2)
+        fig = figure((2.4 if columns == 4 else 3.0) * columns + 0.8, 2.75 * lines + 0.2)
         axes = fig.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         shown = list(axes.ravel())[: len(bins)]
         _draw(fig, shown, density, bins, x, y, found.complete)
@@ -102,7 +102,8 @@ def _draw(
     drawn = None
     for axis, inside, counts in zip(axes, bins, density.counts, strict=True):
         if few:
-            axis.plot(x[inside], y[inside], ".", color=BLUE, ms=4, alpha=0.5, mew=0)
+            size = 4 if len(x) > 500 else 6
+            axis.plot(x[inside], y[inside], ".", color=BLUE, ms=size, alpha=0.5, mew=0)
         else:
             shown = np.ma.masked_equal(counts.T, 0)
             drawn = axis.pcolormesh(
