@@ -116,6 +116,7 @@ def dask_client(cache):
         yield client
 
 
+@pytest.fixture(scope="session")
 def explored(small_run, small_posterior, small_model, tmp_path_factory):
     """A catalogue, its estimator and results, under the names that the explorer looks for."""
     from explore_cases import write_explored

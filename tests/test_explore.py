@@ -16,7 +16,7 @@ from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.photometry.single_rows import RowReader
 from sedum.photometry.streams import stream_table
-from sedum.report.explorer.labels import plain_label, plain_unit
+from sedum.report.explorer.labels import column_label, plain_label, plain_unit
 from sedum.report.explorer.words import status_meaning, trust_in_words
 from sedum.survey.chosen import choose_rows, draw_chosen
 from sedum.survey.results import Results
@@ -150,8 +150,10 @@ def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posteri
 
 def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
     from sedum.report.explorer.galaxy import open_galaxies
+    from sedum.report.explorer.sampled import SampledRows
 
-    run = parse_run(run_settings(output={"save_draws": True, "draws": 20}))
+    stored = {"percentiles": [2.5, 16, 50, 84, 97.5], "quantiles": 5, "pz": {"points": 10}}
+    run = parse_run(run_settings(output={"save_draws": True, "draws": 20, **stored}))
     table_of(12).write(tmp_path / "cat.parquet")
     small_posterior.write(tmp_path / "small.safetensors")
     sedum.fit(
@@ -164,6 +166,9 @@ def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
     )
     results = Results.open(tmp_path / "post.parquet")
     seen = open_galaxies(results).look(4)
+    # Of a posterior, the table has the median and the mean: lists would fill the memory.
+    held = [name for name in SampledRows(results).columns if name.startswith(("redshift", "pz"))]
+    assert set(held) == {"redshift_catalogue", "redshift_p50", "redshift_mean", "redshift_mode"}
     saved = results.read(["redshift_draws"])["redshift_draws"][4]
     np.testing.assert_array_equal(seen.draws[:, small_posterior.names.index("redshift")], saved)
 
@@ -242,6 +247,8 @@ def test_every_status_of_the_fit_has_a_meaning():
 def test_labels_have_units():
     assert plain_label("log_mass_surviving") == "log₁₀ M★ / M☉"
     assert plain_label("log_sfr_100") == "log₁₀ SFR(100 Myr) / (M☉/yr)"
+    assert column_label("av_p50") == "A_V [mag]"
+    assert column_label("av_mean") == "A_V [mag] (mean)"
     assert plain_label("lookback_t50") == "lookback t50 [Gyr]"
     assert plain_unit("dex(solMass / yr)") == "M☉/yr"
 

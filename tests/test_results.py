@@ -51,5 +51,5 @@ def test_what_is_not_of_sedum_is_refused(tmp_path):
     with pytest.raises(SedumError, match="no posterior catalogue"):
         Results.open(tmp_path / "other.parquet")
     (tmp_path / "other.fits").write_text("not FITS")
-    with pytest.raises(SedumError, match="cannot be read"):
+    with pytest.raises(SedumError, match=r"cannot (be )?read"):
         Results.open(tmp_path / "other.fits")

@@ -6,7 +6,7 @@ import re
 
 from sedum.survey.table import describe_column
 
-__all__ = ["plain_label", "plain_unit", "short_label"]
+__all__ = ["column_label", "plain_label", "plain_unit", "short_label"]
 
 _LABELS = {
     "redshift": "redshift",
@@ -59,6 +59,14 @@ def plain_label(name: str) -> str:
         return f"log₁₀ {rate}({windowed[1]} Myr) {unit}"
     unit = plain_unit(describe_column(name)[0])
     return f"{name.replace('_', ' ')} [{unit}]" if unit else name.replace("_", " ")
+
+
+def column_label(name: str) -> str:
+    """Return the label of a column: a median has that of its quantity, other estimates say so."""
+    for ending in ("_mean", "_mode"):
+        if name.endswith(ending):
+            return f"{plain_label(name.removesuffix(ending))} ({ending[1:]})"
+    return plain_label(name.removesuffix("_p50"))
 
 
 def short_label(name: str) -> str:

@@ -24,7 +24,7 @@ from bokeh.models import (
 )
 
 from sedum.report.explorer.axes import plot
-from sedum.report.explorer.labels import plain_label
+from sedum.report.explorer.labels import column_label
 from sedum.report.explorer.sampled import Choice, SampledRows
 from sedum.report.style import BLUE, GREY, ORANGE
 from sedum.survey.redshifts import OUTLIER
@@ -200,8 +200,8 @@ class Overview:
     def _label(self, number: int, made: Any, x: str, y: str) -> None:
         for line in self._guides[number]:
             line.visible = (x, y) == _REDSHIFTS
-        made.xaxis.axis_label = plain_label(x.removesuffix("_p50"))
-        made.yaxis.axis_label = plain_label(y.removesuffix("_p50"))
+        made.xaxis.axis_label = column_label(x)
+        made.yaxis.axis_label = column_label(y)
 
     def _set_axes(self, number: int, x: str, y: str) -> None:
         at = [n for n, _, _ in self._axes].index(number)

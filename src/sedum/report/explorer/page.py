@@ -176,7 +176,7 @@ class Page:
             return Column(self.heading, self.said, self.percentiles, sizing_mode="stretch_both")
         names = galaxies.model.prior.names
         self.sed, self.history = SedPanel(galaxies.model.filters), HistoryPanel(galaxies.model)
-        self.density, self.corner = RedshiftPanel(names), CornerPanel()
+        self.density, self.corner = RedshiftPanel(galaxies.model.prior), CornerPanel()
         free = [name for name in names if name in galaxies.model.prior.free]
         self.shown = CheckboxButtonGroup(
             labels=names,

@@ -8,10 +8,12 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Label, Legend, LegendItem, Range1d, Span
 
 from sedum.galaxies.model import GalaxyModel
+from sedum.priors.joint import Prior
 from sedum.report.explorer.axes import plain_ticks, plot
 from sedum.report.explorer.galaxy import Galaxy
 from sedum.report.style import BLUE, GREEN, GREY, ORANGE
-from sedum.survey.recovered import redshift_density
+from sedum.survey.density import redshift_density
+from sedum.survey.summaries import pz_bounds
 
 __all__ = ["HistoryPanel", "RedshiftPanel"]
 
@@ -89,10 +91,16 @@ class HistoryPanel:
 
 
 class RedshiftPanel:
-    """p(z), with the redshift of the catalogue and the one that was given."""
+    """p(z), with the redshift of the catalogue and the one that was given.
 
-    def __init__(self, names: list[str]):
-        self._at = names.index("redshift")
+    Parameters
+    ----------
+    prior
+        Of the parameters, for the ends of its redshifts.
+    """
+
+    def __init__(self, prior: Prior):
+        self._at, self._bounds = prior.names.index("redshift"), pz_bounds(prior)
         self.source = ColumnDataSource({"z": [], "density": []}, name="density")
         made = plot(x_range=Range1d(0, 1), y_range=Range1d(0, 1), name="redshift_plot")
         made.varea("z", 0, "density", source=self.source, fill_color=BLUE, fill_alpha=0.3)
@@ -141,7 +149,7 @@ class RedshiftPanel:
         low, high = min([low, *known]), max([high, *known])
         pad = 0.15 * (high - low) + 1e-3 * (1 + high)
         grid = np.linspace(max(low - pad, 0.0), high + pad, _POINTS)
-        density = redshift_density(draws[None], grid)[0]
+        density = redshift_density(draws[None], grid, self._bounds)[0]
         self.source.data = {"z": grid, "density": density}
         top = 1.3 * float(density.max())
         for what, mark in marks.items():

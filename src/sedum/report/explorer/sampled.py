@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sedum.photometry.status import most_frequent_first
-from sedum.report.explorer.labels import plain_label
+from sedum.report.explorer.labels import column_label
 from sedum.survey.results import Results
 
 __all__ = ["Choice", "SampledRows"]
 
 #: JavaScript holds whole numbers exactly up to this.
 _EXACT = 2**53
+#: Not read: percentiles other than the median, and lists, which would fill the memory.
+_SKIPPED = re.compile(r"_(p(?!50$)[\d_]+|std|draws|quantiles)$|^pz$")
 #: Shown first in the table, where they are there.
 _FIRST = (
     "id",
@@ -68,10 +71,9 @@ class SampledRows:
 
     def __init__(self, results: Results, most: int = 20_000):
         self.results = results
-        skipped = ("_p16", "_p84", "_draws")
-        names = [n for n in results.columns if n == "id" or not n.endswith(skipped)]
+        names = [n for n in results.columns if n == "id" or not _SKIPPED.search(n)]
         table = results.sample(names, most)
-        # What a row holds several of (draws, quantiles) has no place in a table.
+        # What else a row holds several of has no place in a table.
         self.columns = {n: np.asarray(table[n]) for n in table.colnames if table[n].ndim == 1}
         self.rows = self.columns["row"]
 
@@ -88,7 +90,7 @@ class SampledRows:
         found = {}
         for name in self.ordered():
             if name not in ("id", "row") and self.columns[name].dtype.kind in "iuf":
-                found[name] = plain_label(name.removesuffix("_p50"))
+                found[name] = column_label(name)
         return found
 
     def ordered(self) -> list[str]:
