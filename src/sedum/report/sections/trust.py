@@ -82,7 +82,14 @@ def _caption(found: Collected) -> tuple[Cell, ...]:
     for name, text in names.items():
         if name in found.counts.histograms:
             parts += [", " if parts else "", Term(text, name)]
-    return ("Fitted galaxies by ", *parts, ". Dashed: the limits that are applied.")
+    caption: tuple[Cell, ...] = ("Fitted galaxies by ", *parts)
+    caption += (". Dashed: the limits that are applied.",)
+    for name, text in names.items():
+        found_in = found.counts.histograms.get(name)
+        if found_in is not None and (left_out := found_in.beyond + found_in.without):
+            told = f" galaxies have none, or one beyond the axis, of {text}."
+            caption += (" ", count(left_out, name), told)
+    return caption
 
 
 def _alt(found: Collected) -> str:
