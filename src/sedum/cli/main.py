@@ -272,11 +272,11 @@ def fit(
         return
     if scheduler is not None:
         raise SedumError("--scheduler is for sky catalogues: folders in HATS")
-    target = out or catalogue.with_name(f"{catalogue.stem}-posterior.fits")
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.parts import fit_survey
+    from sedum.survey.parts import check_target, fit_survey
 
+    target = check_target(out or catalogue.with_name(f"{catalogue.stem}-posterior.fits"), catalogue)
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
     done = fit_survey(

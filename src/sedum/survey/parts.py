@@ -33,7 +33,7 @@ from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
 from sedum.survey.table import count_status, write_table
 
-__all__ = ["FitSummary", "fit_survey", "require_same_fit"]
+__all__ = ["FitSummary", "check_target", "fit_survey", "require_same_fit"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -161,7 +161,7 @@ def fit_survey(
         folder holds parts of another fit.
     """
     source = Path(catalogue)
-    target = _check_target(output, source)
+    target = check_target(output, source)
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
     if not source.exists():
@@ -193,7 +193,14 @@ def fit_survey(
     return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
 
 
-def _check_target(output: str | Path, source: Path) -> Path:
+def check_target(output: str | Path, source: Path) -> Path:
+    """Make sure that a fit can be written, before any work, and return where.
+
+    Raises
+    ------
+    SedumError
+        As :func:`sedum.survey.fit.check_output`, and if a folder is wanted that exists.
+    """
     target = Path(output)
     if target.suffix:
         return check_output(target, source)
