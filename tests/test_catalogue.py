@@ -162,7 +162,10 @@ def test_identifiers_can_always_be_stored():
     odd["id"] = np.array(["a", None, "c", 4], dtype=object)
     assert to_photometry(odd, mapping(), FILTERS).ids.tolist() == ["a", "", "c", "4"]
     odd["id"] = MaskedColumn([1, 2, 3, 4], mask=[False, True, False, False])
-    assert to_photometry(odd, mapping(), FILTERS).ids.tolist() == ["1", "", "3", "4"]
+    rows = to_photometry(odd, mapping(), FILTERS)
+    # Numbers stay numbers, or a galaxy would be called 1 in one portion and "1" in another.
+    assert rows.ids.tolist() == [1, -1, 3, 4]
+    assert list(rows.status) == ["ok", "no identifier", "ok", "ok"]
 
 
 def test_columns_that_are_not_one_number_a_row():

@@ -307,6 +307,10 @@ def test_flux_scale_shows_negative_fluxes_and_round_ticks():
     values = [float(text.replace("−", "-")) for text in texts.values()]
     np.testing.assert_allclose(list(texts), scale(np.array(values)))
     assert (np.diff(np.sort(ticker.ticks)) > 0.3).all()
+    # A limit has no error; it does not make the others faint, and there may be nothing else.
+    limited = FluxScale(np.array([3.0, 30.0, 9.0]), np.array([0.03, 0.03, np.nan]), np.zeros(0))
+    assert limited.low > 0
+    assert FluxScale(np.array([9.0]), np.array([np.nan]), np.zeros(0)).noise > 0
     bright = FluxScale(np.array([3.0, 30.0]), np.full(2, 0.03), np.array([2.0, 28.0]))
     assert bright.low > 0
 
@@ -339,6 +343,7 @@ def test_the_server_is_for_this_machine_alone(explorer):
 
     own = f"127.0.0.1:{explorer.port}"
     assert status(own) == 200
+    assert status(f"localhost:{explorer.port}", f"http://localhost:{explorer.port}") == 101
     assert status(f"attacker.example:{explorer.port}") == 404
     assert status(own, "http://attacker.example") == 403
     with pytest.raises(SedumError, match=f"cannot serve at port {explorer.port}"):

@@ -12,6 +12,7 @@ from sedum.photometry.filters import FilterSet, load_band
 from sedum.photometry.layouts import read_layout
 from sedum.photometry.streams import known_length
 from sedum.photometry.units import magnitude_to_flux
+from sedum.survey.table import write_table
 
 
 def read(path, **options):
@@ -225,6 +226,14 @@ def test_folders_that_are_no_catalogue(tmp_path):
     whole["g", "eg", "r"].write(tmp_path / "b.parquet")
     with pytest.raises(SedumError, match=r"b.parquet and the first .* differ in column 'er'"):
         list(stream_catalogue(tmp_path, mapping, FILTERS))
+    other = whole.copy()
+    for table, unit in ((whole, "uJy"), (other, "nJy")):
+        for name in table.colnames:
+            table[name].unit = unit
+    write_table(whole, tmp_path / "a.parquet")
+    write_table(other, tmp_path / "b.parquet")
+    with pytest.raises(SedumError, match=r"b.parquet .* differ in column 'eg', or in its unit"):
+        list(stream_catalogue(tmp_path, mapping, FILTERS))
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-9])
     with pytest.raises(SedumError, match="cannot be read as parquet"):
         list(stream_catalogue(tmp_path, mapping, FILTERS))
@@ -232,6 +241,15 @@ def test_folders_that_are_no_catalogue(tmp_path):
         file["plain"] = np.ones(3)
     with pytest.raises(SedumError, match=r"no column 'g'|holds no"):
         list(stream_catalogue(tmp_path / "a.h5", mapping, FILTERS))
+
+
+def test_truncated_fits_are_no_rows_of_zeros(tmp_path):
+    whole = Table({c: np.ones(100) for c in ("g", "eg", "r", "er")})
+    whole.write(tmp_path / "a.fits")
+    content = (tmp_path / "a.fits").read_bytes()
+    (tmp_path / "a.fits").write_bytes(content[: -2880 + 32 * 10])
+    with pytest.raises(SedumError, match=r"truncated|cannot be read"):
+        list(stream_catalogue(tmp_path / "a.fits", Catalogue(columns=COLUMNS), FILTERS))
 
 
 def test_hdf5_and_pandas(tmp_path):

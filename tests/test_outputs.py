@@ -241,6 +241,7 @@ def test_the_peak_of_a_normal_distribution_is_found_between_points():
     np.testing.assert_allclose(density_peak(density, grid)[:2], centre[:2], atol=1e-6)
     np.testing.assert_allclose(density_peak(density, grid), centre, atol=0.06)
     assert np.isnan(density_peak(np.full((1, 61), np.nan), grid)).all()
+    assert np.isnan(density_peak(np.zeros((1, 61)), grid)).all()
 
 
 def test_pz_and_mode_follow_the_draws(results, good):

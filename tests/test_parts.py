@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table, vstack
+from astropy.table import MaskedColumn, Table, vstack
 
 import sedum
 from sedum.errors import SedumError
@@ -93,6 +93,30 @@ def test_folders_in_and_out(fitted, tmp_path):
         fitted(tmp_path / "cat", "many")
     with pytest.raises(SedumError, match="exists; delete it"):
         fitted(tmp_path / "cat", "cat")
+
+
+def test_identifiers_that_are_missing_in_one_part_alone(fitted, tmp_path):
+    table = Table.read(catalogue(tmp_path / "full.fits"))
+    ids = MaskedColumn(table["id"], mask=np.arange(ROWS) == 90)
+    table.replace_column("id", ids)
+    table.to_pandas().astype({"id": "Int64"}).to_parquet(tmp_path / "cat.parquet")
+    done = fitted(tmp_path / "cat.parquet", "out.parquet", part_rows=40)
+    assert dict(done.status)["no identifier"] == 1
+    found = Table.read(tmp_path / "out.parquet")
+    assert found["id"].tolist() == [-1 if i == 90 else i + 1000 for i in range(ROWS)]
+
+
+def test_outputs_in_the_way_of_catalogues_are_refused(fitted, tmp_path):
+    (tmp_path / "cat").mkdir()
+    catalogue(tmp_path / "cat" / "a.parquet")
+    with pytest.raises(SedumError, match="lies in the catalogue"):
+        fitted(tmp_path / "cat", "cat/out.parquet")
+    (tmp_path / "cat").rename(tmp_path / "sky.parts")
+    with pytest.raises(SedumError, match="lies in the catalogue"):
+        fitted(tmp_path / "sky.parts", "sky")
+    with pytest.raises(SedumError, match=r"sky.parts is in the way.* it holds a.parquet"):
+        fitted(catalogue(tmp_path / "b.fits"), "sky")
+    assert (tmp_path / "sky.parts" / "a.parquet").is_file()
 
 
 def test_draws_depend_on_the_identifier_alone(fitted, tmp_path):

@@ -37,7 +37,7 @@ from sedum.survey.table import describe, describe_column, write_table
 ROWS = 400
 SCRIPT = "<script>alert(1)</script>"
 FINGERPRINT = {"filters": "a" * 64, "noise": "b" * 64}
-ESTIMATOR = SimpleNamespace(fingerprint=FINGERPRINT)
+ESTIMATOR = SimpleNamespace(fingerprint=FINGERPRINT, digest=lambda: "e" * 64)
 QUANTITIES = {
     "redshift": (0.5, 0.2, 0.04),
     "log_mass": (10.0, 0.7, 0.1),

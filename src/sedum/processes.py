@@ -53,6 +53,7 @@ def worker_processes(count: int, start: Callable[..., None], *args: Any) -> Iter
     try:
         yield submit
     except BrokenProcessPool:
+        held.close()
         raise SedumError(
             "a worker process was ended from outside, as happens when memory runs out; give the "
             "same command again, which goes on from what was finished, with fewer workers"

@@ -27,7 +27,7 @@ def qp(
     """
     from sedum.survey.qp import to_qp
 
-    target = out or results.with_name(f"{results.stem}-pz.hdf5")
+    target = out or results.absolute().with_name(f"{results.stem}-pz.hdf5")
     done = to_qp(results, target, show_progress=not quiet)
     print(f"{done.path}: {done.rows:,} densities, from {done.source}")
     if done.flat:

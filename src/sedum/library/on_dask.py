@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.generate import draw_chunk
-from sedum.storage import digest
 
 __all__ = ["chunks_on_dask"]
 
@@ -74,7 +74,8 @@ def chunks_on_dask(
     if not missing:
         return
     make = _Make(run, model)
-    token = digest(["model", make.fingerprint])[:16]
+    # Of this call alone: when it ends, it takes away from the workers what it has brought.
+    token = uuid4().hex
     with connected(**connection) as client, brought(client, token, make):
         seed = run.library.seed
         futures = {

@@ -39,6 +39,8 @@ class CatalogueRows:
         Its mapped 1-sigma error, [n], NaN where absent.
     standing
         What stands against each row.
+    redshift_errors
+        Whether there is a column of redshift errors, whatever is in these rows.
     """
 
     ids: np.ndarray
@@ -46,6 +48,7 @@ class CatalogueRows:
     catalogue_redshift: np.ndarray
     catalogue_redshift_error: np.ndarray
     standing: RowStatus
+    redshift_errors: bool = False
 
     @property
     def status(self) -> np.ndarray:
@@ -64,6 +67,7 @@ class CatalogueRows:
             np.concatenate([p.catalogue_redshift for p in parts]),
             np.concatenate([p.catalogue_redshift_error for p in parts]),
             RowStatus.concatenate([p.standing for p in parts]),
+            any(p.redshift_errors for p in parts),
         )
 
 
@@ -155,8 +159,12 @@ def to_photometry(
     ids = np.arange(first, first + n)
     if mapping.id is not None:
         ids = identifiers(table, mapping.id, source, "catalogue.id")
+        if ids.dtype.kind in "iu":
+            standing.mark(np.ma.getmaskarray(table[mapping.id]), "no identifier")
     photometry = Photometry.make(flux, error, upper)
-    return CatalogueRows(ids, photometry, redshift, redshift_error, standing)
+    return CatalogueRows(
+        ids, photometry, redshift, redshift_error, standing, mapping.redshift_error is not None
+    )
 
 
 class _Reader:

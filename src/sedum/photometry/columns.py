@@ -63,7 +63,11 @@ def number_or_text(table: Table, name: str, source: str, key: str) -> np.ndarray
 
 
 def identifiers(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return identifiers as numbers or text that any format can store; unknown ones as ""."""
+    """Return identifiers as numbers or text that any format can store; unknown ones as "" or -1.
+
+    Whole numbers stay numbers: text for them in the portions alone that have an unknown one would
+    give the same galaxy two identifiers.
+    """
     ids = np.ma.masked_array(find(table, name, source, key))
     if ids.ndim != 1:
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) holds more than one value")
@@ -73,6 +77,8 @@ def identifiers(table: Table, name: str, source: str, key: str) -> np.ndarray:
         unknown = np.array([value is None for value in ids.data], bool) | np.ma.getmaskarray(ids)
         text = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in ids.data]
         ids = np.ma.masked_array(text, unknown)
+    if ids.dtype.kind in "iu":
+        return np.where(np.ma.getmaskarray(ids), -1, ids.data) if ids.mask.any() else ids.data
     if np.ma.getmaskarray(ids).any():
         ids = np.ma.masked_array(ids.data.astype(str), ids.mask)
         return np.where(np.ma.getmaskarray(ids), "", ids.data)

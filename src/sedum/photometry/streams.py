@@ -22,6 +22,7 @@ from sedum.photometry.tables import (
     from_arrow,
     hdf5_columns,
     parquet_files,
+    parquet_schema,
     read_table,
     reading,
 )
@@ -150,18 +151,10 @@ def _batches(
     """Yield record batches of a file or folder from a row on, and the names of all columns."""
     import pyarrow.parquet as parquet
 
-    first, schema = None, None
+    schema = parquet_schema(path, columns)
     for part in parquet_files(path):
         with parquet.ParquetFile(part) as file:
-            names = file.schema_arrow.names
-            there = [name for name in columns if name in names]
-            if first is not None and there != first:
-                odd = sorted(set(there) ^ set(first))
-                raise SedumError(
-                    f"catalogue {path}: {part.name} and the first of its files differ in column "
-                    f"{odd[0]!r}; files of one catalogue have the same columns"
-                )
-            first = there
+            names, there = file.schema_arrow.names, schema.names
             # Group by group: a reading of all of them keeps the buffers of those it has passed.
             for group in range(file.num_row_groups):
                 length = file.metadata.row_group(group).num_rows
@@ -176,9 +169,7 @@ def _batches(
                         continue
                     if start:
                         batch, start = batch.slice(start), 0
-                    # Files may hold numbers in different widths: those of the first are kept.
-                    schema = schema or batch.schema
-                    yield batch if batch.schema == schema else batch.cast(schema), names
+                    yield batch.cast(schema), names
 
 
 def _stream_fits(
@@ -196,7 +187,10 @@ def _stream_fits(
         for first in range(start, length, rows):
             count = min(rows, length - first)
             file.seek(at + first * width)
-            part = _fits_rows(header, file.read(count * width), count)
+            data = file.read(count * width)
+            if len(data) < count * width:
+                raise SedumError(f"catalogue {path} is truncated: it ends within row {first:,} on")
+            part = _fits_rows(header, data, count)
             made = {}
             for name in there:
                 values = np.array(part[name])  # a copy in native memory, freed with the portion

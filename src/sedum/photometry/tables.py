@@ -7,6 +7,7 @@ reads it), a folder of Parquet files, an astropy ``Table`` or a pandas ``DataFra
 from __future__ import annotations
 
 import gzip
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ __all__ = [
     "leading_comments",
     "name_of",
     "parquet_files",
+    "parquet_schema",
     "read_table",
     "reading",
 ]
@@ -112,9 +114,12 @@ def reading(path: Path) -> Iterator[None]:
 def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
     match kind:
         case "parquet":
+            import pyarrow as pa
             import pyarrow.parquet as parquet
 
-            return from_arrow(_joined([parquet.read_table(p) for p in parquet_files(path)], path))
+            schema = parquet_schema(path)
+            read = [parquet.read_table(p, columns=schema.names) for p in parquet_files(path)]
+            return from_arrow(pa.concat_tables([f.select(schema.names).cast(schema) for f in read]))
         case "fits":
             return Table.read(path, format="fits", hdu=fits_hdu_number(path, extension))
         case "hdf5":
@@ -158,7 +163,8 @@ def fits_hdu_number(path: Path, extension: str | int | None) -> int:
 def parquet_files(path: Path) -> list[Path]:
     """Return the Parquet files of a folder and of those in it, by name; a file itself.
 
-    Names that begin with a dot or an underscore are those of other things, as everywhere.
+    Names that begin with a dot or an underscore are those of other things, as everywhere. Of a sky
+    catalogue in HATS they are those of its own partitions, without its margin.
 
     Raises
     ------
@@ -167,6 +173,7 @@ def parquet_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
+    path = _primary(path)
     found = [
         part
         for part in sorted(path.rglob("*"))
@@ -178,13 +185,63 @@ def parquet_files(path: Path) -> list[Path]:
     return found
 
 
-def _joined(frames: list[Any], path: Path) -> Any:
-    import pyarrow as pa
+def _primary(path: Path) -> Path:
+    """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
+    collection = path / "collection.properties"
+    if collection.is_file():
+        found = re.search(r"^hats_primary_table_url\s*=\s*(\S+)", collection.read_text(), re.M)
+        if found:
+            path = path / found.group(1)
+    marked = any((path / mark).is_file() for mark in ("hats.properties", "properties"))
+    return path / "dataset" if marked and (path / "dataset").is_dir() else path
 
+
+def parquet_schema(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Return the types that columns of a file, or of all files of a folder, can be read as.
+
+    Numbers of different widths become the widest.
+
+    Parameters
+    ----------
+    path
+        A file or a folder.
+    columns
+        What is wanted, where it is there; all where None.
+
+    Raises
+    ------
+    SedumError
+        Naming the file and the column in which it differs from the first, in type or unit.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    found: list[Any] = []
+    files = parquet_files(path)
+    for part in files:
+        whole = parquet.read_schema(part)
+        names = whole.names if columns is None else [n for n in columns if n in whole.names]
+        found.append(pa.schema([whole.field(name) for name in dict.fromkeys(names)]))
+    for part, schema in zip(files, found, strict=True):
+        odd = set(schema.names) ^ set(found[0].names)
+        odd |= {
+            f.name
+            for f in schema
+            if f.name not in odd and _unit_of(f) != _unit_of(found[0].field(f.name))
+        }
+        if odd:
+            raise SedumError(
+                f"catalogue {path}: {part.name} and the first of its files differ in column "
+                f"{min(odd)!r}, or in its unit; files of one catalogue have the same columns"
+            )
     try:
-        return pa.concat_tables(frames, promote_options="permissive")
+        return pa.unify_schemas(found, promote_options="permissive")
     except pa.ArrowException as error:
         raise SedumError(f"catalogue {path}: its files differ in their columns: {error}") from None
+
+
+def _unit_of(field: Any) -> bytes:
+    return (field.metadata or {}).get(b"unit", b"")
 
 
 def from_arrow(frame: Any, names: Sequence[str] | None = None) -> Table:

@@ -38,8 +38,9 @@ WORST = 50
 
 
 def plain_columns(results: Results) -> list[str]:
-    """Return the columns that are of one value for each row: all but draws."""
-    return [name for name in results.columns if not name.endswith("_draws")]
+    """Return the columns that are of one value for each row: no lists, which take memory."""
+    lists = ("_draws", "_quantiles")
+    return [name for name in results.columns if name != "pz" and not name.endswith(lists)]
 
 
 def use_redshift(results: Results) -> bool:
@@ -167,8 +168,10 @@ class Worst:
             raised[rows] = True
             self.counts[kind] += len(rows)
             worst = rows[np.argsort(-severity[rows], kind="stable")[:WORST]]
+            # A row of a list would be a view, and hold its whole portion in memory.
+            single = [name for name in table.colnames if table[name].ndim == 1]
             found = [
-                (-float(severity[i]), start + int(i), {n: table[n][i] for n in table.colnames})
+                (-float(severity[i]), start + int(i), {n: table[n][i] for n in single})
                 for i in worst
             ]
             kept = [*self._kept.get(kind, []), *found]

@@ -135,13 +135,14 @@ DEFINITIONS: dict[str, Definition] = {
         "Sample of rows",
         "Medians and percentiles over galaxies are of all fitted rows where a catalogue has up to "
         "100,000 rows, and of about so many drawn at random from a larger one. Counts, shares and "
-        "densities are always of all rows.",
+        "densities are always of all rows. Of galaxies with known redshifts at most 50,000, drawn "
+        "at random, are kept for medians.",
     ),
     # --- redshifts ------------------------------------------------------------------------
     "known": Definition(
         "Known redshift",
         "The redshift in the catalogue, taken for the truth (column redshift_catalogue), of "
-        "fitted rows; the fit did not see it.",
+        "fitted rows. The fit did not see it, unless the page says that it was given.",
     ),
     "dz": Definition(
         "Redshift error",

@@ -135,7 +135,7 @@ def share_density(density: np.ndarray, grid: np.ndarray, draws: np.ndarray) -> n
 
 
 def density_peak(density: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Return where densities [n, g] on a grid [g] peak, [n]; NaN where they are.
+    """Return where densities [n, g] on a grid [g] peak, [n]; NaN where they are, or all zero.
 
     Between the points it is the vertex of the parabola through the logarithms of the greatest
     value and its neighbours: exact for a normal distribution.
@@ -152,7 +152,7 @@ def density_peak(density: np.ndarray, grid: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         vertex = (x0 + x1) / 2 - left / (2 * bend)
     peak = np.where(inner, np.clip(vertex, x0, x2), grid[best])
-    return np.where(np.isnan(density).any(axis=1), np.nan, peak)
+    return np.where(filled[rows, best] > 0, np.where(filled.min(axis=1) < 0, np.nan, peak), np.nan)
 
 
 def redshift_grid(low: float, high: float, points: int) -> np.ndarray:

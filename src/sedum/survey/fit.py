@@ -165,7 +165,8 @@ def fit_rows(
     mark_unfit(posterior, standing, photometry)
     good = np.flatnonzero(standing.ok)
     n, output = len(standing), run.output
-    summaries = Summaries(posterior.prior, output, n)
+    other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
+    summaries = Summaries(posterior.prior if other is None else other.new, output, n)
     # A parameter that is also asked for as a derived quantity keeps its own draws.
     derived = [name for name in summaries.names if name not in posterior.names]
     trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
@@ -173,7 +174,6 @@ def fit_rows(
     typical = InDistribution(typicality, output, n) if typicality is not None else None
     keys = object_keys(rows.ids)
     edges = AtEdge(posterior.prior, n)
-    other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, keys, output, trust):
             at = good[some]
@@ -270,7 +270,7 @@ def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatu
         )
     redshift = rows.catalogue_redshift
     error: float | np.ndarray = spec.redshift_error_range[0]
-    if np.isfinite(rows.catalogue_redshift_error).any():
+    if rows.redshift_errors:
         error = rows.catalogue_redshift_error / (1 + redshift)
         bad = np.isfinite(redshift) & ~(np.isfinite(error) & (error > 0))
         standing.mark(bad, "redshift error not positive")

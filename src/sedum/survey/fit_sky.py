@@ -17,6 +17,7 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
 from sedum.photometry.status import most_frequent_first
+from sedum.photometry.tables import parquet_files
 from sedum.progress import progress
 from sedum.storage import atomic_path, check_writable, digest, locked
 from sedum.survey.assemble import sample_rows
@@ -86,7 +87,8 @@ def fit_sky(
     check_writable(folder / "fit.json")
     fit = SkyFit.prepare(run, posterior, catalogue, priors)
     with locked(target, "fitting to"):
-        folder.mkdir(exist_ok=True)
+        if target.exists():
+            raise SedumError(f"{target} was just finished by another process")
         require_same_fit(folder, _identity(fit, catalogue))
         tables = _tables(fit, folder / "collection", target.name)
         with connected(client, scheduler, workers) as client:
@@ -277,8 +279,9 @@ def _identity(fit: SkyFit, catalogue: Any) -> dict[str, str]:
     fitter, source = fit.fitter, [str(catalogue)]
     if isinstance(catalogue, str | Path):
         path = Path(catalogue).resolve()
-        stats = [file.stat() for file in sorted(path.rglob("*.properties"))]
-        source = [str(path), *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
+        files = [*path.rglob("*properties"), *parquet_files(path)]
+        stats = [(str(file), file.stat()) for file in sorted(files)]
+        source = [str(path), *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)]
     else:
         # Dask's names of the partitions tell what they are made of and how.
         source = [str(delayed.key) for delayed in fit.sky.to_delayed()]

@@ -171,6 +171,7 @@ def fit_survey(
     nested = bool(run.output.verify and run.output.verify.nested)
     fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
     with locked(target, "fitting to"):
+        check_target(target, source)  # another process may just have finished it
         require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
         status: Counter[str] = Counter()
         count = 0
@@ -202,6 +203,9 @@ def check_target(output: str | Path, source: Path) -> Path:
         As :func:`sedum.survey.fit.check_output`, and if a folder is wanted that exists.
     """
     target = Path(output)
+    parts, own = target.with_name(f"{target.name}.parts").resolve(), source.resolve()
+    if source.is_dir() and (own in target.resolve().parents or own == parts):
+        raise SedumError(f"{target} lies in the catalogue {source}; choose another output path")
     if target.suffix:
         return check_output(target, source)
     if target.exists():
@@ -213,8 +217,9 @@ def _become(folder: Path, target: Path) -> None:
     """Make the folder of parts the output: whole or absent, whenever the process is killed."""
     shutil.rmtree(folder / "nested", ignore_errors=True)
     os.replace(folder, target)
-    for told in target.glob("_*.json"):  # readers of Parquet pass names that begin so
-        told.unlink()
+    # Readers of Parquet pass names that begin so; what killed writers left has a dot.
+    for left in (*target.glob("_*.json"), *target.glob(".*.partial*")):
+        left.unlink()
 
 
 def _fitted(
@@ -290,7 +295,14 @@ def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
                 "the folder, or choose another output"
             )
         return
-    # Parts without it are of a finished fit that was killed as it removed them.
+    # Parts without it are of a finished fit that was killed as it removed them; nothing else is.
+    known = ("part-", "_part-", "nested", "done", "collection", ".")
+    foreign = [p.name for p in folder.glob("*") if not p.name.startswith(known)]
+    if foreign:
+        raise SedumError(
+            f"{folder} is in the way: parts of the fit go there, and it holds {foreign[0]}; move "
+            "it, or choose another output"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(identity))

@@ -199,7 +199,7 @@ def _ancillary(
 ) -> dict[str, np.ndarray]:
     """Return what stands beside the densities, each [n]."""
     if "redshift_mode" in table.colnames:
-        mode = np.asarray(table["redshift_mode"])
+        mode = np.where(fitted, np.asarray(table["redshift_mode"]), np.nan)
     else:
         mode = np.where(fitted, density_peak(density.astype(np.float64), grid), np.nan)
     found = {

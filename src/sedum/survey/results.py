@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from sedum.photometry.tables import format_of, parquet_files, read_table
 from sedum.survey.columns import from_vounit, split_unit
 from sedum.survey.provenance import read_metadata, read_provenance
 
-__all__ = ["ColumnInfo", "Results", "primary_table"]
+__all__ = ["ColumnInfo", "Results"]
 
 #: Rows that are in memory at a time.
 _TOGETHER = 100_000
@@ -67,9 +66,11 @@ class Results:
             If it is absent, unreadable, or not written by sedum.
         """
         path = Path(path)
+        if not path.name:  # "." has none, and companions are looked for by it
+            path = path.absolute()
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
-        rows = primary_table(path)
+        rows = path
         provenance = cls.told(path)
         columns = _columns(rows) if provenance else {}
         if "status" not in columns or "run" not in provenance:
@@ -88,7 +89,7 @@ class Results:
         SedumError
             If it cannot be read.
         """
-        rows = primary_table(Path(path))
+        rows = Path(path)
         return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
 
     @property
@@ -113,7 +114,7 @@ class Results:
                 raise SedumError(
                     f"{self.path} has no column {name!r}{nearest(name, list(self.columns))}"
                 )
-        for table in stream_table(primary_table(self.path), names, rows):
+        for table in stream_table(self.path, names, rows):
             portion = Table({name: _native(table[name]) for name in names})
             for name in names:
                 portion[name].unit = self.columns[name].unit or None
@@ -138,7 +139,7 @@ class Results:
 
     @cached_property
     def _single(self) -> RowReader:
-        return RowReader(primary_table(self.path))
+        return RowReader(self.path)
 
     def row(self, number: int) -> dict[str, Any]:
         """Return all columns of one row, by its number from 0: scalars, text, or arrays.
@@ -169,19 +170,6 @@ class Results:
                 return start + int(found[0])
             start += len(portion)
         return None
-
-
-def primary_table(path: Path) -> Path:
-    """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
-    if not path.is_dir():
-        return path
-    collection = path / "collection.properties"
-    if collection.is_file():
-        found = re.search(r"^hats_primary_table_url\s*=\s*(\S+)", collection.read_text(), re.M)
-        if found:
-            path = path / found.group(1)
-    dataset = path / "dataset"
-    return dataset if dataset.is_dir() else path
 
 
 def _native(column: Any) -> np.ndarray:

@@ -15,17 +15,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import torch
 
-from sedum._version import __version__
 from sedum.cluster import broadcast, held, hold, require
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import to_photometry
 from sedum.photometry.tables import read_table
-from sedum.storage import digest
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import fit_rows, trained_model
 from sedum.survey.hats_files import is_sky_catalogue
@@ -214,7 +213,7 @@ class SkyFit:
     fitter
         Fits partitions in this process.
     token
-        What workers know the fitter by; of all that results depend on but the catalogue.
+        What workers know the fitter by: of this fit alone, which takes it away at its end.
     """
 
     sky: Any
@@ -232,9 +231,7 @@ class SkyFit:
         sky, kept = _open(catalogue, run.catalogue.needed())
         fitter = PartitionFitter(run, posterior, priors, sky.name, kept)
         fitter.try_on(_first_row(sky))
-        told = [r.model_dump(mode="json") if r is not None else None for r in (run, priors)]
-        parts = [*told, posterior.digest(), sky.name, kept, __version__]
-        return cls(sky, fitter, digest(parts)[:16])
+        return cls(sky, fitter, uuid4().hex)
 
     def make(self) -> Callable[[], PartitionFitter]:
         """Return what makes the fitter in a worker."""

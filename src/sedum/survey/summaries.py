@@ -78,6 +78,8 @@ class Summaries:
         self._draws = {name: self._blank(output.draws) for name in kept}
         self._grid, self._pz = self._redshifts(prior)
         self._bounds = pz_bounds(prior) if self._grid is not None else None
+        ends = output.pz is not None and (output.pz.low, output.pz.high) != (None, None)
+        self._whole = pz_grid(prior, Pz()) if ends and self._bounds is not None else self._grid
         self._mode = np.full(rows, np.nan)
 
     def _blank(self, columns: int) -> np.ndarray:
@@ -120,9 +122,13 @@ class Summaries:
             self._draws[name][at] = draws
         if name == "redshift" and self._grid is not None:
             density = redshift_density(ordered, self._grid, self._bounds, ordered=True)
-            self._mode[at] = density_peak(density, self._grid)
             if self._pz is not None:
                 self._pz[at] = share_density(density, self._grid, ordered)
+            if self._whole is None:
+                return
+            if self._whole is not self._grid:  # a grid of the user's may leave the peak out
+                density = redshift_density(ordered, self._whole, self._bounds, ordered=True)
+            self._mode[at] = density_peak(density, self._whole)
 
     def blank(self, rows: np.ndarray) -> None:
         """Forget the posteriors of some rows, [n] of bool."""

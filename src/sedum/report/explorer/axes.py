@@ -69,7 +69,7 @@ class FluxScale:
     Parameters
     ----------
     flux, error
-        Those that were measured, in µJy, [bands]; errors of any that are shown.
+        What is shown, in µJy, [bands]; errors are NaN of upper limits and where they make no sense.
     model
         Model fluxes that are to be seen, in µJy.
     """
@@ -79,9 +79,10 @@ class FluxScale:
         shown = shown[np.isfinite(shown)]
         positive = shown[shown > 0]
         top = float(positive.max()) if len(positive) else 1.0
-        self.noise = float(np.median(error)) if len(error) else 0.01 * top
+        sound = np.isfinite(error)
+        self.noise = float(np.median(error[sound])) if sound.any() else 0.01 * top
         least = float(flux.min()) if len(flux) else float(positive.min(initial=top))
-        if len(flux) and (flux > 5 * error).all():
+        if len(flux) and (flux > 5 * error)[sound].all():
             # All is bright: nothing but the logarithm is to be seen.
             self.noise = min(self.noise, 0.01 * least)
             low = min(least, float(positive.min(initial=least))) / 2

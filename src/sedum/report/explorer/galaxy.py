@@ -23,7 +23,7 @@ from sedum.survey.chosen import draw_chosen
 from sedum.survey.fit import object_keys, trained_model
 from sedum.survey.other_prior import OtherPrior
 from sedum.survey.recovered import Recovered, recover_draws
-from sedum.survey.results import Results, primary_table
+from sedum.survey.results import Results
 
 __all__ = ["Galaxies", "Galaxy", "open_galaxies"]
 
@@ -258,7 +258,7 @@ def open_galaxies(
             "--estimator"
         )
     extension = found.catalogue.extension if found.catalogue is not None else None
-    return Galaxies(results, found, posterior, RowReader(primary_table(at), extension))
+    return Galaxies(results, found, posterior, RowReader(at, extension))
 
 
 def _beside(results: Path, name: str) -> Path | None:

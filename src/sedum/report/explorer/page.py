@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -264,11 +266,9 @@ class Page:
         except SedumError as error:
             self.answer.text = f'<span class="poor">{escape(str(error))}</span>'
             return
-        assert self._document is not None
-        self._document.hold("combine")
-        at = self.overview.hold(row)
-        self._say_count(self.overview.choose(self._choice))
-        self._document.unhold()
+        with self._together():
+            at = self.overview.hold(row)
+            self._say_count(self.overview.choose(self._choice))
         if not self.overview.rows.chosen(self._choice)[at]:
             text = "found; the filters hide it in table and plots"
             self.answer.text = f'<span class="note">{text}</span>'
@@ -300,21 +300,28 @@ class Page:
         except SedumError as error:
             missing, galaxy = str(error), Galaxy(row, self.results.row(row))
         self.galaxy = galaxy
+        with self._together():
+            self.heading.text = heading(galaxy)
+            self.said.text = said(galaxy, missing)
+            if not isinstance(self.galaxies, str):
+                names = self.galaxies.model.prior.names
+                self.sed.update(galaxy)
+                self.history.update(galaxy)
+                self.density.update(galaxy)
+                self.percentiles.text = percentiles(galaxy, self.results, names)
+                self._draw_corner()
+            else:
+                self.percentiles.text = percentiles(galaxy, self.results, [])
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Send all changes of the body to the browser as one."""
         assert self._document is not None
-        # All changes go to the browser as one.
         self._document.hold("combine")
-        self.heading.text = heading(galaxy)
-        self.said.text = said(galaxy, missing)
-        if not isinstance(self.galaxies, str):
-            names = self.galaxies.model.prior.names
-            self.sed.update(galaxy)
-            self.history.update(galaxy)
-            self.density.update(galaxy)
-            self.percentiles.text = percentiles(galaxy, self.results, names)
-            self._draw_corner()
-        else:
-            self.percentiles.text = percentiles(galaxy, self.results, [])
-        self._document.unhold()
+        try:
+            yield
+        finally:
+            self._document.unhold()
 
     def _draw_corner(self) -> None:
         assert not isinstance(self.galaxies, str)

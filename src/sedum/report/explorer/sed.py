@@ -128,7 +128,8 @@ class SedPanel:
         # A measured flux may have an error that makes no sense: that is why it was not fitted.
         sound = measured & np.isfinite(error) & (error > 0)
         bands = np.zeros((5, 0)) if found is None else found.photometry[0]
-        scale = FluxScale(flux[shown], error[sound], bands[[1, 3]].ravel())
+        known = np.where(sound, error, np.nan)
+        scale = FluxScale(flux[shown], known[shown], bands[[1, 3]].ravel())
         pivots, names = self.filters.pivots / 1e4, np.array(self.filters.names)
         residual = galaxy.residual
         sigma = np.full(len(names), np.nan) if residual is None else residual[1]

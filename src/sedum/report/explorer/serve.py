@@ -80,17 +80,20 @@ class Explorer:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="sedum explore", daemon=True)
         self._thread.start()
-        self._ready.wait()
+        while not self._ready.wait(1.0):
+            if not self._thread.is_alive():
+                raise SedumError(f"the page at {self.url} could not be served; see above")
 
     def _serve(self) -> None:
         asyncio.set_event_loop(asyncio.new_event_loop())
         # Scripts come from this server, whatever the environment says.
         settings.resources.set_value("server")
         application = Application(FunctionHandler(self._fill))
-        origin = f"{_LOOPBACK}:{self.port}"
-        bokeh = BokehTornado({"/": application}, extra_websocket_origins=[origin])
+        origins = [f"{name}:{self.port}" for name in (_LOOPBACK, "localhost")]
+        bokeh = BokehTornado({"/": application}, extra_websocket_origins=origins)
         # Pages of other hosts that were made to resolve to this machine see nothing.
-        router = RuleRouter([Rule(HostMatches(_LOOPBACK.replace(".", r"\.")), bokeh)])
+        names = _LOOPBACK.replace(".", r"\.") + "|localhost"
+        router = RuleRouter([Rule(HostMatches(f"(?:{names})"), bokeh)])
         http = HTTPServer(router)
         http.add_sockets(self._sockets)
         self._loop = IOLoop.current()

@@ -17,6 +17,7 @@ Tone = Literal["good", "poor", "plain"]
 
 #: What the beginnings of statuses mean.
 _MEANINGS = {
+    "no identifier": "the catalogue's column of whole numbers has none in this row",
     "no band observed": "none of the run file's bands has a value in this row",
     "flagged by": "a column named under catalogue.require has a value that is not allowed",
     "flux not finite": "a band has a value that is no finite number and no marker of a missing one",

@@ -15,6 +15,7 @@ __all__ = ["explain", "rows_section"]
 #: What statuses mean and what can be done, by how they begin.
 _MEANINGS: list[tuple[str, str, str]] = [
     ("ok", "fitted", ""),
+    ("no identifier", "the column of whole numbers has none here", "number the rows"),
     ("no band observed", "no band has a usable flux", "check columns, unit and missing values"),
     ("flagged by", "a column that must have certain values has another", "see catalogue.require"),
     (
