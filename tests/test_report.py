@@ -481,7 +481,8 @@ def test_damage_and_refusals(tmp_path):
 
 def test_training_is_told_from_the_estimator(small_run, small_posterior, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "test_report.ESTIMATOR", SimpleNamespace(fingerprint=small_posterior.fingerprint)
+        "test_report.ESTIMATOR",
+        SimpleNamespace(fingerprint=small_posterior.fingerprint, digest=small_posterior.digest),
     )
     results(tmp_path / "a.ecsv", n=12, names=["redshift"], trust=False, known=False)
     small_posterior.write(tmp_path / "small.safetensors")

@@ -88,7 +88,7 @@ def fit_sky(
     fit = SkyFit.prepare(run, posterior, catalogue, priors)
     with locked(target, "fitting to"):
         if target.exists():
-            raise SedumError(f"{target} was just finished by another process")
+            raise SedumError(f"{target} exists; delete it, or choose another output")
         require_same_fit(folder, _identity(fit, catalogue))
         tables = _tables(fit, folder / "collection", target.name)
         with connected(client, scheduler, workers) as client:
