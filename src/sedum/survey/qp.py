@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Pz
+from sedum.config import Pz, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.parameters import prior_of
 from sedum.progress import progress
@@ -158,6 +158,8 @@ def _grid(
             )
         return np.array(json.loads(metadata["pz_grid"])), None
     run = results.run
+    if swapped := results.provenance.get("swapped_priors"):
+        run = parse_run({**run.model_dump(mode="json"), "priors": swapped})
     prior = prior_of(run.model, run.priors)
     return pz_grid(prior, run.output.pz or Pz()), pz_bounds(prior)
 

@@ -14,6 +14,7 @@ import torch
 from sedum.config import RunFile, load_run, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.parameters import prior_of
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
@@ -117,6 +118,10 @@ class Galaxies:
         swapped = results.provenance.get("swapped_priors")
         if swapped:
             self.priors = parse_run({**run.model_dump(mode="json"), "priors": swapped})
+        #: That of the posteriors as they are shown.
+        self.prior = model.prior
+        if self.priors is not None:
+            self.prior = prior_of(self.priors.model, self.priors.priors)
         names = [f"{name}_draws" for name in posterior.names]
         self._saved = names if all(name in results.columns for name in names) else []
 

@@ -178,7 +178,7 @@ class Page:
             return Column(self.heading, self.said, self.percentiles, sizing_mode="stretch_both")
         names = galaxies.model.prior.names
         self.sed, self.history = SedPanel(galaxies.model.filters), HistoryPanel(galaxies.model)
-        self.density, self.corner = RedshiftPanel(galaxies.model.prior), CornerPanel()
+        self.density, self.corner = RedshiftPanel(galaxies.prior), CornerPanel()
         free = [name for name in names if name in galaxies.model.prior.free]
         self.shown = CheckboxButtonGroup(
             labels=names,
