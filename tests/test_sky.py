@@ -19,8 +19,9 @@ from conftest import run_settings
 from sedum import cluster
 from sedum.config import parse_run
 from sedum.errors import SedumError
+from sedum.photometry.tables import is_sky_catalogue
 from sedum.storage import locked
-from sedum.survey.hats_files import Partition, is_sky_catalogue
+from sedum.survey.hats_files import Partition
 
 lsdb = pytest.importorskip("lsdb", reason="needs sedum[survey]")
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]

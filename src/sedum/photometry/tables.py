@@ -26,6 +26,7 @@ __all__ = [
     "from_arrow",
     "has_extension",
     "hdf5_columns",
+    "is_sky_catalogue",
     "leading_comments",
     "name_of",
     "parquet_files",
@@ -37,6 +38,8 @@ __all__ = [
 #: What can be read as a catalogue: a path, an astropy Table or a pandas DataFrame.
 TableLike: TypeAlias = Any
 
+#: Files that say that a folder is a HATS catalogue or a collection of them.
+_HATS_MARKS = ("collection.properties", "hats.properties", "properties")
 _FORMATS = {
     ".fits": "fits",
     ".fit": "fits",
@@ -185,6 +188,11 @@ def parquet_files(path: Path) -> list[Path]:
     return found
 
 
+def is_sky_catalogue(path: str | Path) -> bool:
+    """Say whether a path is a folder in HATS: a catalogue, or one and its margin."""
+    return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _HATS_MARKS)
+
+
 def _primary(path: Path) -> Path:
     """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
     collection = path / "collection.properties"
@@ -192,8 +200,8 @@ def _primary(path: Path) -> Path:
         found = re.search(r"^hats_primary_table_url\s*=\s*(\S+)", collection.read_text(), re.M)
         if found:
             path = path / found.group(1)
-    marked = any((path / mark).is_file() for mark in ("hats.properties", "properties"))
-    return path / "dataset" if marked and (path / "dataset").is_dir() else path
+    dataset = path / "dataset"
+    return dataset if is_sky_catalogue(path) and dataset.is_dir() else path
 
 
 def parquet_schema(path: Path, columns: Sequence[str] | None = None) -> Any:

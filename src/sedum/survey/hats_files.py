@@ -7,7 +7,6 @@ the same files, by the functions of the hats package.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sedum._version import __version__
-from sedum.storage import atomic_path
+from sedum.storage import atomic_path, file_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,25 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Partition",
-    "checksum",
     "finish_collection",
     "finish_table",
-    "is_sky_catalogue",
     "write_partition",
 ]
 
-#: Files that say that a folder is a HATS catalogue or a collection of them.
-_MARKS = ("collection.properties", "hats.properties", "properties")
 _DESCRIBED = {
     "_healpix_29": ("", "HEALPix index of order 29, nested"),
     "ra": ("deg", "right ascension in the catalogue"),
     "dec": ("deg", "declination in the catalogue"),
 }
-
-
-def is_sky_catalogue(path: str | Path) -> bool:
-    """Say whether a path is a folder in HATS."""
-    return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _MARKS)
 
 
 @dataclass(frozen=True)
@@ -98,15 +88,9 @@ class Partition:
         if not self.rows:
             return True
         try:
-            return checksum(self.path(table)) == self.sha256
+            return file_digest(self.path(table)) == self.sha256
         except OSError:
             return False
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_partition(
@@ -175,7 +159,7 @@ def write_partition(
     with atomic_path(path) as temporary:
         options = get_parquet_write_table_kwargs(full)
         parquet.write_table(content, temporary, write_page_checksum=True, **options)
-        sha256 = checksum(temporary)
+        sha256 = file_digest(temporary)
     return Partition(**{**asdict(blank), "sha256": sha256})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -27,7 +26,7 @@ from sedum.photometry.streams import known_length
 from sedum.photometry.tables import parquet_files
 from sedum.processes import worker_processes
 from sedum.progress import progress
-from sedum.storage import atomic_path, check_writable, digest, locked
+from sedum.storage import atomic_path, check_writable, digest, file_digest, locked
 from sedum.survey.assemble import assemble, sample_rows
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import check_output, fit_rows, trained_model
@@ -95,7 +94,7 @@ class _Fitter:
         path = _part(self.folder, number)
         write_table(table, path)
         counts = count_status(table)
-        told = {"sha256": _checksum(path), "rows": len(table), "status": counts}
+        told = {"sha256": file_digest(path), "rows": len(table), "status": counts}
         with atomic_path(_told(path)) as temporary:
             temporary.write_text(json.dumps(told))
         return counts
@@ -263,15 +262,10 @@ def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
     path = _part(folder, number)
     try:
         told = json.loads(_told(path).read_text())
-        whole = told["rows"] == rows and told["sha256"] == _checksum(path)
+        whole = told["rows"] == rows and told["sha256"] == file_digest(path)
         return [(text, count) for text, count in told["status"]] if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_same_fit(folder: Path, identity: dict[str, str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
 from sedum.photometry.tables import format_of, parquet_files
 
@@ -19,6 +21,7 @@ __all__ = [
     "now",
     "read_metadata",
     "read_provenance",
+    "swapped_run",
 ]
 
 VOPARQUET_VERSION = "IVOA.VOTable-Parquet.version"
@@ -105,6 +108,12 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     except ValueError:
         raise SedumError(f"{path}: its provenance is damaged; it is no JSON") from None
     return {**told, **{key: found[key] for key in ("catalogue", "date") if key in found}}
+
+
+def swapped_run(run: RunFile, provenance: Mapping[str, Any]) -> RunFile | None:
+    """Return a run file with the priors that took the place of its own; None where none did."""
+    swapped = provenance.get("swapped_priors")
+    return parse_run({**run.model_dump(mode="json"), "priors": swapped}) if swapped else None
 
 
 def _of_fits(path: Path) -> dict[str, str]:

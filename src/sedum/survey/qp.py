@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Pz, parse_run
+from sedum.config import Pz
 from sedum.errors import SedumError
 from sedum.galaxies.parameters import prior_of
 from sedum.progress import progress
 from sedum.storage import atomic_path, check_writable
 from sedum.survey.density import density_peak, redshift_density, share_density
-from sedum.survey.provenance import read_metadata
+from sedum.survey.provenance import read_metadata, swapped_run
 from sedum.survey.quantiles import quantile_draws
 from sedum.survey.results import Results
 from sedum.survey.summaries import pz_bounds, pz_grid
@@ -157,9 +157,7 @@ def _grid(
                 f"{results.path} does not say at which redshifts its column pz is: pz_grid"
             )
         return np.array(json.loads(metadata["pz_grid"])), None
-    run = results.run
-    if swapped := results.provenance.get("swapped_priors"):
-        run = parse_run({**run.model_dump(mode="json"), "priors": swapped})
+    run = swapped_run(results.run, results.provenance) or results.run
     prior = prior_of(run.model, run.priors)
     return pz_grid(prior, run.output.pz or Pz()), pz_bounds(prior)
 

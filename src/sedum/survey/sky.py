@@ -24,10 +24,9 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import to_photometry
-from sedum.photometry.tables import read_table
+from sedum.photometry.tables import is_sky_catalogue, read_table
 from sedum.survey.distribution import typicality_asked_for
 from sedum.survey.fit import fit_rows, trained_model
-from sedum.survey.hats_files import is_sky_catalogue
 from sedum.survey.table import arrow_table, as_stored
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sedum.config import RunFile, load_run, parse_run
+from sedum.config import RunFile, load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.parameters import prior_of
@@ -23,6 +23,7 @@ from sedum.photometry.status import OK
 from sedum.survey.chosen import draw_chosen
 from sedum.survey.fit import object_keys, trained_model
 from sedum.survey.other_prior import OtherPrior
+from sedum.survey.provenance import swapped_run
 from sedum.survey.recovered import Recovered, recover_draws
 from sedum.survey.results import Results
 
@@ -114,10 +115,7 @@ class Galaxies:
                 f"{catalogue.source} has {len(catalogue):,} rows and {results.path} "
                 f"{results.rows:,}; give the catalogue that was fitted (--catalogue)"
             )
-        self.priors: RunFile | None = None
-        swapped = results.provenance.get("swapped_priors")
-        if swapped:
-            self.priors = parse_run({**run.model_dump(mode="json"), "priors": swapped})
+        self.priors = swapped_run(run, results.provenance)
         #: That of the posteriors as they are shown.
         self.prior = model.prior
         if self.priors is not None:
