@@ -22,17 +22,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.bridge.apply import predict_rows
-from sedum.bridge.rows import SurveyRows, read_survey
-from sedum.bridge.simulated import SimulatedGalaxies
-from sedum.bridge.simulations import galaxies_of, simulate_bridge
-from sedum.bridge.train import prepare, train_bridge
-from sedum.bridge.validate import across_simulations, validate_bridge, within_simulation
-from sedum.config.bridge import BridgeRun, load_bridge, parse_bridge
+from sedum.bridge.apply_bridge import predict_rows
+from sedum.bridge.simulations.simulate import galaxies_of, simulate_bridge
+from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
+from sedum.bridge.survey_rows import SurveyRows, read_survey
+from sedum.bridge.train_bridge import prepare, train_bridge
+from sedum.bridge.validate_bridge import across_simulations, validate_bridge, within_simulation
+from sedum.config.bridge_file import BridgeRun, load_bridge, parse_bridge
 from sedum.errors import SedumError
-from sedum.photometry.status import RowStatus
-from sedum.photometry.tables import read_table
-from sedum.report.bridge import plot_bridge, plot_features
+from sedum.photometry.row_status import RowStatus
+from sedum.report.plots.bridge_plots import plot_bridge, plot_features
+from sedum.tables.read import read_table
 
 TOP = Path(__file__).resolve().parents[1]
 DATA = TOP.parent / "shared" / "data"

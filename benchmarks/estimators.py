@@ -22,15 +22,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.mocks import mock_survey
 from sedum.check.recovery import recovery
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.batches import Batches
 from sedum.infer.posterior import Posterior
-from sedum.infer.train import train_rounds
-from sedum.library.source import LibraryStream
+from sedum.infer.training.batches import Batches
+from sedum.infer.training.train import train_rounds
+from sedum.library.training_source import LibraryStream
+from sedum.observe.mock_survey import mock_survey
 
 SMALL = {"width": 192, "blocks": 4}
 KINDS = {

@@ -21,9 +21,9 @@ from sbi.utils.metrics import c2st
 from scipy import special
 
 from sedum import config
+from sedum.infer.densities.base_samples import Numbers
 from sedum.infer.estimator import build_estimator
-from sedum.infer.numbers import Numbers
-from sedum.infer.state import TrainingState
+from sedum.infer.training.training_state import TrainingState
 
 DRAWS = 2000
 KINDS = {

@@ -21,19 +21,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.faults import offset_band, quasars, stars, swap_bands, understate_errors
 from sedum.check.misspecification import misspecification
-from sedum.check.mocks import mock_survey
-from sedum.check.typicality import Typicality
+from sedum.check.planted_faults import offset_band, quasars, stars, swap_bands, understate_errors
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
-from sedum.infer.predictive import posterior_predictive
-from sedum.infer.reweight import resampled, reweight
-from sedum.observe.noise import NoiseModel
+from sedum.infer.verify.importance_weights import resampled, reweight
+from sedum.infer.verify.predictive_check import posterior_predictive
+from sedum.infer.verify.typicality import Typicality
+from sedum.observe.mock_survey import mock_survey
+from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.observed import Photometry
-from sedum.survey.edges import AtEdge
+from sedum.survey.measures.prior_bounds import AtEdge
 
 BINS = {"all": (0, np.inf), "< 10": (0, 10), "10 to 50": (10, 50), "> 50": (50, np.inf)}
 SEED = 4242

@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sedum import config
-from sedum.cli.init import template
 from sedum.galaxies.axis import fineness_of
-from sedum.galaxies.grid import load_grid
 from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.stellar_grids.grid import load_grid
 from sedum.library.generate import simulate
 from sedum.photometry.filters import FilterSet, list_filters
+from sedum.survey.start_run_file import template
 
 
 def rate(work, count: int, threads: int) -> tuple[float, float]:

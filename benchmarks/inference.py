@@ -22,12 +22,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.mocks import mock_survey
 from sedum.config import load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
-from sedum.infer.train import train
+from sedum.infer.training.train import train
+from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
 
 DRAWS = 1000

@@ -21,15 +21,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.mocks import mock_survey
 from sedum.check.recovery import recovery
 from sedum.config import load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
-from sedum.observe.noise import NoiseModel
-from sedum.report.recovery import plot_coverage, plot_losses, plot_recovery
+from sedum.observe.mock_survey import mock_survey
+from sedum.observe.noise_model import NoiseModel
+from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_losses, plot_recovery
 
 TOP = Path(__file__).resolve().parents[1]
 GALAXIES, DRAWS = 5000, 500

@@ -30,11 +30,11 @@ from rich.console import Console
 from rich.table import Table
 
 from sedum import config
-from sedum.cli.init import template
+from sedum.galaxies.components.attenuation import extinction
 from sedum.galaxies.cosmology import MAX_REDSHIFT, CosmologyTable
-from sedum.galaxies.dust import extinction
 from sedum.galaxies.model import GalaxyModel
 from sedum.photometry.filters import FilterSet
+from sedum.survey.start_run_file import template
 
 EDGES = [0.0, 10.0, 30.0, 100.0, 250.0]
 HISTORIES: dict[str, config.HistorySpec] = {

@@ -39,13 +39,13 @@ from rich.table import Table
 from scipy import integrate
 
 from sedum import config
-from sedum.cli.init import template
-from sedum.galaxies import libraries
-from sedum.galaxies.binned import bin_edges
-from sedum.galaxies.grid_files import bin_lines, write_grid
+from sedum.galaxies.histories.binned import bin_edges
 from sedum.galaxies.model import GalaxyModel
-from sedum.galaxies.tables import AGE_EDGES, bin_average_weights
+from sedum.galaxies.stellar_grids import stellar_libraries as libraries
+from sedum.galaxies.stellar_grids.grid_files import bin_lines, write_grid
+from sedum.galaxies.stellar_grids.published_tables import AGE_EDGES, bin_average_weights
 from sedum.photometry.filters import FilterSet
+from sedum.survey.start_run_file import template
 
 LOG_U = 4  # the index of -2
 LYMAN = 911.7525

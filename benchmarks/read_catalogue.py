@@ -26,10 +26,10 @@ import pyarrow.parquet as parquet
 from rich.console import Console
 from rich.table import Table
 
-from sedum.cli.init import template
 from sedum.config import parse_run
 from sedum.photometry.catalogue import stream_catalogue
 from sedum.photometry.filters import FilterSet
+from sedum.survey.start_run_file import template
 
 _GROUP = 500_000
 #: Rows of the second, shorter reading that shows whether memory grows with the file.

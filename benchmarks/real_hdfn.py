@@ -26,9 +26,9 @@ from sedum.check.recovery import ranks
 from sedum.config import load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
-from sedum.observe.learn import fit_noise
+from sedum.observe.learn_noise import fit_noise
 from sedum.photometry.catalogue import read_for_run
 from sedum.survey.fit import fit
 

@@ -24,17 +24,17 @@ from astropy.table import Table as Catalogue
 from rich.console import Console
 from rich.table import Table
 
+from sedum.check.catalogue_scorecard import validate_catalogue
+from sedum.check.zeropoints import measure_zeropoints
 from sedum.config import Verify, load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
-from sedum.observe.learn import fit_noise
+from sedum.observe.learn_noise import fit_noise
 from sedum.photometry.catalogue import read_for_run
-from sedum.photometry.tables import read_table
 from sedum.survey.fit import fit
-from sedum.survey.scorecard import validate_catalogue
-from sedum.survey.zeropoints import measure_zeropoints
+from sedum.tables.read import read_table
 
 TOP = Path(__file__).resolve().parents[1]
 DATA = TOP.parent / "shared" / "data"

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from sedum.check.mocks import mock_survey
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
-from sedum.report.page import plot_page
-from sedum.survey.recovered import recover, recover_draws
+from sedum.observe.mock_survey import mock_survey
+from sedum.report.plots.galaxy_page import plot_page
+from sedum.survey.predict import recover, recover_draws
 
 DRAWS = 100
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from sedum.check.mocks import mock_survey
 from sedum.check.recovery import recovery
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
-from sedum.report.recovery import recovery_table
+from sedum.observe.mock_survey import mock_survey
+from sedum.report.plots.checks.recovery_plots import recovery_table
 
 GALAXIES = 5000
 

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 import sedum
-from sedum.check.mocks import mock_survey
-from sedum.cli.init import template
 from sedum.config import RunFile, parse_run
+from sedum.observe.mock_survey import mock_survey
+from sedum.survey.start_run_file import template
 
 #: What is written, and the share of the galaxies that it is measured on.
 OUTPUTS = {

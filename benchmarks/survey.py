@@ -167,7 +167,7 @@ class Sky:
 
         ``beside`` is called in a thread with the folder of parts and the workers' process ids.
         """
-        from sedum.cluster import connected
+        from sedum.parallel.dask_cluster import connected
 
         target = self.work / out / "posteriors"  # the same name for all, as it is in the files
         start = time.perf_counter()

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from sedum.check.mocks import mock_survey
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.exact import ExactPosterior
-from sedum.infer.nested import sample_nested
 from sedum.infer.posterior import Posterior
-from sedum.infer.reweight import resampled, reweight
-from sedum.observe.noise import NoiseModel
+from sedum.infer.verify.exact_posterior import ExactPosterior
+from sedum.infer.verify.importance_weights import resampled, reweight
+from sedum.infer.verify.nested_sampling import sample_nested
+from sedum.observe.mock_survey import mock_survey
+from sedum.observe.noise_model import NoiseModel
 
 DRAWS = 1000
 #: Draws where medians are compared: a thousand would leave them uncertain by more than the target.

@@ -19,7 +19,7 @@ from astropy.table import Table
 
 import sedum
 from sedum.config import parse_run
-from sedum.galaxies import libraries
+from sedum.galaxies.stellar_grids import stellar_libraries as libraries
 
 BANDS = ["sdss_u0", "sdss_g0", "sdss_r0", "sdss_i0", "sdss_z0"]
 

@@ -100,8 +100,8 @@ def small_library(small_run, small_model, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_posterior(small_run, small_library):
-    from sedum.infer.train import train
-    from sedum.library.store import Library
+    from sedum.infer.training.train import train
+    from sedum.library.library_file import Library
 
     return train(small_run, Library.read(small_library), show_progress=False)
 
@@ -110,7 +110,7 @@ def small_posterior(small_run, small_library):
 def dask_client(cache):
     """A client of two worker processes of one thread each."""
     pytest.importorskip("distributed", reason="needs sedum[survey]")
-    from sedum.cluster import connected
+    from sedum.parallel.dask_cluster import connected
 
     with connected(workers=2) as client:
         yield client
@@ -129,7 +129,7 @@ def explored(small_run, small_posterior, small_model, tmp_path_factory):
 @pytest.fixture(scope="session")
 def explorer(explored):
     pytest.importorskip("bokeh", reason="the explorer needs bokeh")
-    from sedum.report.explore import explore
+    from sedum.report.explorer.explore import explore
 
     made = explore(explored / "post.fits")
     yield made

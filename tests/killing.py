@@ -24,10 +24,10 @@ import sedum
 from conftest import run_settings
 from sedum.config import parse_run
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
 from sedum.library import generate
+from sedum.results import concatenate as assemble
 from sedum.storage import read_tensors
-from sedum.survey import assemble
 
 #: Kills of each command at random moments, each within so much of the time of a whole run.
 KILLS = 20

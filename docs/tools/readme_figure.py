@@ -14,11 +14,11 @@ import numpy as np
 import small
 
 import sedum
-from sedum.check.mocks import mock_survey
 from sedum.galaxies.model import GalaxyModel
-from sedum.report.galaxy import draw_sed
-from sedum.report.style import BLUE, GREY, figure, label, save, styled
-from sedum.survey.recovered import recover_draws
+from sedum.observe.mock_survey import mock_survey
+from sedum.report.plots.galaxy_plots import draw_sed
+from sedum.report.plots.style import BLUE, GREY, figure, label, save, styled
+from sedum.survey.predict import recover_draws
 
 _GALAXIES = 400
 

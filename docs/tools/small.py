@@ -21,10 +21,10 @@ from astropy.table import Table
 from stale import code_digest
 
 import sedum
-from sedum.check.mocks import mock_survey
 from sedum.config import parse_run
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
+from sedum.observe.mock_survey import mock_survey
 
 #: Short names of the bands, of which columns are made.
 BANDS = {

@@ -10,19 +10,24 @@ import yaml
 from astropy.table import Table
 from rich.console import Console
 
-from sedum.check.mocks import mock_survey
 from sedum.check.recovery import Recovery, recovery
-from sedum.cli.init import template
 from sedum.config import RunFile, parse_run
 from sedum.galaxies.model import GalaxyModel
-from sedum.infer.train import train_to_file
+from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
+from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
-from sedum.report.galaxy import plot_corner, plot_sed
-from sedum.report.recovery import plot_coverage, plot_losses, plot_recovery, recovery_table
+from sedum.report.plots.checks.recovery_plots import (
+    plot_coverage,
+    plot_losses,
+    plot_recovery,
+    recovery_table,
+)
+from sedum.report.plots.galaxy_plots import plot_corner, plot_sed
+from sedum.results.posterior_table import write_table
 from sedum.storage import check_writable
 from sedum.survey.fit import fit
-from sedum.survey.table import write_table
+from sedum.survey.start_run_file import template
 
 __all__ = ["run_demo"]
 

@@ -11,10 +11,17 @@ import typer
 from rich.console import Console
 
 from sedum._version import __version__
-from sedum.cli import bridge, check, comparison, observations, results, training
-from sedum.cli import explore as exploring
-from sedum.cli import report as reporting
-from sedum.cli import show as showing
+from sedum.cli import (
+    bridge_commands,
+    catalogue_commands,
+    check_commands,
+    compare_commands,
+    explore_command,
+    report_command,
+    results_commands,
+    show_command,
+    training_commands,
+)
 from sedum.errors import SedumError
 
 app = typer.Typer(
@@ -130,7 +137,7 @@ def init(
 
     Python: sedum.init_run("run.yaml", catalogue="cat.fits")
     """
-    from sedum.cli.init import init_run
+    from sedum.survey.start_run_file import init_run
 
     notes = init_run(
         path,
@@ -163,8 +170,8 @@ def layouts() -> None:
     Console().print(table)
 
 
-app.command()(observations.inspect)
-app.add_typer(observations.noise, name="noise")
+app.command()(catalogue_commands.inspect)
+app.add_typer(catalogue_commands.noise, name="noise")
 
 
 @app.command()
@@ -201,11 +208,11 @@ def simulate(
     print(f"{target}: {len(library):,} galaxies, {len(library.bands)} bands")
 
 
-app.command()(training.train)
-app.command()(training.tune)
-app.command()(training.validate)
-app.command()(training.recalibrate)
-app.command()(check.check)
+app.command()(training_commands.train)
+app.command()(training_commands.tune)
+app.command()(training_commands.validate)
+app.command()(training_commands.recalibrate)
+app.command()(check_commands.check)
 
 
 @app.command()
@@ -265,7 +272,7 @@ def fit(
     Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
     sedum.fit does the same in memory, and returns the table
     """
-    from sedum.photometry.tables import is_sky_catalogue
+    from sedum.tables.read import is_sky_catalogue
 
     if is_sky_catalogue(catalogue):
         _fit_sky(catalogue, run_file, estimator, out, scheduler, workers, priors_from, quiet)
@@ -274,7 +281,7 @@ def fit(
         raise SedumError("--scheduler is for sky catalogues: folders in HATS")
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.parts import check_target, fit_survey
+    from sedum.survey.fit_parts import check_target, fit_survey
 
     target = check_target(out or catalogue.with_name(f"{catalogue.stem}-posterior.fits"), catalogue)
     settings = load_run(run_file)
@@ -288,11 +295,11 @@ def fit(
         workers=workers,
         show_progress=not quiet,
     )
-    from sedum.report.catalogue import plot_catalogue
+    from sedum.report.plots.catalogue_plot import plot_catalogue
 
     plot_catalogue(done.shown, target.with_suffix(".png"))
     print(f"{target}: {done.rows:,} rows")
-    observations.print_status(done.status)
+    catalogue_commands.print_status(done.status)
 
 
 def _fit_sky(
@@ -307,8 +314,8 @@ def _fit_sky(
 ) -> None:
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.report.catalogue import plot_catalogue
-    from sedum.survey.fit_sky import fit_sky
+    from sedum.report.plots.catalogue_plot import plot_catalogue
+    from sedum.survey.fit_hats import fit_sky
 
     settings = load_run(run_file)
     target = out or catalogue.with_name(f"{catalogue.name}-posterior")
@@ -324,16 +331,16 @@ def _fit_sky(
     )
     plot_catalogue(done.shown, target.with_name(f"{target.name}.png"))
     print(f"{target}: {done.rows:,} rows")
-    observations.print_status(done.status)
+    catalogue_commands.print_status(done.status)
 
 
-app.command()(showing.show)
-app.command()(results.qp)
-app.command()(exploring.explore)
-app.command()(comparison.compare)
-app.command()(reporting.report)
-app.command()(observations.zeropoints)
-app.add_typer(bridge.app, name="bridge")
+app.command()(show_command.show)
+app.command()(results_commands.qp)
+app.command()(explore_command.explore)
+app.command()(compare_commands.compare)
+app.command()(report_command.report)
+app.command()(catalogue_commands.zeropoints)
+app.add_typer(bridge_commands.app, name="bridge")
 
 
 @app.command()
@@ -376,7 +383,7 @@ def grids(
 
     Python: sedum.list_grids()
     """
-    from sedum.galaxies.grid import list_grids
+    from sedum.galaxies.stellar_grids.grid import list_grids
 
     console = Console(soft_wrap=True, highlight=False)
     for grid in list_grids(*(files or [])):

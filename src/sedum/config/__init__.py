@@ -6,8 +6,8 @@ refused. :func:`load_run` turns every mistake into one line that names the path 
 what was found there and what is allowed.
 """
 
-from sedum.config.catalogue import Aperture, Catalogue, Column, Extinction, ReportedLimits
-from sedum.config.estimators import (
+from sedum.config.catalogue_section import Aperture, Catalogue, Column, Extinction, ReportedLimits
+from sedum.config.estimator_section import (
     ESTIMATORS,
     AnyEstimator,
     AutoregressiveEstimator,
@@ -16,7 +16,7 @@ from sedum.config.estimators import (
     MixtureEstimator,
     VectorFieldEstimator,
 )
-from sedum.config.histories import (
+from sedum.config.history_section import (
     HISTORIES,
     Burst,
     Constant,
@@ -31,8 +31,8 @@ from sedum.config.histories import (
     LogNormal,
     Sum,
 )
-from sedum.config.model import AnyModel, Dust, External, Model, default_prior
-from sedum.config.noise import (
+from sedum.config.model_section import AnyModel, Dust, External, Model, default_prior
+from sedum.config.noise_section import (
     AnyNoise,
     BootstrapNoise,
     LearnedNoise,
@@ -46,21 +46,8 @@ from sedum.config.noise import (
     TemplateError,
     UpperLimits,
 )
-from sedum.config.observation import (
-    DEFAULT_DERIVED,
-    Band,
-    CurveBand,
-    EazyBand,
-    Features,
-    Library,
-    Output,
-    Pz,
-    Training,
-    Typical,
-    Verify,
-)
 from sedum.config.parameters import PARAMETERS, Parameter, parameter
-from sedum.config.priors import (
+from sedum.config.prior_section import (
     DirichletQuantiles,
     Fixed,
     LogUniform,
@@ -73,7 +60,20 @@ from sedum.config.priors import (
     Uniform,
     UniverseAge,
 )
-from sedum.config.runfile import RunFile, load_run, parse_run
+from sedum.config.run_file import RunFile, load_run, parse_run
+from sedum.config.run_sections import (
+    DEFAULT_DERIVED,
+    Band,
+    CurveBand,
+    EazyBand,
+    Features,
+    Library,
+    Output,
+    Pz,
+    Training,
+    Typical,
+    Verify,
+)
 
 __all__ = [
     "DEFAULT_DERIVED",

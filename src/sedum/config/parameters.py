@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sedum.config.priors import (
+from sedum.config.prior_section import (
     DirichletQuantiles,
     Fixed,
     LogUniform,

@@ -8,9 +8,9 @@ import torch
 from sedum import config
 from sedum.errors import SedumError
 from sedum.galaxies.axis import WavelengthAxis
+from sedum.galaxies.components.igm import TABLE_STEP
 from sedum.galaxies.cosmology import MAX_REDSHIFT
-from sedum.galaxies.grid import StellarGrid
-from sedum.galaxies.igm import TABLE_STEP
+from sedum.galaxies.stellar_grids.grid import StellarGrid
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.priors.joint import Prior
 

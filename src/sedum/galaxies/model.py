@@ -1,8 +1,8 @@
 """The assembled forward model: from parameters of galaxies to what a telescope sees.
 
-Stars and gas (:mod:`~sedum.galaxies.starlight`) are attenuated by dust, which emits what it
-absorbs; an active nucleus may be added; then come the intergalactic medium, distance, the Milky
-Way and the filters.
+Stars and gas (:mod:`~sedum.galaxies.components.starlight`) are attenuated by dust, which emits
+what it absorbs; an active nucleus may be added; then come the intergalactic medium, distance, the
+Milky Way and the filters.
 """
 
 from __future__ import annotations
@@ -14,29 +14,12 @@ import torch
 
 from sedum import config
 from sedum.errors import SedumError
-from sedum.galaxies.axis import WavelengthAxis, fineness_of
-from sedum.galaxies.bands import BandProjection
-from sedum.galaxies.bounds import check_parameters
-from sedum.galaxies.constants import SOLAR_LUMINOSITY
-from sedum.galaxies.cosmology import CosmologyTable
-from sedum.galaxies.coverage import (
-    check_bands,
-    check_priors,
-    parameter_bounds,
-    redshift_range,
-    seen_cells,
-)
+from sedum.galaxies.components.starlight import Galaxies
 from sedum.galaxies.derived import DEFAULTS, Derived, derived_quantities
-from sedum.galaxies.emergent import EmergentLight
-from sedum.galaxies.foreground import MilkyWay
-from sedum.galaxies.grid import StellarGrid, load_grid
-from sedum.galaxies.histories import make_history
-from sedum.galaxies.history import mean_age
-from sedum.galaxies.igm import Medium
-from sedum.galaxies.parameters import prior_of
+from sedum.galaxies.histories.tabulated import TabulatedHistories
+from sedum.galaxies.light import GalaxyLight
+from sedum.galaxies.parameter_bounds import check_parameters
 from sedum.galaxies.spectra import observed_spectrum
-from sedum.galaxies.starlight import Galaxies, Starlight
-from sedum.galaxies.tabulated import TabulatedHistories
 from sedum.photometry.filters import FilterSet
 from sedum.storage import digest
 
@@ -47,7 +30,7 @@ _TEN_PARSEC = 3.0856775814913674e19  # cm
 _PORTION = 10_000
 
 
-class GalaxyModel:
+class GalaxyModel(GalaxyLight):
     """Photometry, spectra and derived quantities of galaxies from their parameters.
 
     Parameters
@@ -77,35 +60,6 @@ class GalaxyModel:
     >>> model.photometry(theta).shape                                  # doctest: +SKIP
     (1000, 1)
     """
-
-    def __init__(
-        self,
-        filters: FilterSet,
-        model: config.Model | None = None,
-        priors: dict[str, config.PriorSpec] | None = None,
-        grid: StellarGrid | None = None,
-        device: str | torch.device = "cpu",
-    ):
-        self.filters = filters
-        self.config = spec = model or config.Model()
-        self.device = torch.device(device)
-        self.cosmology = CosmologyTable(spec.cosmology)
-        self.prior = prior_of(spec, priors or {})
-        self.history = make_history(spec.history)
-        self.grid = grid or load_grid(spec.stellar, fineness_of(spec.resolving_power))
-        self.redshift_range = redshift_range(self.prior)
-        self._bounds = parameter_bounds(self.prior, self.grid)
-        check_priors(spec, self.prior, self.grid, self._bounds)
-        self.axis = self.grid.axis
-        self._age_edges = torch.from_numpy(self.grid.age_edges).to(self.device)
-        self.starlight = Starlight(self.grid, spec, self.device)
-        self.emergent = EmergentLight(self.starlight, spec, self.device)
-        self.medium = None if spec.igm == "none" else Medium(spec.igm, self.axis, self.device)
-        self.foreground = MilkyWay(self.axis, self.device) if spec.milky_way else None
-        table = self.medium.table if self.medium is not None else None
-        check_bands(filters, spec, self.grid, self.redshift_range, table)
-        self._seen = seen_cells(filters, self.axis, self.redshift_range, table)
-        self._bands = BandProjection(filters, self.axis.cut(self._seen)).to(self.device)
 
     @classmethod
     def from_run(cls, run: config.RunFile, device: str | torch.device = "cpu") -> GalaxyModel:
@@ -271,35 +225,6 @@ class GalaxyModel:
             part = torch.from_numpy(theta[rows]).to(self.device)
             yield rows, self.galaxies(part, histories[rows] if histories is not None else None)
 
-    def galaxies(
-        self, theta: torch.Tensor, histories: TabulatedHistories | None = None
-    ) -> Galaxies:
-        """Return what galaxies are made of, from parameters [n, d]; without checks."""
-        p = dict(zip(self.prior.names, theta.unbind(1), strict=True))
-        universe = self.cosmology.age(p["redshift"])
-        if histories is not None:
-            metals = histories.shares(self._age_edges, self.grid.log_z).to(self.device)
-            mixture = self.starlight.mixture(metals.sum(1), p, metals)
-            mass = torch.from_numpy(np.log10(histories.mass)).to(self.device)
-            return Galaxies(p, universe, mass, mixture, histories)
-        formed = self.history.formed_since(self._age_edges, p, universe)
-        mixture = self.starlight.mixture(formed[:, 1:] - formed[:, :-1], p)
-        return Galaxies(p, universe, p["log_mass"], mixture)
-
-    def formed_since(self, galaxies: Galaxies, lookback: torch.Tensor) -> torch.Tensor:
-        """Return the share of the mass formed since lookback times in yr, [n, k]."""
-        if galaxies.histories is not None:
-            return galaxies.histories.formed_since(lookback)
-        return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
-
-    def mean_age(self, galaxies: Galaxies) -> torch.Tensor:
-        """Return the mean age of the mass formed in yr, [n]."""
-        if galaxies.histories is not None:
-            return mean_age(galaxies.histories.formed_since, galaxies.universe)
-        return self.history.mean_age(galaxies.p, galaxies.universe)
-
-    # --- the way of the light ------------------------------------------------------------
-
     def _flux(self, galaxies: Galaxies) -> torch.Tensor:
         p = galaxies.p
         # index_copy rather than assignment, so that gradients pass.
@@ -310,32 +235,3 @@ class GalaxyModel:
             light = self.on_the_way(light, galaxies, rows, self._seen)
             out = out.index_copy(0, rows, self._bands(light, redshift).to(out.dtype))
         return out * scale[:, None]
-
-    def on_the_way(
-        self, light: torch.Tensor, galaxies: Galaxies, rows: torch.Tensor, cells: slice
-    ) -> torch.Tensor:
-        """Return spectra [rows, cells] behind the intergalactic medium and the Milky Way."""
-        redshift = galaxies.p["redshift"][rows]
-        if self.medium is not None:
-            neutral = galaxies.p.get("neutral_fraction")
-            neutral = neutral[rows] if neutral is not None else None
-            light = self.medium.transmit(light, redshift, cells, neutral)
-        if self.foreground is not None:
-            ebv = galaxies.p["ebv_mw"][rows]
-            light = light * self.foreground.transmission(ebv, redshift, cells)
-        return light
-
-    def flux_scale(self, galaxies: Galaxies, rest: bool = False) -> torch.Tensor:
-        """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
-        redshift = galaxies.p["redshift"]
-        if rest:
-            redshift = torch.zeros_like(redshift)
-        distance = self.cosmology.luminosity_distance(redshift)
-        distance = torch.where(redshift == 0, torch.full_like(distance, _TEN_PARSEC), distance)
-        factor = SOLAR_LUMINOSITY * _MICROJANSKY * 10**galaxies.log_mass
-        return factor / (4 * torch.pi * distance**2 * (1 + redshift))
-
-    def rest_axis(self, low: float, high: float) -> tuple[WavelengthAxis, slice]:
-        """Return the cells that cover rest wavelengths in Angstrom, and their axis."""
-        cells = self.axis.part(low, high)
-        return self.axis.cut(cells), cells

@@ -11,8 +11,8 @@ from sedum.errors import SedumError, allowed
 from sedum.galaxies.axis import WavelengthAxis
 
 if TYPE_CHECKING:
-    from sedum.galaxies.model import GalaxyModel
-    from sedum.galaxies.starlight import Galaxies
+    from sedum.galaxies.components.starlight import Galaxies
+    from sedum.galaxies.light import GalaxyLight
 
 __all__ = ["observed_spectrum"]
 
@@ -21,7 +21,7 @@ _FWHM = 2.3548200450309493
 
 
 def observed_spectrum(
-    model: GalaxyModel,
+    model: GalaxyLight,
     galaxies: Galaxies,
     wavelength: np.ndarray | None,
     frame: str,

@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn.functional import pad
 
 from sedum import config
-from sedum.infer.density import Density, LogProb
+from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.conditional_density import Density, LogProb
+from sedum.infer.densities.hypernetwork_flow import WrittenFlow
 from sedum.infer.embedding import BandTransformer, ResidualNetwork
-from sedum.infer.flow import WrittenFlow
-from sedum.infer.numbers import Numbers
 from sedum.infer.recalibration import Warp
 from sedum.observe.features import FeatureLayout
 
@@ -235,17 +235,17 @@ def _density(spec: config.AnyEstimator, dimension: int) -> Density:
         case config.Estimator():
             return WrittenFlow(dimension, spec.width, spec.layers, spec.bins, spec.components)
         case config.AutoregressiveEstimator():
-            from sedum.infer.zuko_flows import AutoregressiveFlow
+            from sedum.infer.densities.zuko_flows import AutoregressiveFlow
 
             return AutoregressiveFlow(
                 spec.kind, dimension, spec.width, spec.transforms, spec.hidden, spec.bins
             )
         case config.MixtureEstimator():
-            from sedum.infer.zuko_flows import GaussianMixture
+            from sedum.infer.densities.zuko_flows import GaussianMixture
 
             return GaussianMixture(dimension, spec.width, spec.components)
         case config.VectorFieldEstimator():
-            from sedum.infer.vector_fields import VectorField
+            from sedum.infer.densities.vector_fields import VectorField
 
             return VectorField(
                 spec.kind, dimension, spec.width, spec.hidden, spec.layers, spec.steps

@@ -12,13 +12,13 @@ import torch
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
-from sedum.galaxies.parameters import prior_of
-from sedum.infer.anchor import anchor_of
+from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.densities.base_samples import Numbers
 from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
-from sedum.infer.numbers import Numbers
+from sedum.infer.known_redshift import anchor_of
 from sedum.infer.recalibration import Recalibration, Warp
 from sedum.observe.features import FeatureTransform
-from sedum.observe.noise import NoiseModel
+from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.storage import array_digest, digest, read_tensors, require_same, write_tensors

@@ -1,5 +1,5 @@
 """Simulated galaxies: making, storing and reading them."""
 
-from sedum.library.store import Library
+from sedum.library.library_file import Library
 
 __all__ = ["Library"]

@@ -21,7 +21,8 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.library.store import Library, versions, write_library
+from sedum.library.chunks import draw_chunk
+from sedum.library.library_file import Library, versions, write_library
 from sedum.progress import Advance, progress
 from sedum.storage import (
     atomic_path,
@@ -33,7 +34,7 @@ from sedum.storage import (
     write_tensors,
 )
 
-__all__ = ["draw_chunk", "simulate"]
+__all__ = ["simulate"]
 
 #: Chunks that are computed at once; each takes memory.
 _MOST_THREADS = 32
@@ -123,7 +124,7 @@ def _simulate(
         if connection is None:
             _simulate_here(model, run.library.seed, missing, parts, advance)
         else:
-            from sedum.library.on_dask import chunks_on_dask
+            from sedum.library.dask_chunks import chunks_on_dask
 
             for index, arrays in chunks_on_dask(run, model, missing, **connection):
                 _write_chunk(index, arrays, _part(parts, index))
@@ -231,13 +232,6 @@ def _simulate_here(
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
     _write_chunk(index, draw_chunk(model, seed, index, n), path)
-
-
-def draw_chunk(model: Simulator, seed: int, index: int, n: int) -> dict[str, np.ndarray]:
-    """Return parameters and fluxes of a chunk; they depend on the arguments alone."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-    theta = model.prior.sample(n, rng)
-    return {"theta": theta, "flux": model.photometry(theta)}
 
 
 def _write_chunk(index: int, arrays: dict[str, np.ndarray], path: Path) -> None:

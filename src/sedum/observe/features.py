@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sedum import config
-from sedum.observe.noise import NoiseModel
+from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.observed import Photometry
 
 __all__ = ["FeatureLayout", "FeatureTransform"]

@@ -11,14 +11,14 @@ from astropy.table import Table
 
 from sedum import config
 from sedum.errors import SedumError
-from sedum.photometry.columns import identifiers, means_missing, number_or_text, numeric
 from sedum.photometry.corrections import Corrections
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.photometry.status import RowStatus
-from sedum.photometry.streams import stream_table
-from sedum.photometry.tables import TableLike, name_of, read_table
+from sedum.photometry.row_status import RowStatus
 from sedum.photometry.units import MAGNITUDES, to_microjansky
+from sedum.tables.read import TableLike, name_of, read_table
+from sedum.tables.stream import stream_table
+from sedum.tables.values import identifiers, means_missing, number_or_text, numeric
 
 __all__ = ["CatalogueRows", "read_catalogue", "read_for_run", "stream_catalogue", "to_photometry"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from astropy.table import Table
 
 from sedum import config
-from sedum.photometry.columns import means_missing, numeric
 from sedum.photometry.extinction import foreground_coefficient
 from sedum.photometry.filters import Filter
 from sedum.photometry.units import MAGNITUDES
+from sedum.tables.values import means_missing, numeric
 
 __all__ = ["Corrections"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from sedum import config
 from sedum.errors import SedumError, nearest
-from sedum.photometry.eazy import eazy_curves
+from sedum.photometry.eazy_files import eazy_curves
 from sedum.storage import array_digest, read_text
 
 __all__ = ["Filter", "FilterSet", "list_filters"]

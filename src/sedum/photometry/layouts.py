@@ -13,9 +13,9 @@ from astropy.table import Table
 
 from sedum import config
 from sedum.errors import SedumError, allowed
-from sedum.photometry.eazy import eazy_columns, read_eazy_offsets, read_translate
+from sedum.photometry.eazy_files import eazy_columns, read_eazy_offsets, read_translate
 from sedum.photometry.filters import list_filters
-from sedum.photometry.tables import (
+from sedum.tables.read import (
     TableLike,
     has_extension,
     leading_comments,

@@ -10,25 +10,25 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Column, Table
 
-from sedum.check.typicality import Typicality
 from sedum.config import Output, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.observe.noise import NoiseModel
+from sedum.infer.verify.typicality import Typicality
+from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.catalogue import CatalogueRows, read_for_run
 from sedum.photometry.observed import Photometry
-from sedum.photometry.status import RowStatus
-from sedum.photometry.tables import TableLike, name_of
+from sedum.photometry.row_status import RowStatus
 from sedum.progress import progress
+from sedum.results.posterior_table import check_format, describe, write_table
 from sedum.storage import check_writable
-from sedum.survey.distribution import InDistribution, typicality_asked_for
-from sedum.survey.edges import AtEdge
-from sedum.survey.other_prior import OtherPrior
-from sedum.survey.summaries import Summaries
-from sedum.survey.table import check_format, describe, write_table
-from sedum.survey.trust import Trust
+from sedum.survey.measures.in_distribution import InDistribution, typicality_asked_for
+from sedum.survey.measures.prior_bounds import AtEdge
+from sedum.survey.measures.summaries import Summaries
+from sedum.survey.measures.swapped_prior import OtherPrior
+from sedum.survey.measures.verification import Trust
+from sedum.tables.read import TableLike, name_of
 
 __all__ = [
     "check_output",

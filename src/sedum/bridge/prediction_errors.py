@@ -1,0 +1,129 @@
+"""Errors of predictions: of the photometry, of the model, and both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sedum.bridge.magnitude_features import FeatureSet
+from sedum.bridge.regressors.regressor import Regressor
+
+__all__ = ["ScatterModel", "photometric_errors", "robust_spread"]
+
+#: Galaxies behind each point of the scatter, which then is known to a tenth, and the most points.
+_EACH, _POINTS = 60, 12
+#: Rows perturbed together.
+_PORTION = 50_000
+
+
+def robust_spread(values: np.ndarray) -> float:
+    """Return 1.4826 times the median absolute deviation (NMAD); NaN of no value."""
+    if len(values) == 0:
+        return float("nan")
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def photometric_errors(
+    regressor: Regressor,
+    features: FeatureSet,
+    magnitude: np.ndarray,
+    error: np.ndarray,
+    redshift: np.ndarray,
+    perturbations: int,
+    seed: int,
+) -> np.ndarray:
+    """Propagate photometric errors by perturbation.
+
+    Each galaxy is predicted from magnitudes with normal errors added, in pairs of opposite
+    sign; all features that share a band move together.
+
+    Parameters
+    ----------
+    regressor, features
+        What predicts, from what.
+    magnitude, error
+        [n, bands]; NaN where a band is missing.
+    redshift
+        [n].
+    perturbations
+        Even; the error of the error is 1 / sqrt(2 perturbations).
+    seed
+        Of the perturbations.
+
+    Returns
+    -------
+    ndarray
+        One sigma, [n, targets].
+    """
+    rng = np.random.default_rng(seed)
+    pairs = max(perturbations // 2, 1)
+    parts = []
+    for start in range(0, len(magnitude), _PORTION):
+        rows = slice(start, start + _PORTION)
+        m, e, z = magnitude[rows], np.nan_to_num(error[rows]), redshift[rows]
+        total = np.zeros(1)
+        total_square = np.zeros(1)
+        for _ in range(pairs):
+            step = e * rng.standard_normal(m.shape, dtype=np.float32)
+            for sign in (1, -1):
+                found = regressor.predict(features(m + sign * step, z))
+                total = total + found
+                total_square = total_square + found**2
+        count = 2 * pairs
+        variance = (total_square - total**2 / count) / (count - 1)
+        parts.append(np.sqrt(np.maximum(variance, 0)))
+    return np.concatenate(parts) if parts else np.empty((0, 1))
+
+
+class ScatterModel:
+    """The model's own scatter about the truth as a function of the predicted value.
+
+    Parameters
+    ----------
+    at, sigma
+        Predicted values, increasing, and one sigma there, [k]; linear between, constant beyond.
+    """
+
+    def __init__(self, at: np.ndarray, sigma: np.ndarray):
+        self.at, self.sigma = np.asarray(at, float), np.asarray(sigma, float)
+
+    @classmethod
+    def fit(
+        cls, predicted: np.ndarray, residual: np.ndarray, known: np.ndarray | None = None
+    ) -> ScatterModel:
+        """Measure it: half the distance of the 16th and 84th percentiles, in bins of equal count.
+
+        Parameters
+        ----------
+        predicted, residual
+            Of galaxies with known truth, [n].
+        known
+            Errors already accounted for (of photometry and reference), one sigma, [n]: their
+            mean square is taken off.
+        """
+        points = int(np.clip(len(predicted) // _EACH, 1, _POINTS))
+        order = np.argsort(predicted)
+        at, sigma = [], []
+        for rows in np.array_split(order, points):
+            low, high = np.percentile(residual[rows], [16, 84])
+            square = ((high - low) / 2) ** 2
+            if known is not None:
+                # A bin whose scatter is all explained keeps a tenth of it: none is exact.
+                square = max(square - float(np.mean(known[rows] ** 2)), 0.01 * square)
+            at.append(float(np.median(predicted[rows])))
+            sigma.append(float(np.sqrt(square)))
+        return cls(np.array(at), np.array(sigma))
+
+    def __call__(self, predicted: np.ndarray) -> np.ndarray:
+        """Return one sigma at predicted values, [n]."""
+        return np.interp(predicted, self.at, self.sigma)
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"at": self.at.tolist(), "sigma": self.sigma.tolist()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> ScatterModel:
+        """Undo :meth:`state`."""
+        return cls(np.array(state["at"]), np.array(state["sigma"]))

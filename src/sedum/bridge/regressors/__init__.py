@@ -1,0 +1,1 @@
+"""Regressors of galaxy properties on magnitudes and colours."""

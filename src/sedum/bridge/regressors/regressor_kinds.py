@@ -1,0 +1,52 @@
+"""The kinds of regressors that a run file can name: trained, and read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sedum.bridge.regressors.regressor import Regressor
+from sedum.bridge.training_examples import Examples
+from sedum.config.bridge_file import BridgeRun, FlowRegression, SingleLayer, Trees
+from sedum.progress import Advance
+
+__all__ = ["fit_regressor", "read_regressor"]
+
+
+def fit_regressor(
+    run: BridgeRun, examples: Examples, held_out: Examples, advance: Advance | None = None
+) -> Regressor:
+    """Train the regressor that a run file asks for; ``held_out`` galaxies stop the training."""
+    spec = run.regression
+    if isinstance(spec, Trees):
+        from sedum.bridge.regressors.trees import fit_trees
+
+        return fit_trees(spec, examples, held_out, run.seed)
+    if isinstance(spec, FlowRegression):
+        from sedum.bridge.regressors.flow_regressor import fit_flow
+
+        return fit_flow(spec, examples, held_out, run.seed, advance)
+    from sedum.bridge.regressors.single_layer import fit_single_layer
+
+    return fit_single_layer(spec, examples, held_out, run.seed, advance)
+
+
+def read_regressor(
+    spec: SingleLayer | Trees | FlowRegression, arrays: dict[str, np.ndarray]
+) -> Regressor:
+    """Make a regressor of what :meth:`Regressor.arrays` returned."""
+    kinds: dict[str, Any] = {}
+    if isinstance(spec, Trees):
+        from sedum.bridge.regressors.trees import BoostedTrees
+
+        kinds["trees"] = BoostedTrees
+    elif isinstance(spec, FlowRegression):
+        from sedum.bridge.regressors.flow_regressor import FlowRegressor
+
+        kinds["flow"] = FlowRegressor
+    else:
+        from sedum.bridge.regressors.single_layer import SingleLayerEnsemble
+
+        kinds["single_layer"] = SingleLayerEnsemble
+    return kinds[spec.kind].from_arrays(spec, arrays)

@@ -1,0 +1,1 @@
+"""Simulated galaxies: read from files, or drawn and given their light."""

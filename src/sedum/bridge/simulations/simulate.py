@@ -1,0 +1,170 @@
+"""The simulations of a run file: read, or drawn and lit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from sedum.bridge.simulations.population import draw_population
+from sedum.bridge.simulations.shark_files import read_shark, read_shark_histories
+from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
+from sedum.bridge.simulations.simulation_tables import read_simulation_table
+from sedum.bridge.simulations.synthetic_photometry import Painter
+from sedum.config.bridge_file import (
+    BridgeRun,
+    PopulationSimulation,
+    SharkHistories,
+    SharkSimulation,
+    Simulation,
+    TableSimulation,
+)
+from sedum.errors import SedumError
+from sedum.galaxies.histories.tabulated import TabulatedHistories
+from sedum.photometry.filters import FilterSet, load_band
+from sedum.progress import progress
+from sedum.storage import digest
+
+__all__ = ["bridge_filters", "galaxies_of", "simulate_bridge"]
+
+#: Galaxies lit together.
+_PORTION = 5000
+
+
+def bridge_filters(run: BridgeRun) -> FilterSet:
+    """Return the bands of a bridge under their short names."""
+    found = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
+    return FilterSet([replace(f, name=n) for f, n in zip(found, run.bands, strict=True)])
+
+
+def simulate_bridge(run: BridgeRun, *, show_progress: bool = False) -> SimulatedGalaxies:
+    """Read, or draw and light, the galaxies of all simulations of a run file.
+
+    Raises
+    ------
+    SedumError
+        If a simulation cannot be read, lacks what it needs, or has no galaxies.
+    """
+    parts = [
+        _one(run, spec, i, show_progress=show_progress) for i, spec in enumerate(run.simulations)
+    ]
+    return SimulatedGalaxies.concatenate(parts)
+
+
+def galaxies_of(
+    run: BridgeRun, path: str | Path, *, show_progress: bool = False
+) -> SimulatedGalaxies:
+    """Return the simulated galaxies of a file, which is made where it is absent.
+
+    Raises
+    ------
+    SedumError
+        If the file was made with other simulations, bands or frame.
+    """
+    path = Path(path)
+    identity = _identity(run)
+    if path.exists():
+        found = SimulatedGalaxies.read(path)
+        if found.about.get("identity") != identity:
+            raise SedumError(
+                f"{path} was made with other simulations, bands, frame or seed than the run file "
+                "says; delete it, or name another with --galaxies"
+            )
+        return found
+    made = simulate_bridge(run, show_progress=show_progress)
+    made = replace(made, about={**made.about, "identity": identity})
+    made.write(path)
+    return made
+
+
+def _identity(run: BridgeRun) -> str:
+    stored = run.model_dump(mode="json", include={"seed", "frame", "cosmology", "simulations"})
+    return digest({**stored, "filters": bridge_filters(run).digest()})
+
+
+def _one(run: BridgeRun, spec: Simulation, index: int, *, show_progress: bool) -> SimulatedGalaxies:
+    bands = list(run.bands)
+    if isinstance(spec, TableSimulation):
+        return read_simulation_table(spec, bands)
+    if isinstance(spec, SharkSimulation):
+        return read_shark(spec, {k: str(v) for k, v in run.bands.items()})
+    if isinstance(spec, SharkHistories):
+        return _paint_shark(run, spec, index, show_progress=show_progress)
+    return _paint_population(run, spec, index, show_progress=show_progress)
+
+
+def _paint_shark(
+    run: BridgeRun, spec: SharkHistories, index: int, *, show_progress: bool
+) -> SimulatedGalaxies:
+    name = spec.name or Path(spec.folder).name
+    rng = np.random.default_rng([run.seed, index])
+    parts = list(read_shark_histories(spec))
+    total = sum(len(p["stellar_mass"]) for _, p in parts)
+    share = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
+    painter: Painter | None = None
+    made = []
+    for histories, properties in parts:
+        z = properties.get("redshift", np.zeros(len(histories)))
+        if run.frame == "rest":
+            z = np.zeros(len(z))
+        if painter is None:
+            painter = Painter(bridge_filters(run), spec.paint, float(z.max()), run.cosmology)
+        keep = np.flatnonzero(rng.uniform(size=len(z)) < share)
+        log_z = painter.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
+        limited = TabulatedHistories(histories.edges, histories.rate[keep], 10**log_z)
+        kept = {f"shark_{k}": v[keep] for k, v in properties.items()}
+        made.append(_paint(painter, limited, z[keep], rng, name, run, kept, show_progress))
+    one = SimulatedGalaxies.concatenate(made)
+    return SimulatedGalaxies.make(name, one.bands, one.magnitude, one.properties, one.redshift)
+
+
+def _paint_population(
+    run: BridgeRun, spec: PopulationSimulation, index: int, *, show_progress: bool
+) -> SimulatedGalaxies:
+    name = spec.name or spec.calibration
+    at_rest = run.frame == "rest"
+    drawn = draw_population(spec, at_rest, run.cosmology, run.seed + 1000 * index)
+    rng = np.random.default_rng([run.seed, index])
+    formed = drawn.rate @ np.diff(drawn.edges)
+    # What has formed less than this has not grown a galaxy of the least mass.
+    keep = formed > spec.least_mass
+    rate, z = drawn.rate[keep], drawn.redshift[keep]
+    if not keep.any():
+        raise SedumError(f"simulation {name}: no galaxy above {spec.least_mass:g} Msun")
+    painter = Painter(
+        bridge_filters(run), spec.paint, 0.0 if at_rest else spec.redshift[1], run.cosmology
+    )
+    histories = painter.enriched(drawn.edges, rate, z, rng)
+    properties = {k: v[keep] for k, v in drawn.properties.items()}
+    made = _paint(painter, histories, z, rng, name, run, properties, show_progress)
+    heavy = made.properties["stellar_mass"] > spec.least_mass
+    if not heavy.any():
+        raise SedumError(f"simulation {name}: no galaxy above {spec.least_mass:g} Msun")
+    return made[heavy]
+
+
+def _paint(
+    painter: Painter,
+    histories: TabulatedHistories,
+    redshift: np.ndarray,
+    rng: np.random.Generator,
+    name: str,
+    run: BridgeRun,
+    properties: dict[str, np.ndarray],
+    show_progress: bool,
+) -> SimulatedGalaxies:
+    magnitudes, found = [], []
+    n = len(histories)
+    with progress(n, f"lighting {name}", "galaxies", show_progress) as advance:
+        for start in range(0, n, _PORTION):
+            rows = slice(start, start + _PORTION)
+            magnitude, derived = painter.paint(histories[rows], redshift[rows], rng)
+            magnitudes.append(magnitude)
+            found.append(derived)
+            advance(len(magnitude))
+    joined = {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+    about = {"painting": painter.spec.model_dump(mode="json"), "frame": run.frame}
+    return SimulatedGalaxies.make(
+        name, list(run.bands), np.concatenate(magnitudes), {**properties, **joined}, redshift, about
+    )

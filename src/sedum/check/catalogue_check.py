@@ -1,0 +1,333 @@
+"""A whole catalogue against the simulations: residuals, typicality, population."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from sedum.check.misspecification import Misspecification, misspecification
+from sedum.config import RunFile, Typical
+from sedum.errors import SedumError
+from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.infer.verify.best_fit import BestFit
+from sedum.infer.verify.importance_weights import resampled, reweight
+from sedum.infer.verify.predictive_check import posterior_predictive
+from sedum.infer.verify.typicality import Typicality, log_snr, mock_observations
+from sedum.observe.noise_model import NoiseModel
+from sedum.photometry.catalogue import CatalogueRows
+from sedum.photometry.observed import Photometry
+from sedum.progress import Advance, progress
+from sedum.survey.fit import give_redshifts, mark_unfit
+
+__all__ = ["BandResidual", "CatalogueCheck", "check_catalogue"]
+
+#: False-alarm rate of each of the two tests that judge a catalogue.
+_ALARM = 0.005
+#: A band is far off beyond this median residual, in sigma, where that is so many errors away.
+_FAR, _ERRORS = 0.5, 5.0
+#: The fewest galaxies, and the fewest measurements that are judged in a band.
+_LEAST = 30
+#: Mock galaxies to choose from: for each galaxy, and in all; and how many of like brightness one
+#: is drawn from.
+_POOL_EACH, _POOL, _NEAR = 40, 20_000, 50
+#: Draws and rounds behind posterior-predictive checks.
+_DRAWS, _ROUNDS, _PREDICTED = 1000, 1, 50
+_TOGETHER = 64
+
+
+@dataclass(frozen=True)
+class BandResidual:
+    """What a band shows about the best models of a catalogue.
+
+    Attributes
+    ----------
+    band
+        Its name.
+    galaxies
+        In how many it is measured.
+    sigma, sigma_error
+        Median residual in sigma, positive where the observed flux is higher, and its standard
+        error; NaN of too few galaxies.
+    magnitude
+        Median of model minus observed magnitude where the signal-to-noise is above 5.
+    far_off
+        Whether the median is far from zero, beyond its error.
+    """
+
+    band: str
+    galaxies: int
+    sigma: float
+    sigma_error: float
+    magnitude: float
+    far_off: bool
+
+
+@dataclass(frozen=True)
+class CatalogueCheck:
+    """How a catalogue compares with simulations.
+
+    Attributes
+    ----------
+    galaxies
+        How many were looked at.
+    level
+        Of ``in_distribution``; the expected share below it.
+    typicality
+        Of each galaxy, [n].
+    share_p_value
+        Probability of so many galaxies below the level among simulated ones.
+    residuals
+        Test of the residuals about the best models against those of mock galaxies.
+    population
+        Test of the photometry against galaxies of the prior.
+    ppp
+        Posterior-predictive p-values of some of the galaxies.
+    bands
+        What each band shows.
+    """
+
+    galaxies: int
+    level: float
+    typicality: np.ndarray
+    share_p_value: float
+    residuals: Misspecification
+    population: Misspecification
+    ppp: np.ndarray
+    bands: list[BandResidual]
+
+    @property
+    def flagged(self) -> int:
+        """How many galaxies are below the level."""
+        return int((self.typicality <= self.level).sum())
+
+    def faults(self) -> list[str]:
+        """Return in words what is unlike the simulations; empty for one in a hundred at most.
+
+        That is the false-alarm rate of both tests together. The population does not count: no
+        survey has the distribution of the prior, nor has it to.
+        """
+        found = []
+        if self.residuals.p_value <= _ALARM:
+            found.append(
+                f"residuals about the best models are not those of simulated galaxies, p = "
+                f"{self.residuals.p_value:.2g}"
+            )
+        if self.share_p_value <= _ALARM:
+            found.append(
+                f"{self.flagged} of {self.galaxies} galaxies are not typical at a level of "
+                f"{self.level:g}, expected {self.level * self.galaxies:.1f}"
+            )
+        if found:
+            for b in sorted(self.bands, key=lambda b: -abs(np.nan_to_num(b.sigma))):
+                if b.far_off:
+                    found.append(
+                        f"{b.band}: median residual {b.sigma:+.2f} sigma, {b.magnitude:+.3f} mag "
+                        "brighter than the models"
+                    )
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """Return all numbers, ready for JSON."""
+        return {
+            "galaxies": self.galaxies,
+            "level": self.level,
+            "flagged": self.flagged,
+            "expected": self.level * self.galaxies,
+            "share_p_value": self.share_p_value,
+            "residuals": vars(self.residuals),
+            "population": vars(self.population),
+            "ppp": {
+                "galaxies": len(self.ppp),
+                "percentiles": {
+                    str(q): float(np.percentile(self.ppp, q)) for q in (1, 5, 16, 50, 84)
+                },
+                "below_0.01": float((self.ppp < 0.01).mean()),
+            },
+            "bands": [
+                {k: None if v != v else v for k, v in vars(band).items()} for band in self.bands
+            ],
+            "faults": self.faults(),
+        }
+
+
+def check_catalogue(
+    run: RunFile,
+    posterior: Posterior,
+    rows: CatalogueRows,
+    *,
+    model: Simulator | None = None,
+    galaxies: int = 1000,
+    predicted: int = 200,
+    seed: int = 1,
+    show_progress: bool = False,
+) -> CatalogueCheck:
+    """Compare a catalogue with the simulations that an estimator learned from.
+
+    Each galaxy's best model is searched for, which gives its typicality and its residuals. The
+    residuals are compared with those of mock galaxies that have the same bands and
+    signal-to-noise, as a whole: a survey whose galaxies are not distributed like the prior
+    passes, one with wrong zero-points, errors or objects does not. The photometry itself is
+    compared with galaxies of the prior in the same bands; it differs for nearly every survey.
+
+    Parameters
+    ----------
+    run
+        The run file.
+    posterior
+        The trained estimator.
+    rows
+        The catalogue, read by the run file; rows that cannot be fitted are left out.
+    model
+        The forward model, where the caller has it already.
+    galaxies
+        The most galaxies to look at, drawn at random.
+    predicted
+        Of them, those with posterior-predictive checks, which need verified draws.
+    seed
+        Of that choice, of mocks and of draws.
+    show_progress
+        Show a progress bar.
+
+    Raises
+    ------
+    SedumError
+        If fewer than 30 galaxies can be fitted, the estimator belongs to another run file, or
+        the package sbi is not installed.
+    """
+    model = model or GalaxyModel.from_run(run)
+    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    standing, photometry = rows.standing.copy(), rows.photometry
+    if run.catalogue is not None and run.catalogue.use_redshift:
+        photometry = give_redshifts(posterior, rows, standing)
+    mark_unfit(posterior, standing, photometry)
+    good = np.flatnonzero(standing.ok)
+    if len(good) < _LEAST:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in standing.counts()[:3])
+        raise SedumError(
+            f"checking a catalogue needs {_LEAST} galaxies that can be fitted, found {len(good)} "
+            f"({reasons})"
+        )
+    rng = np.random.default_rng(seed)
+    at = np.sort(rng.permutation(good)[:galaxies])
+    seen = photometry[at]
+    pool = _in_bands_of(seen, _pool(posterior, model, len(at), seed), rng)
+    mocks = _as_bright(seen, pool, rng)
+    spec = run.output.typicality or Typical()
+    typicality = Typicality(posterior, model, spec.galaxies, show_progress)
+    some = np.sort(rng.permutation(len(at))[:predicted])
+    with progress(3 * len(at) + len(some), "checking", "galaxies", show_progress) as advance:
+        best = _search(typicality, seen, at, advance)
+        # Keys that no row of a catalogue has.
+        about_mocks = _search(typicality, mocks, np.arange(len(mocks)) + 2**29, advance)
+        ppp = _predictive(typicality, seen[some], at[some], seed, advance)
+    values = typicality(seen, at, best)
+    below = int((values <= spec.level).sum())
+    width = posterior.features.layout.raw_size
+    return CatalogueCheck(
+        galaxies=len(at),
+        level=spec.level,
+        typicality=values,
+        share_p_value=float(stats.binom.sf(below - 1, len(at), spec.level)),
+        residuals=misspecification(best.residual, about_mocks.residual, seed=seed),
+        population=misspecification(
+            posterior.features(_unknown(seen))[:, :width],
+            posterior.features(_unknown(pool[: 2 * len(at)]))[:, :width],
+            seed=seed,
+        ),
+        ppp=ppp,
+        bands=_by_band(posterior.noise.bands, model, seen, best),
+    )
+
+
+def _pool(posterior: Posterior, model: Simulator, galaxies: int, seed: int) -> Photometry:
+    """Return mock galaxies with redshifts, in all bands but those that the survey lacks."""
+    size = min(_POOL_EACH * galaxies, _POOL)
+    noise = posterior.noise
+    whole = noise.spec.model_copy(update={"missing": 0.0})
+    complete = NoiseModel(noise.bands, whole, noise.pivots, noise.sample)
+    return mock_observations(model, complete, size, seed + 20_260_401, given=True)
+
+
+def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
+    """Return mocks, each with the bands of one of the galaxies and its redshift if that has one."""
+    like = rng.integers(len(seen), size=len(pool))
+    there = pool.observed & seen.observed[like]
+    given = np.where(np.isfinite(seen.redshift[like]), pool.redshift, np.nan)
+    kept = replace(
+        pool,
+        flux=np.where(there, pool.flux, 0.0),
+        error=np.where(there, pool.error, 1.0),
+        observed=there,
+        upper=pool.upper & there,
+    ).with_redshift(given, np.nan_to_num(pool.redshift_error, nan=1.0))
+    return kept[there.any(axis=1)]
+
+
+def _as_bright(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
+    """Return two mocks for each galaxy, of nearly its signal-to-noise."""
+    snr = log_snr(pool)
+    order = np.argsort(snr)
+    place = np.searchsorted(snr[order], np.repeat(log_snr(seen), 2))
+    near = place + rng.integers(-_NEAR // 2, _NEAR // 2 + 1, size=len(place))
+    return pool[rng.permutation(order[np.clip(near, 0, len(pool) - 1)])]
+
+
+def _search(
+    typicality: Typicality, seen: Photometry, keys: np.ndarray, advance: Advance
+) -> BestFit:
+    parts = []
+    for start in range(0, len(seen), _TOGETHER):
+        rows = slice(start, min(start + _TOGETHER, len(seen)))
+        parts.append(typicality.search(seen[rows], keys[rows]))
+        advance(len(keys[rows]))
+    names = list(BestFit.__dataclass_fields__)
+    return BestFit(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def _predictive(
+    typicality: Typicality, seen: Photometry, keys: np.ndarray, seed: int, advance: Advance
+) -> np.ndarray:
+    """Return posterior-predictive p-values by verified draws, [n]."""
+    out = np.empty(len(seen))
+    exact = typicality.exact
+    for start in range(0, len(seen), _TOGETHER):
+        rows = slice(start, min(start + _TOGETHER, len(seen)))
+        part = seen[rows]
+        found = reweight(typicality.posterior, exact, part, _DRAWS, seed, keys[rows], _ROUNDS)
+        draws = resampled(found, seed)[:, :: _DRAWS // _PREDICTED]
+        out[rows] = posterior_predictive(exact, part, draws).p_value
+        advance(len(part))
+    return out
+
+
+def _unknown(seen: Photometry) -> Photometry:
+    """Return the same photometry without redshifts."""
+    return seen.with_redshift(np.full(len(seen), np.nan), 1.0)
+
+
+def _by_band(
+    names: list[str], model: Simulator, seen: Photometry, best: BestFit
+) -> list[BandResidual]:
+    flux = model.photometry(best.theta)
+    found = []
+    for i, name in enumerate(names):
+        there = seen.measured[:, i]
+        residual = best.residual[there, i]
+        count = int(there.sum())
+        if count < _LEAST:
+            found.append(BandResidual(name, count, np.nan, np.nan, np.nan, False))
+            continue
+        low, middle, high = np.percentile(residual, [16, 50, 84])
+        # The standard error of a median, 1.25 times that of a mean, by the central 68%.
+        error = 1.2533 * (high - low) / 2 / np.sqrt(count)
+        bright = there & (seen.flux[:, i] > 5 * seen.error[:, i]) & (flux[:, i] > 0)
+        ratio = seen.flux[bright, i] / flux[bright, i]
+        magnitude = float(np.median(2.5 * np.log10(ratio))) if bright.any() else np.nan
+        far = bool(abs(middle) > _FAR and abs(middle) > _ERRORS * error)
+        found.append(BandResidual(name, count, float(middle), float(error), magnitude, far))
+    return found

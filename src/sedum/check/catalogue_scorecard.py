@@ -1,0 +1,391 @@
+"""The scorecard of an estimator on a real catalogue: known redshifts, and others' estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from sedum.check.known_redshifts import Redshifts, median_mad
+from sedum.check.mock_scorecard import bin_labels
+from sedum.config import Catalogue, RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.derived import derived_quantities
+from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.observe.noise_model import NoiseModel
+from sedum.photometry.catalogue import CatalogueRows, to_photometry
+from sedum.photometry.observed import Photometry
+from sedum.photometry.row_status import OK
+from sedum.progress import progress
+from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.tables.read import TableLike, name_of, read_table
+from sedum.tables.values import means_missing, numeric
+
+__all__ = ["CatalogueValidation", "Reference", "parse_references", "validate_catalogue"]
+
+#: Fewest galaxies of a bin, and bootstrap resamples.
+_LEAST, _RESAMPLES = 20, 200
+#: Draws behind the median of a derived quantity.
+_DERIVED_DRAWS = 200
+#: Galaxies between two steps of the progress bar.
+_TOGETHER = 256
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another's estimates of one quantity beside the posterior medians.
+
+    Attributes
+    ----------
+    name, column
+        The quantity and the column of the catalogue it is held against.
+    value
+        The other's estimates, [n]; NaN where there is none.
+    free, known
+        Posterior medians with the redshift free and given, [n]; NaN where not fitted.
+    """
+
+    name: str
+    column: str
+    value: np.ndarray
+    free: np.ndarray
+    known: np.ndarray
+
+    def groups(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return values and medians of each comparison, by its name."""
+        there = np.isfinite(self.value)
+        free, known = there & np.isfinite(self.free), there & np.isfinite(self.known)
+        found = {"redshift free": (self.value[free], self.free[free])}
+        if known.any():
+            both = free & known
+            found["redshift free, where known"] = (self.value[both], self.free[both])
+            found["redshift known"] = (self.value[known], self.known[known])
+        return found
+
+
+@dataclass(frozen=True)
+class CatalogueValidation:
+    """What a real catalogue says of an estimator.
+
+    Attributes
+    ----------
+    rows
+        Rows of the catalogue.
+    redshifts
+        Posteriors of redshift where it is known; None where nobody knows it.
+    unfitted
+        Galaxies of known redshift, or with another's estimate, that could not be fitted with
+        the redshift free, by the reason.
+    references
+        Comparisons with others' estimates.
+    bins
+        Name of each binning of ``redshifts``, with one label for each galaxy.
+    notes
+        What could not be done, and why.
+    """
+
+    rows: int
+    redshifts: Redshifts | None
+    unfitted: dict[str, int]
+    references: list[Reference]
+    bins: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def scorecard(self) -> dict[str, Any]:
+        """Return all numbers, with errors by resampling galaxies, ready for JSON."""
+        card: dict[str, Any] = {
+            "rows": self.rows,
+            "unfitted": self.unfitted,
+            "notes": self.notes,
+            "faults": self.faults(),
+        }
+        if self.redshifts is not None:
+            card["redshift"] = {"all": _redshift_card(self.redshifts), "bins": {}}
+            for name, labels in self.bins.items():
+                card["redshift"]["bins"][name] = {
+                    str(label): _redshift_card(self.redshifts[labels == label])
+                    for label in dict.fromkeys(np.sort(labels).tolist())
+                    if (labels == label).sum() >= _LEAST
+                }
+        card["references"] = {
+            reference.name: {
+                "column": reference.column,
+                **{key: _reference_card(*pair) for key, pair in reference.groups().items()},
+            }
+            for reference in self.references
+        }
+        return card
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with p(z), in words: each test alarms falsely once in 10,000."""
+        found: list[str] = []
+        if self.redshifts is None or len(self.redshifts) < _LEAST:
+            return found
+        n = len(self.redshifts)
+        for level in (0.68, 0.95):
+            share = float(self.redshifts.inside(level).mean())
+            if stats.binomtest(round(share * n), n, level).pvalue < 1e-4:
+                kind = "over-confident" if share < level else "under-confident"
+                found.append(f"redshift: {kind}, {share:.3f} of truths in {level:.0%} intervals")
+        test = stats.kstest(self.redshifts.pit, "uniform")
+        if test.pvalue < 1e-4:
+            found.append(
+                f"redshift: PIT not uniform, KS {test.statistic:.3f}, p = {test.pvalue:.1e}, "
+                f"mean {self.redshifts.pit.mean():.3f}"
+            )
+        return found
+
+
+def validate_catalogue(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: TableLike,
+    references: Mapping[str, str] | None = None,
+    *,
+    redshift: str | None = None,
+    model: Simulator | None = None,
+    draws: int = 1000,
+    seed: int = 1,
+    show_progress: bool = False,
+) -> CatalogueValidation:
+    """Judge an estimator on a catalogue with known redshifts or others' estimates.
+
+    Where the redshift is known, it is hidden, and p(z) is judged by it. Other columns are other
+    codes' estimates of the same galaxies, not truths: the difference is an offset, not a bias.
+
+    Parameters
+    ----------
+    run
+        The run file; its ``catalogue`` section says how to read the file.
+    posterior
+        The trained estimator.
+    catalogue
+        As for :func:`sedum.fit`.
+    references
+        Columns of others' estimates by the parameter or derived quantity that they estimate,
+        in its unit: ``{"log_mass_surviving": "lmass"}``.
+    redshift
+        Column of known redshifts; that of the run file where None.
+    model
+        The forward model, where the caller has it already.
+    draws, seed
+        As for :meth:`Posterior.sample`.
+    show_progress
+        Show a progress bar.
+
+    Raises
+    ------
+    SedumError
+        If there is nothing to compare with, a column is absent or a quantity unknown, or the
+        estimator belongs to another run file.
+    """
+    if run.catalogue is None:
+        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+    references = dict(references or {})
+    mapping = _mapping(run.catalogue, redshift)
+    if mapping.redshift is None and not references:
+        raise SedumError(
+            "the catalogue has nothing to validate with: name its column of known redshifts "
+            "(catalogue.redshift, or --redshift), or of others' estimates (--reference)"
+        )
+    for name in references:
+        if name not in posterior.names:
+            derived_quantities([name])
+    model = model or GalaxyModel.from_run(run)
+    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
+    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    table = read_table(catalogue, mapping.extension)
+    source = name_of(catalogue)
+    rows = to_photometry(table, mapping, model.filters, source)
+    others = {
+        name: _estimates(numeric(table, column, source, f"--reference {name}"), mapping)
+        for name, column in references.items()
+    }
+    judge = _Judge(posterior, model, rows, others, draws, seed)
+    wanted = judge.spec.copy()
+    for values in others.values():
+        wanted |= np.isfinite(values)
+    if not wanted.any():
+        raise SedumError(f"{source}: no row has a known redshift or another's estimate")
+    standing = rows.standing.copy()
+    mark_unfit(posterior, standing, rows.photometry)
+    free = np.flatnonzero(wanted & standing.ok)
+    given, known, notes = _given(posterior, rows) if others else (rows.photometry, free[:0], [])
+    with progress(len(free) + len(known), "validating", "galaxies", show_progress) as advance:
+        judge.fit(rows.photometry, free, "free", advance)
+        judge.fit(given, known, "known", advance)
+    found, bins = None, {}
+    if (fitted := np.flatnonzero(judge.spec & standing.ok)).size:
+        truth = rows.catalogue_redshift[fitted]
+        found = Redshifts.of(posterior.prior, truth, judge.redshift_draws(fitted))
+        bins = _bins(rows.photometry[fitted], truth, model.filters.names)
+    return CatalogueValidation(
+        len(rows),
+        found,
+        {reason: count for reason, count in standing[wanted].counts() if reason != OK},
+        [
+            Reference(
+                name,
+                references[name],
+                value,
+                judge.medians[name, "free"],
+                judge.medians[name, "known"],
+            )
+            for name, value in others.items()
+        ],
+        bins,
+        notes,
+    )
+
+
+def _given(posterior: Posterior, rows: CatalogueRows) -> tuple[Photometry, np.ndarray, list[str]]:
+    """Return photometry with known redshifts, the rows that can be fitted so, and notes."""
+    known = np.isfinite(rows.catalogue_redshift)
+    if not known.any():
+        return rows.photometry, np.zeros(0, int), []
+    try:
+        standing = rows.standing.copy()
+        given = give_redshifts(posterior, rows, standing)
+    except SedumError as error:
+        return rows.photometry, np.zeros(0, int), [f"redshift known: {error}"]
+    mark_unfit(posterior, standing, given)
+    return given, np.flatnonzero(known & standing.ok), []
+
+
+class _Judge:
+    """Fits galaxies, and keeps what the comparisons need."""
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        model: Simulator,
+        rows: CatalogueRows,
+        others: Mapping[str, np.ndarray],
+        draws: int,
+        seed: int,
+    ):
+        self.posterior, self.model, self.rows, self.others = posterior, model, rows, others
+        self.draws, self.seed = draws, seed
+        #: Whose redshift is known, [rows].
+        self.spec = np.isfinite(rows.catalogue_redshift)
+        # Draws of those redshifts, hidden; millions of rows may have a few known ones.
+        self._place = np.cumsum(self.spec) - 1
+        self._redshifts = np.full((int(self.spec.sum()), draws), np.nan)
+        self.medians = {
+            (name, way): np.full(len(rows), np.nan) for name in others for way in ("free", "known")
+        }
+
+    def fit(
+        self, photometry: Photometry, rows: np.ndarray, way: str, advance: Callable[[int], None]
+    ) -> None:
+        """Fit some rows; ``way`` says whether redshifts are free or known."""
+        column = self.posterior.names.index("redshift")
+        for start in range(0, len(rows), _TOGETHER):
+            at = rows[start : start + _TOGETHER]
+            drawn = self.posterior.sample(photometry[at], self.draws, self.seed, keys=at)
+            if way == "free":
+                spec = self.spec[at]
+                self._redshifts[self._place[at[spec]]] = drawn[spec][..., column]
+            self._compare(drawn, at, way)
+            advance(len(at))
+
+    def redshift_draws(self, rows: np.ndarray) -> np.ndarray:
+        """Return the draws of redshift of rows whose redshift is known but was hidden."""
+        return self._redshifts[self._place[rows]]
+
+    def _compare(self, drawn: np.ndarray, at: np.ndarray, way: str) -> None:
+        names = self.posterior.names
+        for name, values in self.others.items():
+            some = np.flatnonzero(np.isfinite(values[at]))
+            if not len(some):
+                continue
+            if name in names:
+                value = drawn[some][..., names.index(name)]
+            else:
+                part = drawn[some, :_DERIVED_DRAWS]
+                found = self.model.derived(part.reshape(-1, part.shape[-1]), [name])[name]
+                value = found.reshape(part.shape[:2])
+            self.medians[name, way][at[some]] = np.median(value, axis=1)
+
+
+def _mapping(catalogue: Catalogue, redshift: str | None) -> Catalogue:
+    if redshift is None:
+        return catalogue.model_copy(update={"use_redshift": False})
+    return catalogue.model_copy(update={"use_redshift": False, "redshift": redshift})
+
+
+def _estimates(values: np.ndarray, mapping: Catalogue) -> np.ndarray:
+    bad = ~np.isfinite(values) | means_missing(values, mapping.missing, mapping.missing_beyond)
+    return np.where(bad, np.nan, values)
+
+
+def _bins(seen: Photometry, redshift: np.ndarray, bands: list[str]) -> dict[str, np.ndarray]:
+    """Return labels of galaxies by signal-to-noise, redshift and missing bands, [n]."""
+    measured = seen.measured
+    snr = np.where(measured, seen.flux / seen.error, 0).sum(axis=1)
+    snr = snr / np.maximum(measured.sum(axis=1), 1)
+    patterns = [", ".join(b for b, m in zip(bands, row, strict=True) if not m) for row in measured]
+    texts = np.array([f"without {p}" if p else "all" for p in patterns])
+    kinds, where, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    texts = np.where(counts[where] >= _LEAST, kinds[where], "other patterns")
+    return {
+        "signal-to-noise": bin_labels(snr, [5, 20, 100]),
+        "redshift": bin_labels(redshift, [0.5, 1, 2, 4]),
+        "bands": texts,
+    }
+
+
+def _with_errors(measure: Callable[[np.ndarray], dict[str, float]], n: int) -> dict[str, Any]:
+    """Return what ``measure`` gives for rows [n], and its spread over resampled rows."""
+    rng = np.random.default_rng(1)
+    found: dict[str, Any] = measure(np.arange(n))
+    again = [measure(rng.integers(n, size=n)) for _ in range(_RESAMPLES)]
+    return found | {f"{k}_error": float(np.std([a[k] for a in again])) for k in found}
+
+
+def _redshift_card(found: Redshifts) -> dict[str, Any]:
+    test = stats.kstest(found.pit, "uniform")
+    card = _with_errors(lambda rows: found[rows].measures(), len(found))
+    return {
+        "galaxies": len(found),
+        **card,
+        "pit_ks": float(test.statistic),
+        "pit_p_value": float(test.pvalue),
+        "outside_prior": int((~np.isfinite(found.log_density)).sum()),
+    }
+
+
+def _reference_card(value: np.ndarray, median: np.ndarray) -> dict[str, Any]:
+    difference = median - value
+    if not len(difference):
+        return {"galaxies": 0}
+
+    def measure(rows: np.ndarray) -> dict[str, float]:
+        offset, scatter = median_mad(difference[rows])
+        return {"offset": offset, "nmad": scatter}
+
+    return {"galaxies": len(difference), **_with_errors(measure, len(difference))}
+
+
+def parse_references(texts: list[str]) -> dict[str, str]:
+    """Turn ``QUANTITY=COLUMN`` of the command line into a mapping.
+
+    Raises
+    ------
+    SedumError
+        If a text is not of that form, or names a quantity twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, column = text.partition("=")
+        if not (name and separator and column):
+            raise SedumError(f"--reference {text!r}: expected QUANTITY=COLUMN")
+        if name in found:
+            raise SedumError(f"--reference: {name} stands twice")
+        found[name] = column
+    return found

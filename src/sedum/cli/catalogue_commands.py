@@ -1,0 +1,151 @@
+"""Commands about catalogues: what is in them, their noise, their zero-points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+noise = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Learn a survey's noise from its catalogue: [bold]sedum noise fit[/bold].",
+)
+
+CatalogueArgument = Annotated[
+    Path, typer.Argument(help="FITS, Parquet, HDF5, VOTable, CSV, ECSV, ASCII.")
+]
+RunOption = Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")]
+
+
+def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
+    """Read a catalogue as fit would, and show what is in it: bands, depths, status of rows.
+
+    Python: sedum.read_catalogue("cat.fits", run.catalogue, sedum.FilterSet.from_run(run))
+    """
+    from sedum.config import load_run
+    from sedum.photometry.catalogue import read_for_run
+    from sedum.photometry.filters import FilterSet
+    from sedum.report.plots.catalogue_plot import coverage_table
+
+    run = load_run(run_file)
+    filters = FilterSet.from_run(run)
+    rows = read_for_run(catalogue, run, filters)
+    console = Console(highlight=False)
+    console.print(coverage_table(rows, filters, f"{catalogue.name}: {len(rows):,} rows"))
+    print_status(rows.standing.counts())
+
+
+@noise.command("fit")
+def noise_fit(
+    catalogue: CatalogueArgument,
+    run_file: RunOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to write. [default: NAME-noise.h5]")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            help="Band in which brightness is compared. [default: the selection band, else the "
+            "best measured]",
+        ),
+    ] = None,
+    galaxies: Annotated[
+        int, typer.Option(min=20, help="The most galaxies to keep as examples.")
+    ] = 20_000,
+) -> None:
+    """Learn errors against brightness, their correlations, and the patterns of missing bands.
+
+    The result is named in the run file, as noise: {kind: bootstrap, file: …}, where simulated
+    galaxies get whole error vectors of real ones, or kind: learned, where errors follow the
+    curves. A plot is written beside it.
+
+    Python: sedum.fit_noise(rows, run.band_names()).write("noise.h5"), rows as of read_catalogue
+    """
+    from sedum.config import load_run
+    from sedum.observe.learn_noise import fit_noise
+    from sedum.photometry.catalogue import read_for_run
+    from sedum.photometry.filters import FilterSet
+    from sedum.report.plots.catalogue_plot import coverage_table
+    from sedum.report.plots.noise_plot import plot_noise
+    from sedum.storage import check_writable
+
+    run = load_run(run_file)
+    target = check_writable(out or Path(f"{run.name}-noise.h5"))
+    filters = FilterSet.from_run(run)
+    rows = read_for_run(catalogue, run, filters)
+    if reference is None and run.noise.selection is not None:
+        reference = run.noise.selection.band
+    sample = fit_noise(
+        rows, run.band_names(), reference=reference, galaxies=galaxies, source=catalogue.name
+    )
+    sample.write(target)
+    plot_noise(sample, target.with_suffix(".png"))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(coverage_table(rows, filters, sample.source))
+    limits = " and limits: {sigma: …}" if sample.upper.any() else ""
+    print(f"{target}: say in the run file noise: {{kind: bootstrap, file: {target}}}{limits}")
+
+
+def zeropoints(
+    catalogue: CatalogueArgument,
+    run_file: RunOption,
+    estimator: Annotated[
+        Path | None,
+        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write.")] = Path(
+        "zeropoints.yaml"
+    ),
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            help="Band whose zero-point is trusted. [default: the selection band, else the one "
+            "measured most often]"
+        ),
+    ] = None,
+    prior: Annotated[
+        float, typer.Option(min=0.001, help="How far zero-points are expected to be off, mag.")
+    ] = 0.1,
+    galaxies: Annotated[
+        int, typer.Option(min=40, help="The most galaxies of known redshift to use.")
+    ] = 1000,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Measure zero-point offsets on galaxies whose redshift is known.
+
+    Each band is predicted from all others at the known redshift; offsets are those that bring
+    the median residuals of all bands nearest to zero, given how far off they may be. Half of the
+    galaxies measure, the other half judges. The run file names the result as
+    catalogue: {offsets: zeropoints.yaml}.
+
+    Python: sedum.measure_zeropoints(run, posterior, rows), rows as of read_catalogue
+    """
+    from sedum.check.zeropoints import measure_zeropoints
+    from sedum.config import load_run
+    from sedum.infer.posterior import Posterior
+    from sedum.photometry.catalogue import read_for_run
+    from sedum.photometry.filters import FilterSet
+    from sedum.report.plots.checks.zeropoint_plot import plot_zeropoints, zeropoint_table
+    from sedum.storage import check_writable
+
+    run = load_run(run_file)
+    check_writable(out)
+    posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
+    rows = read_for_run(catalogue, run, FilterSet.from_run(run))
+    found = measure_zeropoints(
+        run, posterior, rows, anchor=anchor, prior=prior, galaxies=galaxies, show_progress=not quiet
+    )
+    found.write(out, source=catalogue.name)
+    plot_zeropoints(found, out.with_suffix(".png"))
+    Console(highlight=False, soft_wrap=True).print(zeropoint_table(found))
+    print(f"{out}: say in the run file catalogue: {{offsets: {out}}}")
+
+
+def print_status(counts: list[tuple[str, int]]) -> None:
+    """Print each status of rows and how many have it."""
+    for reason, count in counts:
+        print(f"  {count:8,}  {reason}")

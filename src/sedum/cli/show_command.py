@@ -1,0 +1,77 @@
+"""The command that shows single galaxies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: Draws behind the bands of a spectrum.
+_SPECTRA = 300
+
+
+def show(
+    catalogue: Annotated[Path, typer.Argument(help="The catalogue that was fitted.")],
+    run_file: Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")],
+    row: Annotated[
+        list[int] | None, typer.Option(help="Row number, from 0. May be given several times.")
+    ] = None,
+    identifier: Annotated[
+        list[str] | None, typer.Option("--id", help="Identifier. May be given several times.")
+    ] = None,
+    estimator: Annotated[
+        Path | None,
+        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder. [default: NAME-galaxies]")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Show single galaxies: spectrum over the photometry, star formation, p(z), parameters.
+
+    Draws are those behind sedum fit with the same run file. Prints percentiles of parameters and
+    derived quantities, and writes a page for each galaxy.
+
+    Python: for rows, found in sedum.recover(posterior, model, photometry): ...
+    """
+    import numpy as np
+    from rich.console import Console
+
+    from sedum.config import load_run
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.infer.posterior import Posterior, training_fingerprint
+    from sedum.observe.noise_model import NoiseModel
+    from sedum.photometry.catalogue import read_for_run
+    from sedum.progress import progress
+    from sedum.report.plots.galaxy_page import percentile_table, plot_page
+    from sedum.storage import check_writable
+    from sedum.survey.predict import recover_draws
+    from sedum.survey.select_rows import choose_rows, draw_chosen
+
+    run = load_run(run_file)
+    folder = out or Path(f"{run.name}-galaxies")
+    check_writable(folder / "galaxy.png")
+    posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
+    model = GalaxyModel.from_run(run)
+    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
+    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    rows = read_for_run(catalogue, run, model.filters)
+    chosen = draw_chosen(
+        run, posterior, model, rows, choose_rows(rows, row or [], identifier or [])
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    with progress(len(chosen.rows), "drawing", "pages", not quiet) as advance:
+        for i, number in enumerate(chosen.rows):
+            draws = chosen.draws[i]
+            found = recover_draws(model, draws[None, :_SPECTRA], derived=run.output.derived)
+            known = rows.catalogue_redshift[number]
+            title = f"{catalogue.name}, row {number}, id {chosen.ids[i]}"
+            title += f", catalogue redshift {known:.4g}" if np.isfinite(known) else ""
+            name = "".join(c if c.isalnum() or c in "._-" else "_" for c in str(chosen.ids[i]))
+            path = folder / f"galaxy-{name}.png"
+            plot_page(model, chosen.photometry[i : i + 1], found, path, title, draws=draws)
+            console.print(percentile_table(posterior.names, draws, found, title))
+            console.print(f"{path}")
+            advance(1)

@@ -1,0 +1,301 @@
+"""The run file as a whole: reading it, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from sedum.config import history_section as histories
+from sedum.config import prior_section as priors
+from sedum.config.catalogue_section import Aperture, Catalogue, Column, Extinction, ReportedLimits
+from sedum.config.estimator_section import ESTIMATORS, AnyEstimator, Estimator
+from sedum.config.model_section import GRID_SUFFIXES, AnyModel, Dust, External, Model, default_prior
+from sedum.config.noise_section import (
+    NOISES,
+    AnyNoise,
+    Missing,
+    Pattern,
+    Region,
+    Selection,
+    TemplateError,
+    UpperLimits,
+)
+from sedum.config.prior_section import PriorSpec
+from sedum.config.run_sections import (
+    Band,
+    CurveBand,
+    EazyBand,
+    Features,
+    Library,
+    Output,
+    Pz,
+    Training,
+    Typical,
+    Verify,
+)
+from sedum.config.section import Section
+from sedum.config.validation_messages import describe
+from sedum.errors import SedumError, allowed
+from sedum.storage import read_text
+
+__all__ = ["RunFile", "anchored_band", "load_run", "parse_run", "read_mapping"]
+
+
+class RunFile(Section):
+    """A whole analysis."""
+
+    name: str = "run"
+    filters: list[Band] = Field(min_length=1)
+    model: AnyModel = Model()
+    priors: dict[str, PriorSpec] = Field(default_factory=dict)
+    noise: AnyNoise
+    features: Features = Features()
+    library: Library = Library()
+    estimator: AnyEstimator = Estimator()
+    training: Training = Training()
+    catalogue: Catalogue | None = None
+    output: Output = Output()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.-]+", value):
+            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
+        return value
+
+    def band_names(self) -> list[str]:
+        """Return the names of the bands, in order."""
+        return [b if isinstance(b, str) else b.name for b in self.filters]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunFile:
+        names = self.band_names()
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"filters: band {name!r} is listed twice")
+        for path, bands, complete in self.noise.mentioned():
+            self._check_bands(path, bands, names, complete)
+        for path, bands in self.catalogue.mentioned() if self.catalogue else []:
+            self._check_bands(path, bands, names)
+        needed = self.model.parameters()
+        for name in self.priors:
+            if name not in needed:
+                raise ValueError(
+                    f"priors.{name}: the model has no such parameter{allowed(name, needed)}"
+                )
+        if isinstance(self.model, External):
+            absent = [name for name in needed if name not in self.priors]
+            if absent:
+                raise ValueError(f"priors: missing for {', '.join(absent)} of the external model")
+        for name, prior in self.priors.items():
+            self._check_kind(name, prior.kind)
+        return self
+
+    @staticmethod
+    def _check_kind(name: str, kind: str) -> None:
+        """Refuse priors that only other parameters can have."""
+        for only, suffixes in _ONLY_FOR.items():
+            fits = name.endswith(suffixes)
+            if kind == only and not fits:
+                raise ValueError(f"priors.{name}.kind: {only!r} is only for {suffixes[0]}")
+            if only == "dirichlet" and fits and kind != only:
+                raise ValueError(f"priors.{name}.kind: found {kind!r}; allowed: dirichlet")
+
+    @staticmethod
+    def _check_bands(path: str, found: list[str], known: list[str], complete: bool = False) -> None:
+        for name in found:
+            if name not in known:
+                raise ValueError(f"{path}: {name!r} is not among the filters{allowed(name, known)}")
+        if complete and (absent := [n for n in known if n not in found]):
+            raise ValueError(f"{path}: missing for {', '.join(absent)}")
+
+    def prior(self, name: str) -> Any:
+        """Return the prior of a parameter, the default one where the file gives none."""
+        return self.priors[name] if name in self.priors else default_prior(name)
+
+    def to_yaml(self) -> str:
+        """Return the complete run file, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+class _TwiceError(Exception):
+    """A key that stands twice in one mapping."""
+
+    def __init__(self, key: Any, line: int):
+        self.key, self.line = key, line
+
+
+class _UniqueLoader(yaml.SafeLoader):
+    """Refuses what YAML forbids and PyYAML lets pass: a key twice, of which the last wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float):
+                continue
+            if key in seen:
+                raise _TwiceError(key, key_node.start_mark.line + 1)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_run(path: str | Path) -> RunFile:
+    """Read and check a run file.
+
+    Relative paths inside the file (filter curves) are taken from the file's own folder.
+
+    Raises
+    ------
+    SedumError
+        One line that names the file, the key, what was found and what is allowed.
+    """
+    path = Path(path)
+    return parse_run(read_mapping(path), source=str(path), folder=path.parent)
+
+
+def read_mapping(path: Path) -> Any:
+    """Read the YAML of a run file; a key that stands twice is refused."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise SedumError(
+            f"cannot read run file {path}: {error.strerror}; make one with 'sedum init'"
+        ) from None
+    except UnicodeDecodeError:
+        raise SedumError(f"run file {path} is not text; make one with 'sedum init'") from None
+    try:
+        return yaml.load(text, Loader=_UniqueLoader)
+    except _TwiceError as error:
+        raise SedumError(f"{path} line {error.line}: key {error.key!r} stands twice") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise SedumError(f"{path}{where}: not valid YAML: {problem}") from None
+
+
+def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -> RunFile:
+    """Check a run file that is already a mapping; see :func:`load_run`."""
+    if not isinstance(data, dict):
+        raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
+    if folder is not None:
+        data = _anchor_paths(data, folder)
+    try:
+        return RunFile.model_validate(data)
+    except ValidationError as error:
+        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS, _KINDS)}") from None
+
+
+def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the relative paths in a run file relative to its own folder instead."""
+    data = dict(data)
+    model, noise, bands = data.get("model"), data.get("noise"), data.get("filters")
+    if isinstance(model, dict) and str(model.get("stellar", "")).endswith(GRID_SUFFIXES):
+        data["model"] = {**model, "stellar": str(folder / model["stellar"])}
+    if isinstance(noise, dict) and isinstance(noise.get("file"), str):
+        data["noise"] = {**noise, "file": str(folder / noise["file"])}
+    catalogue = data.get("catalogue")
+    if isinstance(catalogue, dict) and isinstance(catalogue.get("offsets"), str):
+        data["catalogue"] = {**catalogue, "offsets": read_offsets(folder / catalogue["offsets"])}
+    if isinstance(bands, list):
+        data["filters"] = [anchored_band(band, folder) for band in bands]
+    return data
+
+
+def anchored_band(band: Any, folder: Path) -> Any:
+    """Return the entry of a band with its relative path taken from a folder."""
+    if not isinstance(band, dict):
+        return band
+    return {
+        k: str(folder / v) if k in ("file", "curve") and isinstance(v, str) else v
+        for k, v in band.items()
+    }
+
+
+def read_offsets(path: Path) -> dict[str, float]:
+    """Read the magnitudes to add to each band: ``offsets: {band: {offset: 0.02}}`` in YAML."""
+    text = read_text(path, "catalogue.offsets")
+    try:
+        found = yaml.safe_load(text)["offsets"]
+        return {str(band): float(entry["offset"]) for band, entry in found.items()}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        raise SedumError(
+            f"catalogue.offsets: {path} is not a file of zero-points; it should hold "
+            "offsets: {band: {offset: 0.02}}"
+        ) from None
+
+
+def _by_kind(*models: type[Section]) -> dict[str, type[BaseModel]]:
+    """Return models of a discriminated union by the value of their ``kind``."""
+    return {m.model_fields["kind"].annotation.__args__[0]: m for m in models}  # type: ignore[union-attr]
+
+
+_PRIORS = _by_kind(
+    priors.Fixed,
+    priors.Uniform,
+    priors.LogUniform,
+    priors.Normal,
+    priors.StudentT,
+    priors.Tabulated,
+    priors.DirichletQuantiles,
+    priors.MainSequence,
+    priors.MassMetallicity,
+    priors.UniverseAge,
+)
+_HISTORIES = _by_kind(*histories.HISTORIES)
+
+#: Kinds of priors that mean something for some parameters only, by how their names end.
+_ONLY_FOR = {
+    "dirichlet": ("quantiles", "shares"),
+    "main_sequence": ("log_ssfr",),
+    "mass_metallicity": ("log_z", "log_z_gas"),
+    "universe_age": ("age",),
+}
+
+#: The kinds that can be chosen below a key.
+_KINDS = {
+    "priors": list(_PRIORS),
+    "history": list(_HISTORIES),
+    "components": [kind for kind in _HISTORIES if kind != "sum"],
+    "noise": list(NOISES),
+    "estimator": list(ESTIMATORS),
+    "members": [kind for kind in ESTIMATORS if kind != "ensemble"],
+}
+
+#: Which keys are allowed where: by the kind, tag or section that stands in a key's path.
+_SECTIONS: dict[str, type[BaseModel]] = {
+    **_PRIORS,
+    **_HISTORIES,
+    "EazyBand": EazyBand,
+    "CurveBand": CurveBand,
+    "model": Model,
+    "dust": Dust,
+    "external": External,
+    **dict(NOISES.values()),
+    "noise": NOISES["depths"][1],
+    "selection": Selection,
+    "limits": UpperLimits,
+    "Missing": Missing,
+    "patterns": Pattern,
+    "regions": Region,
+    "template_error": TemplateError,
+    "features": Features,
+    "library": Library,
+    **dict(ESTIMATORS.values()),
+    "estimator": Estimator,
+    "training": Training,
+    "catalogue": Catalogue,
+    "columns": Column,
+    "aperture": Aperture,
+    "extinction": Extinction,
+    "catalogue.limits": ReportedLimits,
+    "output": Output,
+    "pz": Pz,
+    "typicality": Typical,
+    "verify": Verify,
+}

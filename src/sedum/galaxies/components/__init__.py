@@ -1,0 +1,1 @@
+"""The parts of the forward model: stars, gas, dust, nucleus, intergalactic medium."""

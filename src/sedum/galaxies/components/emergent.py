@@ -1,0 +1,137 @@
+"""Light as it leaves galaxies: through dust, with what the dust and a nucleus emit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from sedum import config
+from sedum.galaxies.axis import LYMAN_LIMIT
+from sedum.galaxies.components.agn import ActiveNucleus
+from sedum.galaxies.components.attenuation import Attenuation
+from sedum.galaxies.components.dust_emission import make_emission
+from sedum.galaxies.components.starlight import Galaxies, Light, Starlight
+
+__all__ = ["EmergentLight"]
+
+#: Dust absorbs next to nothing redward of this, in Angstrom.
+_ABSORBED_TO = 5e4
+
+
+class EmergentLight:
+    """Spectra of galaxies before the intergalactic medium.
+
+    Parameters
+    ----------
+    starlight
+        Light of stars and gas.
+    spec
+        The components of the model.
+    device
+        Where to compute.
+
+    Attributes
+    ----------
+    line_attenuation
+        Attenuation at the wavelengths of the grid's lines; None without dust.
+    """
+
+    def __init__(self, starlight: Starlight, spec: config.Model, device: torch.device):
+        self.starlight, self.config, self.device = starlight, spec, device
+        self.axis = starlight.grid.axis
+        self._widths = torch.from_numpy(self.axis.widths.astype(np.float32)).to(device)
+        self._dust = self._attenuation(self.axis.centres)
+        self.line_attenuation = self._attenuation(starlight.grid.line_wavelengths)
+        self._emission = make_emission(spec.dust, self.axis, device)
+        self._nucleus = ActiveNucleus(self.axis, device) if spec.agn else None
+
+    def _attenuation(self, wavelength: np.ndarray) -> Attenuation | None:
+        spec = self.config.dust
+        return None if spec.law == "none" else Attenuation(spec, wavelength, self.device)
+
+    def spectra(
+        self, galaxies: Galaxies, cells: slice, dust: bool = True
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield rows and their L_λ [rows, cells] per solar mass, as it leaves the galaxy.
+
+        Parameters
+        ----------
+        galaxies
+            The galaxies.
+        cells
+            Cells of the axis.
+        dust
+            Attenuate by dust, and add what it emits.
+        """
+        p = galaxies.p
+        work = cells
+        if self._emission is not None and dust:
+            absorbed = self.axis.part(LYMAN_LIMIT, _ABSORBED_TO)
+            work = slice(min(cells.start, absorbed.start), max(cells.stop, absorbed.stop))
+        inner = slice(cells.start - work.start, cells.stop - work.start)
+        bolometric = self.starlight.bolometric(galaxies.mixture) if self._nucleus else None
+        for rows, light in self.starlight.light(galaxies.mixture, work, p.get("f_esc")):
+            own = {name: p[name][rows] for name in self._late}
+            out, lost = self._through_dust(light, own, work, dust)
+            out = out[:, inner]
+            if self._emission is not None and lost is not None:
+                out = out + lost[:, None] * self._emission.spectrum(own, cells)
+            if self._nucleus is not None and bolometric is not None:
+                power = (own["agn_fraction"] * bolometric[rows]).float()[:, None]
+                out = out + power * self._nucleus.spectrum(own, cells)
+            yield rows, out
+
+    @property
+    def _late(self) -> list[str]:
+        """Names of the parameters that act on the light of the stars."""
+        agn = ["agn_fraction", "agn_torus", "agn_slope", "agn_av"] if self.config.agn else []
+        return self.config.dust.parameters() + agn
+
+    def stellar_continuum(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+        """Return the mean L_λ per solar mass of attenuated starlight without gas, [n]."""
+        bare = galaxies.mixture._replace(gas=torch.zeros_like(galaxies.mixture.gas))
+        out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=self.device)
+        for rows, light in self.starlight.light(bare, cells, galaxies.p.get("f_esc")):
+            own = {name: galaxies.p[name][rows] for name in self._late}
+            out[rows] = self._through_dust(light, own, cells)[0].mean(1).double()
+        return out
+
+    def absorbed(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+        """Return the luminosity in Lsun/Msun that dust absorbs in some of the cells, [n]."""
+        out = torch.empty(len(galaxies.universe), dtype=torch.float32, device=self.device)
+        for rows, light in self.starlight.light(galaxies.mixture, cells, galaxies.p.get("f_esc")):
+            own = {name: galaxies.p[name][rows] for name in self._late}
+            _, lost = self._through_dust(light, own, cells, energy=True)
+            assert lost is not None
+            out[rows] = lost
+        return out
+
+    def _through_dust(
+        self,
+        light: Light,
+        p: dict[str, torch.Tensor],
+        cells: slice,
+        dust: bool = True,
+        energy: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return light after the dust [n, cells], and the luminosity it lost [n] if needed."""
+        old, young, bare = light
+        if self._dust is None or not dust:
+            total = old if young is None else old + young
+            total = total if bare is None else total + bare
+            return total, total.new_zeros(len(total)) if energy else None
+        diffuse, clouds = self._dust.depths(p, cells)
+        passed = torch.exp(-diffuse)
+        if young is None:
+            before, after = old, old * passed
+        else:
+            before = old + young
+            covered = young if clouds is None else young * torch.exp(-clouds)
+            after = (old + covered) * passed
+        lost = None
+        if self._emission is not None or energy:
+            lost = (before - after) @ self._widths[cells]
+        # Holes in the clouds are holes in the dust too.
+        return (after if bare is None else after + bare), lost

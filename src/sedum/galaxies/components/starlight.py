@@ -1,0 +1,331 @@
+"""Light of stars and gas before dust: weights of ages and metallicities times a grid.
+
+Galaxies are sorted by the grid cell (metallicity, ionisation parameter) they fall in, so that
+the sum is one matrix product for each of a few dozen cells, and each product, small enough
+for the processor's cache, is carried through to photometry before the next one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from sedum import config
+from sedum.galaxies.axis import LYMAN_LIMIT
+from sedum.galaxies.components.dust_emission import bracket
+from sedum.galaxies.histories.tabulated import TabulatedHistories
+from sedum.galaxies.stellar_grids.grid import StellarGrid
+
+__all__ = ["Galaxies", "Light", "Mixture", "Starlight", "metal_weights"]
+
+
+class Mixture(NamedTuple):
+    """What galaxies are made of, as shares of the mass formed.
+
+    Attributes
+    ----------
+    stars
+        Shares by metallicity node and age, [n, Z', ages].
+    nodes
+        Which metallicities of the grid these are, [n, Z'].
+    gas
+        Shares that light gas, by metallicity, ionisation parameter and age, [n, W].
+    group
+        The grid cell, [n]; -1 where all metallicities take part.
+    """
+
+    stars: torch.Tensor
+    nodes: torch.Tensor
+    gas: torch.Tensor
+    group: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Galaxies:
+    """Galaxies on their way through the model.
+
+    Attributes
+    ----------
+    p
+        Parameters, each [n].
+    universe
+        Age of the Universe in yr, [n].
+    log_mass
+        log10 of the mass formed in Msun, [n].
+    mixture
+        What they are made of.
+    histories
+        Their histories, where these are tables rather than given by parameters.
+    """
+
+    p: dict[str, torch.Tensor]
+    universe: torch.Tensor
+    log_mass: torch.Tensor
+    mixture: Mixture
+    histories: TabulatedHistories | None = None
+
+
+class Light(NamedTuple):
+    """L_λ per solar mass formed, [rows, cells].
+
+    Attributes
+    ----------
+    old
+        Stars outside birth clouds; all light where birth clouds are not told apart.
+    young
+        Stars and gas of birth clouds, or None.
+    bare
+        The same young stars without gas and with their ionising light, or None.
+    """
+
+    old: torch.Tensor
+    young: torch.Tensor | None
+    bare: torch.Tensor | None
+
+
+class Starlight:
+    """The grid, arranged for products.
+
+    Parameters
+    ----------
+    grid
+        Stellar grid.
+    spec
+        The components of the model.
+    device
+        Where to compute.
+    """
+
+    def __init__(self, grid: StellarGrid, spec: config.Model, device: torch.device):
+        self.grid, self.spec = grid, spec
+        self._split = spec.dust.two_components or spec.escape
+
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        edges = grid.age_edges
+        limit = spec.birth_cloud_age * 1e6
+        share = np.clip((limit - edges[:-1]) / np.diff(edges), 0, 1)
+        self._young_bins = int(np.ceil((share > 0).sum()))
+        self._share = tensor(share.astype(np.float32))
+        young = share[: grid.nebular.shape[2], None].astype(np.float32)
+        self._stellar = tensor(grid.stellar)
+        self._nebular = tensor(grid.nebular * young)
+        self._lines = tensor(grid.lines * young)
+        self._line_continuum = tensor(grid.line_continuum * young)
+        self._unabsorbed = tensor((grid.axis.centres > LYMAN_LIMIT).astype(np.float32))
+        self._log_z, self._log_u = tensor(grid.log_z), tensor(grid.log_u)
+        self._surviving = tensor(grid.surviving.astype(float))
+        self._ionising = tensor(grid.ionising * share)
+        self._bolometric = tensor((grid.stellar @ grid.axis.widths).astype(float))
+        self._blocks: dict[tuple[str, int], torch.Tensor] = {}
+
+    # --- what galaxies are made of -------------------------------------------------------
+
+    def mixture(
+        self, ages: torch.Tensor, p: Mapping[str, torch.Tensor], metals: torch.Tensor | None = None
+    ) -> Mixture:
+        """Return the make-up of galaxies.
+
+        Parameters
+        ----------
+        ages
+            Share of the mass formed in each age bin, [n, ages].
+        p
+            Parameters, each [n].
+        metals
+            Shares by metallicity and age where they are known, [n, Z, ages].
+        """
+        ages = ages.float()
+        count = len(self._log_z)
+        if metals is None and self.spec.metallicity == "spread":
+            weights = metal_weights(p["log_z"], p["log_z_spread"], self._log_z).float()
+            metals = weights[:, :, None] * ages[:, None, :]
+        if metals is None:
+            iz, fz = bracket(p["log_z"], self._log_z)
+            fz = fz.float()
+            by_metal = torch.stack([1 - fz, fz], dim=1)
+            stars = by_metal[:, :, None] * ages[:, None, :]
+            nodes = torch.stack([iz, iz + 1], dim=1)
+        else:
+            iz = torch.full_like(ages[:, 0], -1, dtype=torch.long)
+            stars = metals.float()
+            nodes = torch.arange(count, device=ages.device).expand(len(ages), -1)
+        if not self.spec.nebular:
+            return Mixture(stars, nodes, ages[:, :0], iz)
+        return self._with_gas(stars, nodes, ages, iz, p)
+
+    def _with_gas(
+        self,
+        stars: torch.Tensor,
+        nodes: torch.Tensor,
+        ages: torch.Tensor,
+        iz: torch.Tensor,
+        p: Mapping[str, torch.Tensor],
+    ) -> Mixture:
+        young = self._nebular.shape[2]
+        gas = stars[:, :, :young]
+        ig = torch.zeros_like(iz)
+        if self.spec.gas_metallicity == "free":
+            ig, fg = bracket(p["log_z_gas"], self._log_z)
+            fg = fg.float()
+            gas = torch.stack([1 - fg, fg], dim=1)[:, :, None] * ages[:, None, :young]
+        if "log_u" in p:
+            iu, fu = bracket(p["log_u"], self._log_u)
+            by_u = torch.stack([1 - fu, fu], dim=1).float()
+        else:
+            iu, by_u = torch.zeros_like(iz), torch.ones_like(ages[:, :1])
+        gas = (gas[:, :, None, :] * by_u[:, None, :, None]).flatten(1)
+        if "f_esc" in p:
+            gas = gas * (1 - p["f_esc"].float())[:, None]
+        count = len(self._log_z)
+        return Mixture(stars, nodes, gas, ((iz + 1) * len(self._log_u) + iu) * count + ig)
+
+    def _indices(self, group: int) -> tuple[list[int], list[int], list[int]]:
+        """Return the nodes of stellar metallicity, gas metallicity and log U of a group."""
+        count = len(self._log_z)
+        if self.spec.nebular:
+            rest, ig = divmod(group, count)
+            z, iu = divmod(rest, len(self._log_u))
+            iz = z - 1
+        else:
+            iz, iu, ig = group, 0, 0
+        stars = list(range(count)) if iz < 0 else [iz, iz + 1]
+        gas = [ig, ig + 1] if self.spec.gas_metallicity == "free" else stars
+        return stars, gas, [iu, iu + 1] if self.spec.ionisation == "free" else [iu]
+
+    @staticmethod
+    def _groups(mixture: Mixture) -> Iterator[tuple[int, torch.Tensor]]:
+        order = torch.argsort(mixture.group, stable=True)
+        groups, counts = torch.unique_consecutive(mixture.group[order], return_counts=True)
+        yield from zip(groups.tolist(), order.split(counts.tolist()), strict=True)
+
+    # --- spectra -------------------------------------------------------------------------
+
+    def light(
+        self, mixture: Mixture, cells: slice, escape: torch.Tensor | None = None
+    ) -> Iterator[tuple[torch.Tensor, Light]]:
+        """Yield rows and their light in some of the cells.
+
+        Parameters
+        ----------
+        mixture
+            What the galaxies are made of.
+        cells
+            Cells of the grid's axis.
+        escape
+            Share of the young stars that are seen bare, [n].
+        """
+        for group, rows in self._groups(mixture):
+            stars, gas = mixture.stars[rows], mixture.gas[rows]
+            if not self._split:
+                weights = torch.cat([stars.flatten(1), gas], dim=1)
+                yield rows, Light(weights @ self._block("all", group)[:, cells], None, None)
+                continue
+            old = stars.flatten(1) @ self._block("old", group)[:, cells]
+            few = stars[:, :, : self._young_bins].flatten(1)
+            bare = None
+            covered = few
+            if escape is not None:
+                share = escape[rows].float()[:, None]
+                bare = share * (few @ self._block("bare", group)[:, cells])
+                covered = few * (1 - share)
+            young = torch.cat([covered, gas], dim=1) @ self._block("young", group)[:, cells]
+            yield rows, Light(old, young, bare)
+
+    def _block(self, kind: str, group: int) -> torch.Tensor:
+        """Return the grid's corners around one cell as a matrix [weights, cells]."""
+        if (kind, group) not in self._blocks:
+            self._blocks[kind, group] = self._make_block(kind, group)
+        return self._blocks[kind, group]
+
+    def _make_block(self, kind: str, group: int) -> torch.Tensor:
+        stars, gas, ionised = self._indices(group)
+        share, few = self._share[:, None], self._young_bins
+        if kind == "old":
+            return torch.cat([self._stellar[z] * (1 - share) for z in stars])
+        bare = [self._stellar[z, :few] * share[:few] for z in stars]
+        if kind == "bare":
+            return torch.cat(bare)
+        if not self.spec.nebular:
+            return torch.cat(bare if kind == "young" else [self._stellar[z] for z in stars])
+        lit = [self._nebular[z, u] for z in gas for u in ionised]
+        if kind == "young":
+            # Gas absorbs what ionises it and gives back the nebular light.
+            return torch.cat([b * self._unabsorbed for b in bare] + lit)
+        ionising = 1 - self._unabsorbed
+        absorbed = [self._stellar[z] * (1 - share * ionising) for z in stars]
+        return torch.cat(absorbed + lit)
+
+    # --- sums over stars and gas ---------------------------------------------------------
+
+    def lines(self, mixture: Mixture, which: list[int], continuum: bool = False) -> torch.Tensor:
+        """Return intrinsic luminosities of lines in Lsun/Msun, [n, lines].
+
+        Parameters
+        ----------
+        mixture
+            What the galaxies are made of.
+        which
+            Indices among the grid's lines.
+        continuum
+            Return the nebular continuum beneath them in Lsun/Å/Msun instead.
+        """
+        table = self._line_continuum if continuum else self._lines
+        table = table[..., which]
+        out = torch.zeros(len(mixture.group), len(which), device=table.device)
+        for group, rows in self._groups(mixture):
+            _, gas, ionised = self._indices(group)
+            block = torch.cat([table[z, u] for z in gas for u in ionised])
+            out[rows] = mixture.gas[rows] @ block
+        return out
+
+    def _total(self, mixture: Mixture, table: torch.Tensor) -> torch.Tensor:
+        return (mixture.stars * table[mixture.nodes]).sum((1, 2))
+
+    def surviving(self, mixture: Mixture) -> torch.Tensor:
+        """Return mass in living stars per mass formed, [n]."""
+        return self._total(mixture, self._surviving)
+
+    def ionising(self, mixture: Mixture) -> torch.Tensor:
+        """Return ionising photons of stars in birth clouds per second and Msun, [n]."""
+        return self._total(mixture, self._ionising)
+
+    def bolometric(self, mixture: Mixture) -> torch.Tensor:
+        """Return the stars' luminosity in Lsun/Msun, [n]."""
+        return self._total(mixture, self._bolometric)
+
+
+def metal_weights(mean: torch.Tensor, sigma: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
+    """Return the weights of metallicities for a normal distribution of log10 Z.
+
+    The distribution is truncated to the grid, on which light is linear in log10 Z: weights are
+    the exact integrals of the distribution times the hat functions of the nodes.
+
+    Parameters
+    ----------
+    mean, sigma
+        Of log10 Z, [n].
+    nodes
+        log10 Z of the grid, [Z].
+
+    Returns
+    -------
+    Tensor
+        Shares that sum to one, [n, Z].
+    """
+    t = (nodes - mean[:, None]) / sigma[:, None]
+    cdf = torch.special.ndtr(t)
+    pdf = torch.exp(-(t**2) / 2) / (2 * torch.pi) ** 0.5
+    mass = cdf[:, 1:] - cdf[:, :-1]
+    # ∫ x N dx between nodes, by which the share of the upper node follows.
+    moment = mean[:, None] * mass - sigma[:, None] * (pdf[:, 1:] - pdf[:, :-1])
+    upper = (moment - nodes[:-1] * mass) / (nodes[1:] - nodes[:-1])
+    zero = torch.zeros_like(upper[:, :1])
+    weights = torch.cat([mass - upper, zero], dim=1) + torch.cat([zero, upper], dim=1)
+    weights = weights.clamp(min=0)
+    return weights / weights.sum(1, keepdim=True)

@@ -1,0 +1,1 @@
+"""Star-formation histories: parametric, binned, and tabulated."""

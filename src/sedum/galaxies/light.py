@@ -1,0 +1,130 @@
+"""Light of galaxies from the components of a model, in Lsun/Hz of one solar mass formed.
+
+What photometry, spectra and derived quantities share: the components, made for one stellar grid
+and one set of bands, and the way of the light from the stars to the telescope.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from sedum import config
+from sedum.galaxies.axis import WavelengthAxis, fineness_of
+from sedum.galaxies.band_averages import BandProjection
+from sedum.galaxies.components.emergent import EmergentLight
+from sedum.galaxies.components.foreground import MilkyWay
+from sedum.galaxies.components.igm import Medium
+from sedum.galaxies.components.starlight import Galaxies, Starlight
+from sedum.galaxies.constants import SOLAR_LUMINOSITY
+from sedum.galaxies.cosmology import CosmologyTable
+from sedum.galaxies.coverage import (
+    check_bands,
+    check_priors,
+    parameter_bounds,
+    redshift_range,
+    seen_cells,
+)
+from sedum.galaxies.histories.families import make_history
+from sedum.galaxies.histories.history import mean_age
+from sedum.galaxies.histories.tabulated import TabulatedHistories
+from sedum.galaxies.model_parameters import prior_of
+from sedum.galaxies.stellar_grids.grid import StellarGrid, load_grid
+from sedum.photometry.filters import FilterSet
+
+__all__ = ["GalaxyLight"]
+
+_MICROJANSKY = 1e29  # per erg / (s cm² Hz)
+_TEN_PARSEC = 3.0856775814913674e19  # cm
+
+
+class GalaxyLight:
+    """The components of a forward model, and what they give for galaxies as tensors.
+
+    Parameters are those of :class:`sedum.GalaxyModel`. Nothing here checks its input.
+    """
+
+    def __init__(
+        self,
+        filters: FilterSet,
+        model: config.Model | None = None,
+        priors: dict[str, config.PriorSpec] | None = None,
+        grid: StellarGrid | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        self.filters = filters
+        self.config = spec = model or config.Model()
+        self.device = torch.device(device)
+        self.cosmology = CosmologyTable(spec.cosmology)
+        self.prior = prior_of(spec, priors or {})
+        self.history = make_history(spec.history)
+        self.grid = grid or load_grid(spec.stellar, fineness_of(spec.resolving_power))
+        self.redshift_range = redshift_range(self.prior)
+        self._bounds = parameter_bounds(self.prior, self.grid)
+        check_priors(spec, self.prior, self.grid, self._bounds)
+        self.axis = self.grid.axis
+        self._age_edges = torch.from_numpy(self.grid.age_edges).to(self.device)
+        self.starlight = Starlight(self.grid, spec, self.device)
+        self.emergent = EmergentLight(self.starlight, spec, self.device)
+        self.medium = None if spec.igm == "none" else Medium(spec.igm, self.axis, self.device)
+        self.foreground = MilkyWay(self.axis, self.device) if spec.milky_way else None
+        table = self.medium.table if self.medium is not None else None
+        check_bands(filters, spec, self.grid, self.redshift_range, table)
+        self._seen = seen_cells(filters, self.axis, self.redshift_range, table)
+        self._bands = BandProjection(filters, self.axis.cut(self._seen)).to(self.device)
+
+    def galaxies(
+        self, theta: torch.Tensor, histories: TabulatedHistories | None = None
+    ) -> Galaxies:
+        """Return what galaxies are made of, from parameters [n, d]; without checks."""
+        p = dict(zip(self.prior.names, theta.unbind(1), strict=True))
+        universe = self.cosmology.age(p["redshift"])
+        if histories is not None:
+            metals = histories.shares(self._age_edges, self.grid.log_z).to(self.device)
+            mixture = self.starlight.mixture(metals.sum(1), p, metals)
+            mass = torch.from_numpy(np.log10(histories.mass)).to(self.device)
+            return Galaxies(p, universe, mass, mixture, histories)
+        formed = self.history.formed_since(self._age_edges, p, universe)
+        mixture = self.starlight.mixture(formed[:, 1:] - formed[:, :-1], p)
+        return Galaxies(p, universe, p["log_mass"], mixture)
+
+    def formed_since(self, galaxies: Galaxies, lookback: torch.Tensor) -> torch.Tensor:
+        """Return the share of the mass formed since lookback times in yr, [n, k]."""
+        if galaxies.histories is not None:
+            return galaxies.histories.formed_since(lookback)
+        return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
+
+    def mean_age(self, galaxies: Galaxies) -> torch.Tensor:
+        """Return the mean age of the mass formed in yr, [n]."""
+        if galaxies.histories is not None:
+            return mean_age(galaxies.histories.formed_since, galaxies.universe)
+        return self.history.mean_age(galaxies.p, galaxies.universe)
+
+    def on_the_way(
+        self, light: torch.Tensor, galaxies: Galaxies, rows: torch.Tensor, cells: slice
+    ) -> torch.Tensor:
+        """Return spectra [rows, cells] behind the intergalactic medium and the Milky Way."""
+        redshift = galaxies.p["redshift"][rows]
+        if self.medium is not None:
+            neutral = galaxies.p.get("neutral_fraction")
+            neutral = neutral[rows] if neutral is not None else None
+            light = self.medium.transmit(light, redshift, cells, neutral)
+        if self.foreground is not None:
+            ebv = galaxies.p["ebv_mw"][rows]
+            light = light * self.foreground.transmission(ebv, redshift, cells)
+        return light
+
+    def flux_scale(self, galaxies: Galaxies, rest: bool = False) -> torch.Tensor:
+        """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
+        redshift = galaxies.p["redshift"]
+        if rest:
+            redshift = torch.zeros_like(redshift)
+        distance = self.cosmology.luminosity_distance(redshift)
+        distance = torch.where(redshift == 0, torch.full_like(distance, _TEN_PARSEC), distance)
+        factor = SOLAR_LUMINOSITY * _MICROJANSKY * 10**galaxies.log_mass
+        return factor / (4 * torch.pi * distance**2 * (1 + redshift))
+
+    def rest_axis(self, low: float, high: float) -> tuple[WavelengthAxis, slice]:
+        """Return the cells that cover rest wavelengths in Angstrom, and their axis."""
+        cells = self.axis.part(low, high)
+        return self.axis.cut(cells), cells

@@ -1,0 +1,1 @@
+"""Conditional density estimators, and the numbers that they are drawn from."""

@@ -1,0 +1,68 @@
+"""What a conditional density estimator can do, whatever its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.recalibration import Warp
+
+__all__ = ["Density", "LogProb"]
+
+#: Log densities of fixed points, as a function of the map of the base normals.
+LogProb = Callable[[Warp | None], torch.Tensor]
+
+
+class Density(nn.Module):
+    """p(y | context) in the latent space.
+
+    Attributes
+    ----------
+    dimension
+        The number of latent coordinates d.
+    numbers
+        How many random numbers a draw needs.
+    """
+
+    dimension: int
+    numbers: int
+
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Go to y once; return its log densities for any map of the base normals.
+
+        Parameters
+        ----------
+        y
+            [n, d] or [n, draws, d].
+        context
+            [n, c].
+
+        Returns
+        -------
+        callable
+            From a :class:`~sedum.infer.recalibration.Warp`, or None, to [n] or [n, draws].
+        """
+        raise NotImplementedError
+
+    def log_prob(
+        self, y: torch.Tensor, context: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
+        """Return log densities, [n] or [n, draws], of y [n, d] or [n, draws, d]."""
+        return self.at(y, context)(warp)
+
+    def loss(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return what training makes small, [n], of y [n, d]."""
+        return -self.log_prob(y, context)
+
+    def prepare(self, context: torch.Tensor) -> torch.Tensor:
+        """Return what draws need of a context and does not depend on them, [n, ...]."""
+        return context
+
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
+        """Return draws, float32, [n, draws, d], from what :meth:`prepare` returned."""
+        raise NotImplementedError

@@ -1,0 +1,111 @@
+"""Densities of zuko: neural spline flow, masked autoregressive flow, Gaussian mixture."""
+
+from __future__ import annotations
+
+import torch
+from zuko.flows import GMM, MAF, NSF
+
+from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.conditional_density import Density, LogProb
+from sedum.infer.recalibration import Warp, log_standard
+
+__all__ = ["AutoregressiveFlow", "GaussianMixture"]
+
+
+class AutoregressiveFlow(Density):
+    """A neural spline flow (Durkan et al. 2019) or masked autoregressive flow (Papamakarios 2017).
+
+    Parameters
+    ----------
+    kind
+        ``nsf`` or ``maf``.
+    dimension, context
+        Sizes of latent space and context.
+    transforms
+        Autoregressive transforms.
+    hidden
+        Widths of the layers in each.
+    bins
+        Bins of the splines of ``nsf``.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        dimension: int,
+        context: int,
+        transforms: int,
+        hidden: list[int],
+        bins: int = 8,
+    ):
+        super().__init__()
+        self.dimension = self.numbers = dimension
+        extra = {"bins": bins} if kind == "nsf" else {}
+        family = NSF if kind == "nsf" else MAF
+        self.flow = family(
+            dimension, context, transforms=transforms, hidden_features=hidden, **extra
+        )
+
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
+        if y.dim() == 3:
+            context = context[:, None].expand(*y.shape[:2], -1)
+        x, log_slope = self.flow(context).transform.call_and_ladj(y)
+        return lambda warp: log_slope + log_standard(x, warp)
+
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
+        """Return draws; see :class:`Density`."""
+        base = numbers.normals(prepared.device).to(prepared)
+        base = base if warp is None else warp.forward(base)
+        return self.flow(prepared[:, None].expand(*base.shape[:2], -1)).transform.inv(base)
+
+
+class GaussianMixture(Density):
+    """A mixture density network (Bishop 1994) of full covariances.
+
+    Parameters
+    ----------
+    dimension, prepared
+        Sizes of latent space and prepared.
+    components
+        Gaussians in the mixture.
+    """
+
+    def __init__(self, dimension: int, context: int, components: int):
+        super().__init__()
+        self.dimension = dimension
+        self.numbers = dimension + 1
+        # The embedding is the network: one linear map writes the mixture.
+        self.mixture = GMM(dimension, context, components=components, hidden_features=[])
+        # Start from unit normals about points of the prior, whatever the observation.
+        apart = torch.randn(components * dimension)
+        rest = torch.zeros(self.mixture.total - components - len(apart))
+        with torch.no_grad():
+            last = self.mixture.hyper[-1]
+            last.weight.mul_(1e-2)
+            last.bias.copy_(torch.cat([torch.zeros(components), apart, rest]))
+
+    def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
+        """Return the log density; see :class:`Density`."""
+        found = self.mixture(context if y.dim() == 2 else context[:, None])
+        root = found.base.scale_tril
+        away = (y[..., None, :] - found.base.loc)[..., None]
+        x = torch.linalg.solve_triangular(root, away, upper=False)[..., 0]
+        weights = found.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return lambda warp: (weights + log_standard(x, warp)).logsumexp(-1)
+
+    def sample(
+        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+    ) -> torch.Tensor:
+        """Return draws; see :class:`Density`. The last number chooses the component."""
+        found = self.mixture(prepared)
+        base = numbers.normals(prepared.device).to(prepared)
+        uniform = torch.special.ndtr(base[..., -1])
+        cumulative = found.logits.softmax(-1).cumsum(-1)
+        chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
+        rows = torch.arange(len(prepared), device=prepared.device)[:, None]
+        scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
+        normals = base[..., :-1] if warp is None else warp.forward(base[..., :-1])
+        return centre + (scale @ normals[..., None])[..., 0]

@@ -1,0 +1,1 @@
+"""Training an estimator: batches, optimiser, checkpoints, and the choice of settings."""

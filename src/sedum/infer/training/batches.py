@@ -1,0 +1,130 @@
+"""Batches to train on: galaxies observed afresh whenever they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.known_redshift import anchor_of
+from sedum.library.training_source import Galaxies
+from sedum.observe.features import FeatureTransform
+from sedum.observe.noise_model import NoiseModel
+from sedum.photometry.observed import Photometry
+
+__all__ = ["Batch", "Batches"]
+
+#: Latent coordinates, features and anchors of some galaxies.
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+#: Galaxies whose noise is drawn together.
+_PORTION = 32_768
+#: Galaxies for the standardisation, and the most for validation.
+_SAMPLE = 200_000
+_VALIDATION = 8_192
+
+
+class Batches:
+    """Observations of galaxies for one training.
+
+    Parameters
+    ----------
+    run
+        The run file.
+    galaxies
+        Where the galaxies come from.
+    features
+        The transform of the observations; fitted to the training galaxies if None.
+    seed
+        Of noise and order; that of the run file's training if None.
+
+    Raises
+    ------
+    SedumError
+        If the survey selects too few of the galaxies.
+    """
+
+    def __init__(
+        self,
+        run: RunFile,
+        galaxies: Galaxies,
+        features: FeatureTransform | None = None,
+        seed: int | None = None,
+    ):
+        self.run, self.galaxies = run, galaxies
+        self.seed = run.training.seed if seed is None else seed
+        self.prior = prior_of(run.model, run.priors)
+        self.noise = NoiseModel.from_run(run)
+        self._column = galaxies.names.index("redshift")
+        self.features = features or self._fit_features()
+
+    def _fit_features(self) -> FeatureTransform:
+        rng = self._rng(0)
+        seen: list[Photometry] = []
+        looked = 0
+        for theta, flux in self.galaxies.training(rng, _PORTION):
+            seen.append(self._observe(theta, flux, rng)[0])
+            looked += len(theta)
+            if looked >= _SAMPLE:
+                break
+        selected = sum(len(p) for p in seen)
+        if selected < 100:
+            raise SedumError(
+                f"only {selected} of {looked} galaxies pass noise.selection; simulate more, or "
+                "ease the selection or the priors"
+            )
+        alike = getattr(self.run.estimator, "embedding", "mlp") == "bands"
+        transform = FeatureTransform.of(self.noise, self.run.features, alike)
+        return transform.fit(Photometry.concatenate(seen))
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])
+
+    def _observe(
+        self, theta: np.ndarray, flux: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Photometry, np.ndarray]:
+        """Observe galaxies; return what the survey selects, and the parameters of those."""
+        photometry = self.noise.observe(flux, rng, theta[:, self._column])
+        kept = self.noise.selected(photometry)
+        return photometry[kept], theta[kept]
+
+    def _tensors(self, photometry: Photometry, theta: np.ndarray) -> Batch:
+        return (
+            torch.from_numpy(self.prior.to_latent(theta).astype(np.float32)),
+            torch.from_numpy(self.features(photometry)),
+            torch.from_numpy(anchor_of(self.prior, photometry).astype(np.float32)),
+        )
+
+    def round(self, index: int, count: int, size: int) -> Iterator[Batch]:
+        """Yield the batches of one round, which depend on the seed and its index alone."""
+        rng = self._rng(1, index)
+        left: list[Batch] = []
+        held = 0
+        while count:
+            for theta, flux in self.galaxies.training(rng, _PORTION):
+                left.append(self._tensors(*self._observe(theta, flux, rng)))
+                held += len(left[-1][0])
+                if held < size:
+                    continue
+                pool = tuple(torch.cat(parts) for parts in zip(*left, strict=True))
+                whole = min(held // size, count)
+                for k in range(whole):
+                    y, features, anchor = (t[k * size : (k + 1) * size] for t in pool)
+                    yield y, features, anchor
+                y, features, anchor = (t[whole * size :] for t in pool)
+                left = [(y, features, anchor)]
+                held -= whole * size
+                count -= whole
+                if not count:
+                    return
+
+    def validation(self) -> Batch:
+        """Return observations of the held-out galaxies, the same at every call."""
+        photometry, theta = self._observe(*self.galaxies.held_out(4 * _VALIDATION), self._rng(2))
+        if not len(theta):
+            raise SedumError("no held-out galaxy passes noise.selection; simulate more")
+        return self._tensors(photometry[:_VALIDATION], theta[:_VALIDATION])

@@ -1,0 +1,1 @@
+"""Posteriors checked galaxy by galaxy against the exact likelihood of the forward model."""

@@ -1,0 +1,129 @@
+"""The exact posterior of the forward model and the noise, up to its normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sedum.galaxies.simulator import Simulator
+from sedum.observe.noise_model import NoiseModel
+from sedum.photometry.observed import Photometry
+from sedum.priors.joint import Prior
+
+__all__ = ["ExactPosterior"]
+
+_LOG_TWO_PI = float(np.log(2 * np.pi))
+#: Models that are evaluated together: bounds memory.
+_PORTION = 65_536
+#: Sigma of what no finite flux explains.
+_FAR = 1e6
+
+
+class ExactPosterior:
+    """log p(observation | parameters) and log p(parameters), as training drew them.
+
+    Parameters
+    ----------
+    model
+        The forward model.
+    noise
+        What the survey does to its fluxes.
+    """
+
+    def __init__(self, model: Simulator, noise: NoiseModel):
+        self.model, self.noise = model, noise
+        self.prior: Prior = model.prior
+        #: Which parameter is the redshift.
+        self.redshift = self.prior.names.index("redshift")
+
+    def log_likelihood(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
+        """Return log p(fluxes, limits and given redshifts | parameters, reported errors).
+
+        Parameters
+        ----------
+        photometry
+            n observations.
+        theta
+            Parameters, [n, models, d].
+
+        Returns
+        -------
+        ndarray
+            [n, models]; minus infinity where the model gives no finite flux.
+        """
+        n, models, d = theta.shape
+        out = np.empty((n, models))
+        step = max(_PORTION // max(models, 1), 1)
+        for start in range(0, n, step):
+            rows = slice(start, min(start + step, n))
+            part = theta[rows]
+            flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
+            z = part[..., self.redshift]
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                found = self.noise.log_likelihood(photometry[rows], flux.astype(float), z)
+                found = found + _log_given(photometry[rows], z)
+            out[rows] = np.where(np.isfinite(found), found, -np.inf)
+        return out
+
+    def residuals(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
+        """Return how far observations lie from models, in sigma: their squares sum up to χ².
+
+        For an upper limit it is the signed root of its deviance, -sqrt(-2 ln P(below the
+        limit)), so that a model far above a limit counts like one far above a measurement.
+
+        Parameters
+        ----------
+        photometry
+            n observations.
+        theta
+            Parameters, [n, models, d].
+
+        Returns
+        -------
+        ndarray
+            [n, models, bands + 1], the last of the given redshift; zero for what is not given.
+            Where a model gives no finite flux, some 10⁶.
+        """
+        n, models, d = theta.shape
+        out = np.empty((n, models, photometry.flux.shape[1] + 1))
+        step = max(_PORTION // max(models, 1), 1)
+        for start in range(0, n, step):
+            rows = slice(start, min(start + step, n))
+            part, seen = theta[rows], photometry[rows]
+            flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
+            z = part[..., self.redshift]
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                found = self.noise.deviance_residuals(seen, flux.astype(float), z)
+            given = _given_residual(seen, z)[..., None]
+            out[rows] = np.concatenate([found, given], axis=-1)
+        return np.where(np.isfinite(out), np.clip(out, -_FAR, _FAR), _FAR)
+
+    def log_joint(
+        self, photometry: Photometry, theta: np.ndarray, latent: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return log p(observation, y) with respect to the latent coordinates y, [n, models].
+
+        ``latent`` are the latent coordinates of ``theta``, where they are known already.
+        """
+        if latent is None:
+            latent = self.prior.to_latent(theta.reshape(-1, theta.shape[-1]))
+        y = latent.reshape(*theta.shape[:2], -1)
+        log_prior = -0.5 * (y**2 + _LOG_TWO_PI).sum(axis=-1)
+        inside = np.isfinite(log_prior)
+        found = self.log_likelihood(photometry, theta) + np.where(inside, log_prior, 0.0)
+        return np.where(inside, found, -np.inf)
+
+
+def _log_given(photometry: Photometry, z: np.ndarray) -> np.ndarray:
+    """Return log p(given redshift | redshift), zero where none is given, [n, models]."""
+    known = np.isfinite(photometry.redshift)[:, None]
+    error = np.where(known, photometry.redshift_error[:, None], 1.0) * (1 + z)
+    density = -0.5 * (_given_residual(photometry, z) ** 2 + _LOG_TWO_PI) - np.log(error)
+    return np.where(known, density, 0.0)
+
+
+def _given_residual(photometry: Photometry, z: np.ndarray) -> np.ndarray:
+    """Return how far given redshifts lie from z, in sigma, zero where none is given."""
+    known = np.isfinite(photometry.redshift)[:, None]
+    given = np.where(known, photometry.redshift[:, None], 0.0)
+    error = np.where(known, photometry.redshift_error[:, None], 1.0) * (1 + z)
+    return np.where(known, (given - z) / error, 0.0)

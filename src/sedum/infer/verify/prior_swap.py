@@ -1,0 +1,181 @@
+"""Draws under one prior turned into draws under another, without training again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from sedum.errors import SedumError
+from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS, pareto_smoothed
+from sedum.priors.joint import Prior
+
+__all__ = ["PriorSwap", "check_swap", "swap_prior"]
+
+#: Points of the new prior at which the old one is looked at.
+_PROBES = 4096
+
+
+@dataclass(frozen=True)
+class PriorSwap:
+    """Draws of n posteriors, K each, as weighted draws under another prior.
+
+    Attributes
+    ----------
+    log_weights
+        Normalised, Pareto-smoothed, [n, K]; minus infinity where the new prior allows nothing.
+    ess
+        Effective sample sizes before smoothing, [n]. Draws that are there twice, as after
+        resampling, count once.
+    k_hat
+        Shape of the weights' tail, [n]; zero where the greatest weights are all equal, as in a
+        prior that is the old one cut short.
+    log_evidence_ratio, log_evidence_ratio_error
+        ln of the evidence under the new prior over that under the old one, and its standard
+        error, [n].
+    """
+
+    log_weights: np.ndarray
+    ess: np.ndarray
+    k_hat: np.ndarray
+    log_evidence_ratio: np.ndarray
+    log_evidence_ratio_error: np.ndarray
+
+    @property
+    def trusted(self) -> np.ndarray:
+        """Whether there are enough draws where the new prior has its mass, [n]."""
+        return (self.ess >= LEAST_ESS) & (self.k_hat < GOOD_K)
+
+
+def swap_prior(
+    draws: np.ndarray, old: Prior, new: Prior, log_weights: np.ndarray | None = None
+) -> PriorSwap:
+    """Weigh draws of posteriors made under one prior, so that they are of another.
+
+    A draw's weight is the ratio of the prior densities there: the likelihood is the same. The
+    mean ratio is that of the evidences.
+
+    Parameters
+    ----------
+    draws
+        Parameters, [n, K, d].
+    old
+        The prior they were drawn with.
+    new
+        The prior wanted, of the same parameters and inside the support of the old one.
+    log_weights
+        Normalised weights of the draws, [n, K]; equal where None.
+
+    Returns
+    -------
+    PriorSwap
+
+    Raises
+    ------
+    SedumError
+        See :func:`check_swap`.
+    """
+    changed = check_swap(old, new)
+    n, size, d = draws.shape
+    flat = draws.reshape(-1, d)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        before = old.log_densities(flat, changed)
+        after = new.log_densities(flat, changed)
+        ratio = sum((after[c] - before[c] for c in changed), np.zeros(len(flat)))
+    # No density under the new prior is no weight. That there is none under the old one, where
+    # the draw comes from, is rounding at the edge of its support.
+    ratio = np.where(np.isfinite(ratio), ratio, -np.inf).reshape(n, size)
+    base = np.full((n, size), -np.log(size)) if log_weights is None else np.asarray(log_weights)
+    # A value of one free parameter tells draws apart: equal ones are the same draw, resampled.
+    tag = draws[..., old.names.index(old.free[0])]
+    parts = [_swap_one(ratio[i], base[i], tag[i]) for i in range(n)]
+    weights = np.array([part[0] for part in parts]).reshape(n, size)
+    ess, k_hat, evidence, error = np.array([part[1:] for part in parts]).reshape(n, 4).T
+    return PriorSwap(weights, ess, k_hat, evidence, error)
+
+
+def _swap_one(
+    ratio: np.ndarray, base: np.ndarray, tag: np.ndarray
+) -> tuple[np.ndarray, float, float, float, float]:
+    """Return log weights, effective size, Pareto k, log ratio of evidences and its error."""
+    values, inverse = np.unique(tag, return_inverse=True)
+    old_weight = np.bincount(inverse, np.exp(base), len(values))
+    joint = base + ratio
+    evidence = float(special.logsumexp(joint)) if np.isfinite(joint).any() else -np.inf
+    if evidence == -np.inf:
+        return np.full(len(ratio), -np.inf), 0.0, np.inf, -np.inf, np.inf
+    new_weight = np.bincount(inverse, np.exp(joint - evidence), len(values))
+    ess = float(1 / (new_weight**2).sum())
+    error = float(np.sqrt(((new_weight - old_weight) ** 2).sum()))
+    live = np.flatnonzero(new_weight > 0)
+    smooth, k_hat = _tail(np.log(new_weight[live]))
+    moved = np.zeros(len(values))
+    moved[live] = smooth - np.log(new_weight[live])
+    log_weights = joint - evidence + moved[inverse]
+    return log_weights - special.logsumexp(log_weights), ess, k_hat, evidence, error
+
+
+def _tail(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return Pareto-smoothed log weights, all finite, and the shape of their tail."""
+    size = len(log_weights)
+    tail = np.sort(log_weights)[-int(min(size / 5, 3 * np.sqrt(size)) + 1) :]
+    if np.ptp(tail) < 1e-9:  # nothing to fit, and nothing that could grow
+        return log_weights, 0.0
+    smooth, k_hat = pareto_smoothed(log_weights[None])
+    return smooth[0], float(k_hat[0])
+
+
+def check_swap(old: Prior, new: Prior) -> list[str]:
+    """Return the parameters whose prior differs, if draws of the old one can serve the new one.
+
+    Raises
+    ------
+    SedumError
+        If the parameters are not the same, or the new prior allows values of a parameter that
+        the old one does not, of which there are no draws; the parameter is named.
+    """
+    if old.names != new.names:
+        differing = sorted(set(old.names) ^ set(new.names)) or new.names
+        raise SedumError(
+            f"the other priors are of other parameters ({', '.join(differing)}); they must be of "
+            "the same model"
+        )
+    changed = [n for n in old.names if old.specs[old.entry_of[n]] != new.specs[new.entry_of[n]]]
+    for name in changed:
+        for prior, which in ((old, "the one trained with"), (new, "the other")):
+            if name not in prior.free:
+                raise SedumError(
+                    f"priors.{prior.entry_of[name]}: fixed in {which} prior alone; train with the "
+                    "prior wanted"
+                )
+    if changed:
+        _check_support(old, new, changed)
+    return changed
+
+
+def _check_support(old: Prior, new: Prior, changed: list[str]) -> None:
+    """Refuse a prior that is wider than the old one, whose draws would not cover it."""
+    theta = new.sample(_PROBES, np.random.default_rng(0))
+    before = old.log_densities(theta, changed)
+    for name in changed:
+        low, high = old.limits(name, theta)
+        least, most = new.limits(name, theta)
+        slack = 1e-6 * (1 + np.abs(np.stack([low, high])).clip(max=1e12).max(axis=0))
+        beyond = (least < low - slack) | (most > high + slack)
+        column = theta[:, new.names.index(name)]
+        if beyond.any():
+            i = int(np.flatnonzero(beyond)[0])
+            raise SedumError(
+                f"priors.{new.entry_of[name]}: allows {name} from {least[i]:g} to {most[i]:g}, but "
+                f"the prior trained with only from {low[i]:g} to {high[i]:g}; narrow it, or train "
+                "with it"
+            )
+        # Densities given by a table can have holes.
+        hole = ~np.isfinite(before[name]) & (column > low + slack) & (column < high - slack)
+        if hole.any():
+            i = int(np.flatnonzero(hole)[0])
+            raise SedumError(
+                f"priors.{new.entry_of[name]}: allows {name} = {column[i]:g}, where the prior "
+                "trained with has no density; narrow it, or train with it"
+            )

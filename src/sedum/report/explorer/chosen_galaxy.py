@@ -1,0 +1,272 @@
+"""Single galaxies of a posterior catalogue, computed when they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sedum.config import RunFile, load_run
+from sedum.errors import SedumError
+from sedum.galaxies.model import GalaxyModel
+from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.posterior import Posterior
+from sedum.photometry.catalogue import CatalogueRows, to_photometry
+from sedum.photometry.observed import Photometry
+from sedum.photometry.row_status import OK
+from sedum.results.posterior_catalogue import Results
+from sedum.results.provenance import swapped_run
+from sedum.survey.fit import object_keys, trained_model
+from sedum.survey.measures.swapped_prior import OtherPrior
+from sedum.survey.predict import Recovered, recover_draws
+from sedum.survey.select_rows import draw_chosen
+from sedum.tables.single_rows import RowReader
+
+__all__ = ["Galaxies", "Galaxy", "open_galaxies"]
+
+#: Draws behind the bands of spectra and histories: more take longer and look the same.
+_SPECTRA = 300
+#: Draws behind residuals, as in the posterior-predictive check of the fit.
+_PREDICTED = 50
+#: Medians may differ from the catalogue's by so much of its 68% interval: it has 32 bits.
+_ROUNDING = 0.02
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """A galaxy of a posterior catalogue.
+
+    Attributes
+    ----------
+    row
+        Its row, from 0.
+    told
+        The columns of its row in the posterior catalogue.
+    photometry
+        What was observed, one row; None where the catalogue is not at hand.
+    draws
+        Posterior draws, [draws, d]; None where the row was not fitted.
+    found
+        What the draws say it looks like; None likewise.
+    residual
+        Observed minus model flux in sigma, its 16th, 50th and 84th percentiles, [3, bands]; NaN
+        where a band was not measured.
+    notices
+        What is to be known of these draws, in sentences.
+    """
+
+    row: int
+    told: dict[str, Any]
+    photometry: Photometry | None = None
+    draws: np.ndarray | None = None
+    found: Recovered | None = None
+    residual: np.ndarray | None = None
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def identifier(self) -> str:
+        """Its identifier in the catalogue."""
+        return str(self.told["id"])
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the row was fitted."""
+        return bool(self.told["status"] == OK)
+
+
+class Galaxies:
+    """Looks at single galaxies of a posterior catalogue.
+
+    Parameters
+    ----------
+    results
+        The posterior catalogue.
+    run, posterior, catalogue
+        The run file, estimator and photometry that it was fitted with.
+
+    Raises
+    ------
+    SedumError
+        If they do not belong together.
+    """
+
+    def __init__(self, results: Results, run: RunFile, posterior: Posterior, catalogue: RowReader):
+        self.results, self.posterior, self.catalogue = results, posterior, catalogue
+        if run.catalogue is None:
+            raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+        self.mapping = run.catalogue
+        output = results.run.output
+        # Nested sampling takes a minute: what it drew is read from the catalogue, where it is.
+        if output.verify is not None and output.verify.nested:
+            quick = output.verify.model_copy(update={"nested": False})
+            output = output.model_copy(update={"verify": quick})
+        self.run = run.model_copy(update={"output": output})
+        model = trained_model(self.run, posterior)
+        if not isinstance(model, GalaxyModel):
+            raise SedumError("single galaxies can be shown of sedum's own forward model only")
+        self.model = model
+        if len(catalogue) != results.rows:
+            raise SedumError(
+                f"{catalogue.source} has {len(catalogue):,} rows and {results.path} "
+                f"{results.rows:,}; give the catalogue that was fitted (--catalogue)"
+            )
+        self.priors = swapped_run(run, results.provenance)
+        #: That of the posteriors as they are shown.
+        self.prior = model.prior
+        if self.priors is not None:
+            self.prior = prior_of(self.priors.model, self.priors.priors)
+        names = [f"{name}_draws" for name in posterior.names]
+        self._saved = names if all(name in results.columns for name in names) else []
+
+    def look(self, row: int) -> Galaxy:
+        """Return a galaxy by its row number; its draws are those of the fit.
+
+        Raises
+        ------
+        SedumError
+            If the catalogue has another identifier in this row, or cannot be read.
+        """
+        told = self.results.row(row)
+        seen = self._observed(row, told)
+        if told["status"] != OK:
+            return Galaxy(row, told, seen.photometry)
+        with _one_thread():
+            draws, photometry, notices = self._draws(told, seen)
+            found = recover_draws(
+                self.model, draws[None, :_SPECTRA], derived=self.run.output.derived
+            )
+            residual = self._residuals(photometry, draws)
+        return Galaxy(row, told, photometry, draws, found, residual, notices)
+
+    def warm_up(self) -> None:
+        """Look at a galaxy that was fitted, so that what is slow only once is done."""
+        start = 0
+        for portion in self.results.stream(["status"]):
+            good = np.flatnonzero(np.asarray(portion["status"]) == OK)
+            if len(good):
+                self.look(start + int(good[0]))
+                return
+            start += len(portion)
+
+    def _observed(self, row: int, told: dict[str, Any]) -> CatalogueRows:
+        source = str(self.catalogue.source)
+        table = self.catalogue.read(row, self.mapping.needed())
+        seen = to_photometry(table, self.mapping, self.model.filters, source=source, first=row)
+        if isinstance(told["id"], str):
+            # Identifiers that were text when they were fitted: draws depend on that.
+            seen = replace(seen, ids=seen.ids.astype(str))
+        own = str(seen.ids[0])
+        if str(told["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
+            raise SedumError(
+                f"row {row:,} is {told['id']} in {self.results.path} but {own} in {source}; give "
+                "the catalogue that was fitted (--catalogue)"
+            )
+        return seen
+
+    def _draws(
+        self, told: dict[str, Any], seen: CatalogueRows
+    ) -> tuple[np.ndarray, Photometry, list[str]]:
+        """Return the draws of a galaxy, its photometry as the fit saw it, and notices."""
+        chosen = draw_chosen(self.run, self.posterior, self.model, seen, np.array([0]))
+        if self._saved:
+            saved = np.stack([np.asarray(told[name], float) for name in self._saved], axis=-1)
+            return saved, chosen.photometry, []
+        if told.get("method") == "nested":
+            return (
+                chosen.draws[0],
+                chosen.photometry,
+                [
+                    "The catalogue's row is of nested sampling, which takes a minute; these panels "
+                    "show the estimator's draws. Fit with output.save_draws to see the others."
+                ],
+            )
+        draws, notices = chosen.draws, []
+        if self.priors is not None:
+            other = OtherPrior(self.posterior, self.priors, 1, self.run.output.seed)
+            draws = other.apply(draws, np.array([0]), object_keys(chosen.ids))
+            notices.append("Draws are weighted to the priors that the catalogue was given.")
+        elif not self._agrees(told, draws[0]):
+            notices.append(
+                "These draws are not those behind the catalogue: the estimator or the photometry "
+                "has changed since it was fitted."
+            )
+        return draws[0], chosen.photometry, notices
+
+    def _agrees(self, told: dict[str, Any], draws: np.ndarray) -> bool:
+        """Say whether the medians of the draws are the catalogue's."""
+        for j, name in enumerate(self.posterior.names):
+            low, middle, high = (float(told[f"{name}_p{p}"]) for p in (16, 50, 84))
+            allowed = _ROUNDING * (high - low) + 1e-5 * abs(middle) + 1e-12
+            if abs(float(np.median(draws[:, j])) - middle) > allowed:
+                return False
+        return True
+
+    def _residuals(self, photometry: Photometry, draws: np.ndarray) -> np.ndarray:
+        some = draws[:: max(len(draws) // _PREDICTED, 1)]
+        flux = self.model.photometry(some)[None].astype(float)
+        redshift = some[None, :, self.posterior.names.index("redshift")]
+        scores = self.posterior.noise.normal_scores(photometry, flux, redshift)[0]
+        found = np.percentile(scores, (16, 50, 84), axis=0)
+        return np.where(photometry.measured[0], found, np.nan)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Work on one thread: for a single galaxy, waking others takes longer than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def open_galaxies(
+    results: Results,
+    catalogue: str | Path | None = None,
+    estimator: str | Path | None = None,
+    run: str | Path | None = None,
+) -> Galaxies | str:
+    """Find what single galaxies are computed from; a sentence that says what is missing if not.
+
+    Catalogue and estimator that are not named are looked for beside the results, then in the
+    working folder, by the names in their provenance.
+
+    Raises
+    ------
+    SedumError
+        If what is named is absent, or what is found does not belong to the results.
+    """
+    found = load_run(run) if run is not None else results.run
+    name = results.provenance.get("catalogue", "")
+    at = Path(catalogue) if catalogue is not None else _beside(results.path, name)
+    trained = _beside(results.path, f"{found.name}.safetensors")
+    trained = Path(estimator) if estimator is not None else trained
+    missing = []
+    if at is None:
+        missing.append(f"the catalogue{f' {name}' if name else ''} (--catalogue)")
+    if trained is None:
+        missing.append(f"the estimator {found.name}.safetensors (--estimator)")
+    if at is None or trained is None:
+        return f"Single galaxies need {' and '.join(missing)}, not found beside {results.path}."
+    posterior = Posterior.read(trained)
+    if posterior.fingerprint != results.provenance.get("fingerprint"):
+        raise SedumError(
+            f"estimator {trained} is not the one that {results.path} was fitted with; name it by "
+            "--estimator"
+        )
+    extension = found.catalogue.extension if found.catalogue is not None else None
+    return Galaxies(results, found, posterior, RowReader(at, extension))
+
+
+def _beside(results: Path, name: str) -> Path | None:
+    """Return a file of that name beside the results or in the working folder, if there is one."""
+    for path in (results.parent / name, Path(name)) if name else ():
+        if path.exists():
+            return path
+    return None

@@ -1,0 +1,85 @@
+"""What is said of a galaxy beside its plots: its name, its trust, its percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+from sedum.report.explorer.chosen_galaxy import Galaxy
+from sedum.report.explorer.plain_labels import plain_unit
+from sedum.report.explorer.row_texts import status_meaning, trust_in_words
+from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_table import describe_column
+
+__all__ = ["heading", "percentiles", "said"]
+
+_SIGNS = {"good": "✓", "poor": "⚠", "plain": "·"}
+
+
+def heading(galaxy: Galaxy) -> str:
+    """Return the line above a galaxy's panels, as HTML."""
+    told = galaxy.told
+    parts = [f"<b>{escape(galaxy.identifier)}</b>", f"row {galaxy.row:,}"]
+    known = float(told.get("redshift_catalogue", np.nan))
+    if np.isfinite(known):
+        parts.append(f"catalogue redshift {known:.4g}")
+    if "n_bands" in told:
+        limits = int(told.get("n_limits", 0))
+        text = f"{int(told['n_bands'])} bands"
+        parts.append(f"{text} and {limits} limits" if limits else text)
+    return " &nbsp; ".join(parts)
+
+
+def said(galaxy: Galaxy, missing: str = "") -> str:
+    """Return what is to be known of a galaxy's fit, as HTML; every text is escaped."""
+    lines = []
+    if not galaxy.fitted:
+        status = escape(str(galaxy.told["status"]))
+        meaning = escape(status_meaning(str(galaxy.told["status"])))
+        lines.append(_line("poor", f"<b>not fitted: {status}</b> ({meaning})"))
+    lines += [_line("poor", escape(text)) for text in galaxy.notices]
+    lines += [_line(tone, escape(text)) for tone, text in trust_in_words(galaxy.told)]
+    if missing:
+        lines.append(_line("plain", escape(missing)))
+    return f'<div class="said">{"".join(lines)}</div>'
+
+
+def _line(tone: str, text: str) -> str:
+    return f'<div class="{tone}"><span>{_SIGNS[tone]}</span> {text}</div>'
+
+
+def percentiles(galaxy: Galaxy, results: Results, names: list[str]) -> str:
+    """Return a table of percentiles of parameters and derived quantities, as HTML.
+
+    Those of the draws where there are draws, else those of the catalogue.
+    """
+    if not galaxy.fitted:
+        return ""
+    rows: list[tuple[str, Iterable[float]]]
+    levels: tuple[str, ...]
+    if galaxy.draws is not None and galaxy.found is not None:
+        levels = ("2.5%", "16%", "50%", "84%", "97.5%")
+        values = np.percentile(galaxy.draws, [2.5, 16, 50, 84, 97.5], axis=0).T
+        rows = list(zip(names, values, strict=True))
+        rows += [(n, v[0]) for n, v in galaxy.found.derived.items() if n not in names]
+    else:
+        levels = ("16%", "50%", "84%")
+        rows = [
+            (name, [float(galaxy.told[f"{name}_p{p}"]) for p in (16, 50, 84)])
+            for name in results.quantities()
+        ]
+    heads = "".join(f"<th>{level}</th>" for level in ("quantity", *levels, "unit"))
+    body = ""
+    for name, values in rows:
+        unit, about = describe_column(name)
+        cells = "".join(f"<td>{value:.3f}</td>".replace("-", "−") for value in values)
+        body += f'<tr title="{escape(about)}"><th>{escape(name)}</th>{cells}'
+        body += f"<td>{escape(_unit(unit))}</td></tr>"
+    return f'<table class="percentiles"><tr>{heads}</tr>{body}</table>'
+
+
+def _unit(unit: str) -> str:
+    inner = plain_unit(unit)
+    return f"log₁₀ {inner}" if unit.startswith("dex") else inner

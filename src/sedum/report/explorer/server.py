@@ -1,0 +1,123 @@
+"""The server of the page: on this machine alone, and nothing from the network."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import webbrowser
+from pathlib import Path
+
+from bokeh.application import Application
+from bokeh.application.handlers.function import FunctionHandler
+from bokeh.document import Document
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from bokeh.server.util import bind_sockets
+from bokeh.settings import settings
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.routing import HostMatches, Rule, RuleRouter
+
+from sedum.errors import SedumError
+from sedum.report.explorer.chosen_galaxy import Galaxies, open_galaxies
+from sedum.report.explorer.explorer_page import Page
+from sedum.report.explorer.sampled_rows import SampledRows
+from sedum.results.posterior_catalogue import Results
+
+__all__ = ["Explorer"]
+
+_LOOPBACK = "127.0.0.1"
+
+
+class Explorer:
+    """The page of a posterior catalogue, served to browsers on this machine.
+
+    Parameters
+    ----------
+    results
+        The posterior catalogue.
+    catalogue, estimator, run
+        What it was fitted with; looked for beside the results where None.
+    port
+        0 for any that is free.
+    most
+        Rows that the table and the plots show, drawn at random.
+
+    Attributes
+    ----------
+    url
+        Where the page is.
+    """
+
+    def __init__(
+        self,
+        results: str | Path,
+        catalogue: str | Path | None = None,
+        estimator: str | Path | None = None,
+        run: str | Path | None = None,
+        port: int = 0,
+        most: int = 20_000,
+    ):
+        self.results = Results.open(results)
+        try:
+            self._sockets, self.port = bind_sockets(_LOOPBACK, port)
+        except OSError as error:
+            raise SedumError(
+                f"cannot serve at port {port}: {error.strerror or error}; choose another --port"
+            ) from None
+        try:
+            self.galaxies: Galaxies | str = open_galaxies(self.results, catalogue, estimator, run)
+            self.rows = SampledRows(self.results, most)
+            if isinstance(self.galaxies, Galaxies):
+                # What is slow only once is done before anybody waits for it.
+                self.galaxies.warm_up()
+        except BaseException:
+            for socket in self._sockets:
+                socket.close()
+            raise
+        self.url = f"http://{_LOOPBACK}:{self.port}/"
+        self._loop: IOLoop | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="sedum explore", daemon=True)
+        self._thread.start()
+        while not self._ready.wait(1.0):
+            if not self._thread.is_alive():
+                raise SedumError(f"the page at {self.url} could not be served; see above")
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        # Scripts come from this server, whatever the environment says.
+        settings.resources.set_value("server")
+        application = Application(FunctionHandler(self._fill))
+        origins = [f"{name}:{self.port}" for name in (_LOOPBACK, "localhost")]
+        bokeh = BokehTornado({"/": application}, extra_websocket_origins=origins)
+        # Pages of other hosts that were made to resolve to this machine see nothing.
+        names = _LOOPBACK.replace(".", r"\.") + "|localhost"
+        router = RuleRouter([Rule(HostMatches(f"(?:{names})"), bokeh)])
+        http = HTTPServer(router)
+        http.add_sockets(self._sockets)
+        self._loop = IOLoop.current()
+        server = BaseServer(self._loop, bokeh, http)
+        server.start()
+        self._loop.add_callback(self._ready.set)
+        self._loop.start()
+        server.stop(wait=False)
+        self._loop.close()
+
+    def _fill(self, document: Document) -> None:
+        Page(self.results, self.rows, self.galaxies).into(document)
+
+    def show(self) -> None:
+        """Open the page in a browser."""
+        webbrowser.open(self.url)
+
+    def wait(self) -> None:
+        """Serve until the process is interrupted, or :meth:`stop` is called elsewhere."""
+        while self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def stop(self) -> None:
+        """End serving."""
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.add_callback(self._loop.stop)
+            self._thread.join(10)

@@ -1,0 +1,1 @@
+"""The report of a posterior catalogue, as one page of HTML."""

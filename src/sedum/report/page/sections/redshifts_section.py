@@ -1,0 +1,224 @@
+"""Photometric redshifts against known ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sedum.check.known_redshifts import median_mad
+from sedum.report.collected.catalogue_counts import REDSHIFT_EDGES, use_redshift
+from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.page.figure_gallery import Gallery
+from sedum.report.page.page_parts import (
+    Block,
+    Cell,
+    Grid,
+    Number,
+    Section,
+    Term,
+    Text,
+    count,
+    with_error,
+)
+from sedum.report.plots.report_figures.known_redshift_figures import (
+    REACH,
+    plot_known,
+    plot_known_bins,
+)
+
+__all__ = ["measure_known", "redshifts_section", "wilson"]
+
+#: Fewest galaxies of a bin, and bootstrap resamples.
+_LEAST, _RESAMPLES = 20, 200
+
+
+def wilson(part: int, whole: int) -> float:
+    """Return half the width of Wilson's (1927) interval of one sigma of a share."""
+    p = part / whole
+    return float(np.sqrt(p * (1 - p) / whole + 1 / (4 * whole**2)) / (1 + 1 / whole))
+
+
+def redshifts_section(found: Collected, gallery: Gallery) -> Section:
+    """Return the section; it says why there is no comparison where there is none."""
+    return Section("redshifts", "Redshifts against known ones", _blocks(found, gallery))
+
+
+def _blocks(found: Collected, gallery: Gallery) -> list[Block]:
+    results = found.results
+    if "redshift_catalogue" not in results.columns:
+        return [
+            Text.of(
+                "The catalogue has no redshifts to compare with; catalogue.redshift in the run "
+                "file names their column."
+            )
+        ]
+    if use_redshift(results):
+        return [
+            Text.of(
+                "The catalogue's redshifts were given to the fit (catalogue.use_redshift) for ",
+                count(found.counts.with_redshift, "fitted"),
+                " fitted galaxies: comparing the results with them would only compare them with "
+                "themselves, and is left out. sedum validate --catalogue hides them and compares.",
+                kind="note",
+            )
+        ]
+    if "redshift" not in results.quantities():
+        return [Text.of("The redshift is not among the quantities of the results.")]
+    known = found.counts.known
+    if not known.galaxies.sum():
+        return [Text.of("No fitted galaxy has a known redshift.")]
+    rows = measure_known(found)
+    whole, bins = rows[0], rows[1:]
+    blocks: list[Block] = [
+        Text.of(
+            "Of ",
+            count(int(known.galaxies.sum()), "known", "photoz-galaxies"),
+            " fitted galaxies with a ",
+            Term("known redshift", "known"),
+            ", which the fit did not see: NMAD ",
+            with_error(whole["nmad"], whole["nmad_error"], "nmad", "photoz-nmad"),
+            ", outliers ",
+            with_error(
+                whole["outliers"],
+                whole["outliers_error"],
+                "outliers",
+                "photoz-outliers",
+                percent=True,
+            ),
+            ", bias ",
+            with_error(whole["bias"], whole["bias_error"], "bias", "photoz-bias", signed=True),
+            ", and ",
+            with_error(
+                whole["coverage"],
+                whole["coverage_error"],
+                "coverage_z",
+                "photoz-coverage",
+                percent=True,
+            ),
+            " of known redshifts in their 68% intervals.",
+        )
+    ]
+    shown = len(known.sample)
+    caption: tuple[Cell, ...] = (
+        "Posterior medians against known redshifts, and ",
+        Term("redshift errors", "dz"),
+        " against redshift and as a histogram, whose outermost bars hold all beyond. Dashed: "
+        "errors of ±0.15, beyond which galaxies are ",
+        Term("outliers", "outliers"),
+        ".",
+    )
+    truth, _, middle, _ = known.sample.T
+    if beyond := int((np.abs(middle - truth) / (1 + truth) > REACH).sum()):
+        caption += (" ", count(beyond, "dz"), " galaxies lie beyond the second panel.")
+    if shown < known.galaxies.sum():
+        caption += (" Drawn are ", count(shown, "sampled"), " galaxies at random.")
+    blocks.append(
+        gallery.add(
+            "photoz",
+            plot_known(known.sample),
+            caption,
+            "Posterior redshift against known redshift with the one-to-one line, and the redshift "
+            f"errors; NMAD {whole['nmad']:.4f}, outlier fraction {whole['outliers']:.1%}.",
+        )
+    )
+    if len(bins) > 1:
+        blocks.append(
+            gallery.add(
+                "photoz-bins",
+                plot_known_bins(bins),
+                "The same numbers in bins of known redshift, with standard errors; orange: a "
+                "calibrated posterior.",
+                "NMAD, bias, outlier fraction and coverage against known redshift; the numbers "
+                "are in the table.",
+            )
+        )
+    blocks.append(_table(rows))
+    return blocks
+
+
+def _table(rows: list[dict[str, Any]]) -> Grid:
+    headings: list[Cell] = [
+        Term("known redshift", "known"),
+        "galaxies",
+        Term("NMAD", "nmad"),
+        Term("bias", "bias"),
+        Term("outliers", "outliers"),
+        Term("68% coverage", "coverage_z"),
+    ]
+    cells: list[list[Cell]] = []
+    for row in rows:
+        span: Cell = "all"
+        if "low" in row:
+            span = Number(f"{row['low']:g} to {row['high']:g}", "known", row["low"])
+        cells.append(
+            [
+                span,
+                count(int(row["galaxies"]), "known"),
+                with_error(row["nmad"], row["nmad_error"], "nmad"),
+                with_error(row["bias"], row["bias_error"], "bias", signed=True),
+                with_error(row["outliers"], row["outliers_error"], "outliers", percent=True),
+                with_error(row["coverage"], row["coverage_error"], "coverage_z", percent=True),
+            ]
+        )
+    caption = "Redshifts against known ones; errors of shares are by Wilson, others by resampling"
+    return Grid(caption, headings, cells)
+
+
+def measure_known(found: Collected) -> list[dict[str, Any]]:
+    """Return the measures of all galaxies of known redshift, and in bins with enough of them."""
+    known = found.counts.known
+    truth, _, middle, _ = known.sample.T
+    error = (middle - truth) / (1 + truth)
+
+    def measure(which: slice, inside: np.ndarray) -> dict[str, Any]:
+        n = int(known.galaxies[which].sum())
+        row: dict[str, Any] = {"galaxies": n}
+        for key, counts in (("outliers", known.outliers), ("coverage", known.inside)):
+            part = int(counts[which].sum())
+            row |= {key: part / n, f"{key}_error": wilson(part, n)}
+        row["bias"], row["nmad"] = median_mad(error[inside])
+        row["bias_error"], row["nmad_error"] = _spread(median_mad, error[inside])
+        return row
+
+    rows = [measure(slice(None), np.ones(len(truth), bool))]
+    for a, b in _merged(known.galaxies):
+        low, high = float(REDSHIFT_EDGES[a]), float(REDSHIFT_EDGES[b])
+        inside = (truth >= low) & (truth < high)
+        if not inside.any():  # a sample of a very large catalogue may miss a small bin
+            continue
+        # The last bin has no end: that of its galaxies.
+        end = high if np.isfinite(high) else float(np.ceil(truth[inside].max()))
+        rows.append(measure(slice(a, b), inside) | {"low": low, "high": end})
+    return rows
+
+
+def _merged(counts: np.ndarray) -> list[tuple[int, int]]:
+    """Return spans of bins that hold enough galaxies each: the last takes what is left."""
+    spans: list[tuple[int, int]] = []
+    start = held = 0
+    for i, n in enumerate(counts):
+        if not (held or n):
+            start = i + 1
+            continue
+        held += int(n)
+        if held >= _LEAST:
+            spans.append((start, i + 1))
+            start, held = i + 1, 0
+    if held and spans:
+        last = int(np.flatnonzero(counts)[-1]) + 1
+        spans[-1] = (spans[-1][0], last)
+    return spans
+
+
+def _spread(
+    measure: Callable[[np.ndarray], tuple[float, float]], values: np.ndarray
+) -> tuple[float, float]:
+    """Return the standard errors of what a measure gives, by resampling."""
+    rng = np.random.default_rng(1)
+    again = [
+        measure(values[rng.integers(len(values), size=len(values))]) for _ in range(_RESAMPLES)
+    ]
+    one, two = np.std(again, axis=0)
+    return float(one), float(two)

@@ -1,0 +1,115 @@
+"""How far single posteriors can be trusted: verification, fit, typicality, edges of the prior."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sedum.config import Typical
+from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS
+from sedum.photometry.row_status import most_frequent_first
+from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.page.figure_gallery import Gallery
+from sedum.report.page.page_parts import Block, Cell, Grid, Section, Term, Text, count, share
+from sedum.report.plots.report_figures.trust_figures import plot_trust
+
+__all__ = ["trust_section"]
+
+_ABSENT = (
+    "With output: {verify: {}} in the run file, sedum fit checks each posterior against the exact "
+    "likelihood; with output: {typicality: {}} it says whether a galaxy is like the simulated ones."
+)
+
+
+def trust_section(found: Collected, gallery: Gallery) -> Section:
+    """Return the section; it says how to get what is absent."""
+    columns, counts = found.results.columns, found.counts
+    rows: list[list[Cell]] = []
+
+    def add(text: str, define: str, number: int) -> None:
+        name = f"trust-{define}"
+        rows.append(
+            [Term(text, define), count(number, define, name), share(number, counts.ok, define)]
+        )
+
+    if "verified" in columns:
+        add("verified", "verified", counts.true["verified"])
+    for method, number in most_frequent_first(counts.texts["method"].items()):
+        add(f"given by draws that are: {method}", "method", number)
+    if "ppp" in columns:
+        add("poor fits (posterior-predictive p below 0.01)", "ppp", counts.poor_fit)
+    if "in_distribution" in columns:
+        add(
+            "like the simulations (in distribution)",
+            "in_distribution",
+            counts.true["in_distribution"],
+        )
+    edges = sum(n for text, n in counts.texts["at_edge"].items() if text)
+    if "at_edge" in columns:
+        add("at an edge of the prior in some parameter", "at_edge", edges)
+    blocks: list[Block] = []
+    if not {"verified", "in_distribution"} & set(columns):
+        blocks.append(Text.of(_ABSENT))
+    if rows:
+        blocks.append(
+            Grid(
+                "Of the fitted galaxies", ["galaxies that are", "galaxies", "share of fitted"], rows
+            )
+        )
+    level = (found.results.run.output.typicality or Typical()).level
+    drawn = plot_trust(counts.histograms, LEAST_ESS, GOOD_K, level)
+    if drawn is not None:
+        blocks.append(gallery.add("trust", drawn, _caption(found), _alt(found)))
+    if edges:
+        blocks.append(_edges(found))
+    bands = counts.texts["worst_band"]
+    if bands:
+        blocks.append(
+            _counted(
+                "Worst band of galaxies that fit poorly", "band", "worst_band", bands, counts.ok
+            )
+        )
+    return Section("trust", "Verification and outliers", blocks)
+
+
+def _caption(found: Collected) -> tuple[Cell, ...]:
+    names = {
+        "ess": "effective sample size",
+        "k_hat": "Pareto k̂",
+        "ppp": "posterior-predictive p",
+        "typicality": "typicality",
+    }
+    parts: list[Cell] = []
+    for name, text in names.items():
+        if name in found.counts.histograms:
+            parts += [", " if parts else "", Term(text, name)]
+    caption: tuple[Cell, ...] = ("Fitted galaxies by ", *parts)
+    caption += (". Dashed: the limits that are applied.",)
+    for name, text in names.items():
+        found_in = found.counts.histograms.get(name)
+        if found_in is not None and (left_out := found_in.beyond + found_in.without):
+            told = f" galaxies have none, or one beyond the axis, of {text}."
+            caption += (" ", count(left_out, name), told)
+    return caption
+
+
+def _alt(found: Collected) -> str:
+    shown = [n for n in ("ess", "k_hat", "ppp", "typicality") if n in found.counts.histograms]
+    return f"Histograms of {', '.join(shown)} over fitted galaxies."
+
+
+def _edges(found: Collected) -> Grid:
+    """Return how many galaxies pile up at each bound."""
+    bounds: Counter[str] = Counter()
+    for text, number in found.counts.texts["at_edge"].items():
+        for bound in text.split(", ") if text else ():
+            bounds[bound] += number
+    caption = "Parameters at an edge of their prior"
+    return _counted(caption, "parameter and bound", "at_edge", bounds, found.counts.ok)
+
+
+def _counted(caption: str, what: str, define: str, counts: Counter[str], whole: int) -> Grid:
+    rows: list[list[Cell]] = [
+        [text, count(n, define), share(n, whole, define)]
+        for text, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+    return Grid(caption, [Term(what, define), "galaxies", "share of fitted"], rows)

@@ -1,0 +1,1 @@
+"""Figures of what checks found: recovery, calibration, redshifts, zero-points."""

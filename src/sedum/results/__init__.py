@@ -1,0 +1,1 @@
+"""Posterior catalogues: their columns, writing them, and reading them back."""

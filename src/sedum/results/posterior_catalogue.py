@@ -1,0 +1,229 @@
+"""Posterior catalogues as they lie on disk: a few columns at a time, whatever their size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from sedum.config import RunFile, parse_run
+from sedum.errors import SedumError, nearest
+from sedum.results.provenance import read_metadata, read_provenance
+from sedum.results.schema import from_vounit, split_unit
+from sedum.tables.read import format_of, parquet_files, read_table
+from sedum.tables.single_rows import RowReader
+from sedum.tables.stream import known_length, stream_table
+
+__all__ = ["ColumnInfo", "Results"]
+
+#: Rows that are in memory at a time.
+_TOGETHER = 100_000
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """What a file says of a column: its unit as astropy names it, or empty, and what it is."""
+
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """A posterior catalogue of any size, written by sedum; rows are read when they are wanted.
+
+    Attributes
+    ----------
+    path
+        FITS, ECSV or Parquet; a folder of Parquet files; a sky catalogue in HATS, without its
+        margin.
+    rows
+        The number of rows.
+    columns
+        Unit and description of each column, in order.
+    provenance
+        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``
+        and, where it is known, the name of the ``catalogue``.
+    """
+
+    path: Path
+    rows: int
+    columns: dict[str, ColumnInfo]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Results:
+        """Open a posterior catalogue.
+
+        Raises
+        ------
+        SedumError
+            If it is absent, unreadable, or not written by sedum.
+        """
+        path = Path(path)
+        if not path.name:  # "." has none, and companions are looked for by it
+            path = path.absolute()
+        if not path.exists():
+            raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
+        rows = path
+        provenance = cls.told(path)
+        columns = _columns(rows) if provenance else {}
+        if "status" not in columns or "run" not in provenance:
+            raise SedumError(f"{path} is no posterior catalogue; make one with 'sedum fit'")
+        length = known_length(rows)
+        if length is None:
+            length = len(read_table(rows))
+        return cls(path, length, columns, provenance)
+
+    @staticmethod
+    def told(path: str | Path) -> dict[str, Any]:
+        """Return what any table that sedum wrote says of its making; empty of others.
+
+        Raises
+        ------
+        SedumError
+            If it cannot be read.
+        """
+        rows = Path(path)
+        return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
+
+    @property
+    def run(self) -> RunFile:
+        """The run file that the catalogue was fitted with."""
+        return parse_run(self.provenance["run"], source=f"the run file in {self.path}")
+
+    def quantities(self) -> list[str]:
+        """Return the parameters and derived quantities that have percentiles, in order."""
+        return [name[:-4] for name in self.columns if name.endswith("_p50")]
+
+    def stream(self, names: Sequence[str], rows: int = _TOGETHER) -> Iterator[Table]:
+        """Yield some columns, portion by portion; text is text, lists are of two dimensions.
+
+        Raises
+        ------
+        SedumError
+            If a column is not there.
+        """
+        for name in names:
+            if name not in self.columns:
+                raise SedumError(
+                    f"{self.path} has no column {name!r}{nearest(name, list(self.columns))}"
+                )
+        for table in stream_table(self.path, names, rows):
+            portion = Table({name: _native(table[name]) for name in names})
+            for name in names:
+                portion[name].unit = self.columns[name].unit or None
+                portion[name].description = self.columns[name].description
+            yield portion
+
+    def read(self, names: Sequence[str] | None = None) -> Table:
+        """Return some columns, all where None, of all rows."""
+        return vstack(list(self.stream(names or list(self.columns))), metadata_conflicts="silent")
+
+    def sample(self, names: Sequence[str], most: int, seed: int = 1) -> Table:
+        """Return about ``most`` rows drawn at random, in order, with their ``row`` numbers."""
+        rng = np.random.default_rng(seed)
+        found, start = [], 0
+        for portion in self.stream(names):
+            portion["row"] = np.arange(start, start + len(portion))
+            start += len(portion)
+            if self.rows > most:
+                portion = portion[rng.uniform(size=len(portion)) < most / self.rows]
+            found.append(portion)
+        return vstack(found, metadata_conflicts="silent")
+
+    @cached_property
+    def _single(self) -> RowReader:
+        return RowReader(self.path)
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Return all columns of one row, by its number from 0: scalars, text, or arrays.
+
+        Raises
+        ------
+        SedumError
+            If there is no such row.
+        """
+        table = self._single.read(number, list(self.columns))
+        return {name: _native(table[name])[0] for name in self.columns}
+
+    def find(self, identifier: str) -> int | None:
+        """Return the number of the first row with an identifier; None where there is none."""
+        # FITS holds letters beyond ASCII as escapes.
+        escaped = identifier.encode("ascii", "backslashreplace").decode()
+        start = 0
+        for portion in self.stream(["id"]):
+            ids = np.asarray(portion["id"])
+            if ids.dtype.kind == "U":
+                found = np.flatnonzero((ids == identifier) | (ids == escaped))
+            else:
+                try:
+                    found = np.flatnonzero(ids == ids.dtype.type(identifier))
+                except (ValueError, OverflowError):
+                    return None
+            if len(found):
+                return start + int(found[0])
+            start += len(portion)
+        return None
+
+
+def _native(column: Any) -> np.ndarray:
+    """Return a column in memory as numpy has it; nulls are NaN, bytes are text."""
+    values = np.ma.getdata(column)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "ascii")
+    if values.dtype.kind == "O":
+        return np.array(["" if v is None else str(v) for v in values], "U")
+    if np.ma.is_masked(column) and values.dtype.kind == "f":
+        return np.ma.filled(column, np.nan)
+    return np.asarray(values)
+
+
+def _columns(path: Path) -> dict[str, ColumnInfo]:
+    """Return the columns of a file, with units by astropy's names."""
+    match format_of(path):
+        case "parquet":
+            return _columns_of_parquet(path)
+        case "fits":
+            return _columns_of_fits(path)
+    return _infos(read_table(path))
+
+
+def _columns_of_parquet(path: Path) -> dict[str, ColumnInfo]:
+    import pyarrow.parquet as parquet
+
+    columns = {}
+    for field in parquet.read_schema(parquet_files(path)[0]):
+        meta = field.metadata or {}
+        unit, text = (meta.get(key, b"").decode() for key in (b"unit", b"description"))
+        columns[field.name] = ColumnInfo(_unit(unit), text)
+    return columns
+
+
+def _columns_of_fits(path: Path) -> dict[str, ColumnInfo]:
+    from astropy.io import fits
+
+    columns = {}
+    with fits.open(path) as hdus:
+        header = hdus[1].header
+        for i, column in enumerate(hdus[1].columns):
+            text, unit = split_unit(header.get(f"TCOMM{i + 1}", ""))
+            columns[column.name] = ColumnInfo(_unit(unit) or column.unit or "", text)
+    return columns
+
+
+def _unit(text: str) -> str:
+    """Return astropy's name of a VOUnit."""
+    return str(from_vounit(text) or "")
+
+
+def _infos(table: Table) -> dict[str, ColumnInfo]:
+    return {
+        name: ColumnInfo(str(table[name].unit or ""), table[name].description or "")
+        for name in table.colnames
+    }

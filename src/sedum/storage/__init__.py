@@ -1,0 +1,29 @@
+"""Files that are whole or absent, locks, and hashes that say what files were made from."""
+
+from sedum.storage.atomic_files import atomic_path, check_writable, is_full, read_text, sweep
+from sedum.storage.digests import (
+    array_digest,
+    cache_folder,
+    digest,
+    file_digest,
+    require_same,
+)
+from sedum.storage.locks import lock_path, locked
+from sedum.storage.tensors import read_tensors, write_tensors
+
+__all__ = [
+    "array_digest",
+    "atomic_path",
+    "cache_folder",
+    "check_writable",
+    "digest",
+    "file_digest",
+    "is_full",
+    "lock_path",
+    "locked",
+    "read_tensors",
+    "read_text",
+    "require_same",
+    "sweep",
+    "write_tensors",
+]

@@ -1,0 +1,319 @@
+"""Fitting catalogues of any size: part by part, in several processes, resumable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from astropy.table import Table
+
+from sedum._version import __version__
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.posterior import Posterior
+from sedum.infer.verify.typicality import Typicality
+from sedum.parallel.processes import worker_processes
+from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
+from sedum.photometry.row_status import most_frequent_first
+from sedum.progress import progress
+from sedum.results.concatenate import assemble, sample_rows
+from sedum.results.posterior_table import count_status, write_table
+from sedum.storage import atomic_path, check_writable, digest, file_digest, locked
+from sedum.survey.fit import check_output, fit_rows, trained_model
+from sedum.survey.measures.in_distribution import typicality_asked_for
+from sedum.tables.read import parquet_files
+from sedum.tables.stream import known_length
+
+__all__ = ["FitSummary", "check_target", "fit_survey", "require_same_fit"]
+
+#: Rows of a part: some minutes of work at most, and some hundred MB with draws.
+PART_ROWS = 20_000
+#: Rows that a summary figure is drawn from.
+_SHOWN = 20_000
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit wrote.
+
+    Attributes
+    ----------
+    path
+        The posterior catalogue.
+    rows
+        Its rows.
+    status
+        Each status and how many rows have it, ``ok`` first.
+    shown
+        Some of the rows, drawn at random: enough for a figure.
+    """
+
+    path: Path
+    rows: int
+    status: list[tuple[str, int]]
+    shown: Table
+
+
+@dataclass
+class _Fitter:
+    """What fits a part: one in each process."""
+
+    run: RunFile
+    posterior: Posterior
+    model: Simulator
+    priors: RunFile | None
+    folder: Path
+    workers: int
+    catalogue: str
+    typicality: Typicality | None = None
+
+    def __call__(self, number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
+        """Fit a part and write it; return each status and how many rows have it."""
+        self.typicality = self.typicality or typicality_asked_for(
+            self.posterior, self.model, self.run.output
+        )
+        table = fit_rows(
+            self.run,
+            self.posterior,
+            rows,
+            model=self.model,
+            priors=self.priors,
+            folder=self.folder / "nested",
+            workers=self.workers,
+            typicality=self.typicality,
+        )
+        table.meta["catalogue"] = self.catalogue
+        path = _part(self.folder, number)
+        write_table(table, path)
+        counts = count_status(table)
+        told = {"sha256": file_digest(path), "rows": len(table), "status": counts}
+        with atomic_path(_told(path)) as temporary:
+            temporary.write_text(json.dumps(told))
+        return counts
+
+
+_fitter: _Fitter | None = None
+
+
+def _start(fitter: _Fitter, threads: int) -> None:
+    """Prepare a worker process, with its share of the machine's threads."""
+    global _fitter
+    torch.set_num_threads(threads)
+    _fitter = fitter
+
+
+def _fit_part(number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
+    assert _fitter is not None
+    return _fitter(number, rows)
+
+
+def fit_survey(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: str | Path,
+    output: str | Path,
+    *,
+    model: Simulator | None = None,
+    workers: int = 1,
+    priors: RunFile | None = None,
+    part_rows: int = PART_ROWS,
+    show_progress: bool = False,
+) -> FitSummary:
+    """Fit a catalogue of any size to a file, in the memory of a few parts.
+
+    The catalogue is read and fitted in portions of ``part_rows``, and each is written to the
+    folder ``OUTPUT.parts`` as soon as it is done. Interrupted or killed, the same call goes on
+    with the parts that are missing, to the same result: the draws of a galaxy depend on its
+    identifier and the seed alone. At the end the parts become the output, and the folder goes.
+
+    A catalogue of a thousand million rows is better not one file: an ``output`` without an
+    extension is a folder of Parquet files, the parts themselves.
+
+    Parameters
+    ----------
+    run, posterior, model, priors
+        As for :func:`sedum.fit`.
+    catalogue
+        A file, or a folder of Parquet files. Parquet, FITS and HDF5 are read portion by portion.
+    output
+        FITS, ECSV or Parquet, by its extension; without one, a folder of Parquet files.
+    workers
+        Processes that share the parts, and the machine's threads; of nested sampling, where
+        ``output.verify`` asks for it.
+    part_rows
+        Rows of a part.
+    show_progress
+        Show a progress bar.
+
+    Raises
+    ------
+    SedumError
+        As :func:`sedum.fit`, and if another process is fitting to the same output, or the
+        folder holds parts of another fit.
+    """
+    source = Path(catalogue)
+    target = check_target(output, source)
+    if run.catalogue is None:
+        raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
+    if not source.exists():
+        raise SedumError(f"catalogue {source} does not exist")
+    model = trained_model(run, posterior, model)
+    folder = target.with_name(f"{target.name}.parts")
+    nested = bool(run.output.verify and run.output.verify.nested)
+    fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
+    with locked(target, "fitting to"):
+        check_target(target, source)  # another process may just have finished it
+        require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        status: Counter[str] = Counter()
+        count = 0
+        portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
+        total = known_length(source, run.catalogue.extension)
+        with progress(total, "fitting", "galaxies", show_progress) as advance:
+            for done in _fitted(fitter, portions, 1 if nested else workers):
+                status.update(dict(done))
+                count += 1
+                advance(sum(n for _, n in done))
+        if not count:
+            raise SedumError(f"catalogue {source} has no rows")
+        parts = [_part(folder, number) for number in range(count)]
+        shown = sample_rows(parts, _SHOWN)
+        if target.suffix:
+            assemble(parts, target)
+        else:
+            _become(folder, target)
+        shutil.rmtree(folder, ignore_errors=True)
+    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
+
+
+def check_target(output: str | Path, source: Path) -> Path:
+    """Make sure that a fit can be written, before any work, and return where.
+
+    Raises
+    ------
+    SedumError
+        As :func:`sedum.survey.fit.check_output`, and if a folder is wanted that exists.
+    """
+    target = Path(output)
+    parts, own = target.with_name(f"{target.name}.parts").resolve(), source.resolve()
+    if source.is_dir() and (own in target.resolve().parents or own == parts):
+        raise SedumError(f"{target} lies in the catalogue {source}; choose another output path")
+    if target.suffix:
+        return check_output(target, source)
+    if target.exists():
+        raise SedumError(f"{target} exists; delete it, or choose another output")
+    return check_writable(target)
+
+
+def _become(folder: Path, target: Path) -> None:
+    """Make the folder of parts the output: whole or absent, whenever the process is killed."""
+    shutil.rmtree(folder / "nested", ignore_errors=True)
+    os.replace(folder, target)
+    # Readers of Parquet pass names that begin so; what killed writers left has a dot.
+    for left in (*target.glob("_*.json"), *target.glob(".*.partial*")):
+        left.unlink()
+
+
+def _fitted(
+    fitter: _Fitter, portions: Iterator[CatalogueRows], workers: int
+) -> Iterator[list[tuple[str, int]]]:
+    """Yield the status counts of each part in order, fitting those that are not there."""
+    if workers <= 1:
+        for number, rows in enumerate(portions):
+            yield _kept(fitter.folder, number, len(rows)) or fitter(number, rows)
+        return
+    threads = max(torch.get_num_threads() // workers, 1)
+    with worker_processes(workers, _start, fitter, threads) as submit:
+        # Two portions wait for each worker: none idles, and memory does not grow.
+        waiting: deque[list[tuple[str, int]] | Future[list[tuple[str, int]]]] = deque()
+        for number, rows in enumerate(portions):
+            kept = _kept(fitter.folder, number, len(rows))
+            waiting.append(kept or submit(_fit_part, number, rows))
+            if len(waiting) > 2 * workers:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(
+    part: list[tuple[str, int]] | Future[list[tuple[str, int]]],
+) -> list[tuple[str, int]]:
+    return part.result() if isinstance(part, Future) else part
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:06}.parquet"
+
+
+def _told(part: Path) -> Path:
+    """Return the file that says what is in a part, and that it is whole."""
+    return part.with_name(f"_{part.stem}.json")
+
+
+def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
+    """Return the status counts of a part that is there and whole; a damaged one is fitted again."""
+    path = _part(folder, number)
+    try:
+        told = json.loads(_told(path).read_text())
+        whole = told["rows"] == rows and told["sha256"] == file_digest(path)
+        return [(text, count) for text, count in told["status"]] if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
+    """Claim a folder of parts, or make sure that those in it belong to the same fit.
+
+    Raises
+    ------
+    SedumError
+        Naming what differs.
+    """
+    path = folder / "_fit.json"
+    if path.is_file():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            found = {}
+        differing = [key for key in identity if found.get(key) != identity[key]]
+        if differing:
+            raise SedumError(
+                f"{folder} holds parts of another fit (its {', '.join(differing)} differ); delete "
+                "the folder, or choose another output"
+            )
+        return
+    # Parts without it are of a finished fit that was killed as it removed them; nothing else is.
+    known = ("part-", "_part-", "nested", "done", "collection", ".")
+    foreign = [p.name for p in folder.glob("*") if not p.name.startswith(known)]
+    if foreign:
+        raise SedumError(
+            f"{folder} is in the way: parts of the fit go there, and it holds {foreign[0]}; move "
+            "it, or choose another output"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(identity))
+
+
+def _identity(
+    run: RunFile, posterior: Posterior, source: Path, priors: RunFile | None, part_rows: int
+) -> dict[str, str]:
+    """Return what the parts depend on, each as a hash or in words."""
+    files = [
+        (str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parquet_files(source)
+    ]
+    return {
+        "run file": digest(run.model_dump(mode="json")),
+        "estimator": posterior.digest(),
+        "priors": digest(priors.model_dump(mode="json") if priors else None),
+        "catalogue": digest(files),
+        "rows of a part": str(part_rows),
+        "version": __version__,
+    }

@@ -1,0 +1,276 @@
+"""Sky catalogues in HATS as LSDB gives them: the fit mapped lazily over their partitions.
+
+LSDB owns partitions and margins; this gives it the function it maps. The estimator goes to each
+worker once, also to one that takes the place of another that died. The optional packages are
+those of ``sedum[survey]``.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import torch
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.infer.posterior import Posterior
+from sedum.parallel.dask_cluster import broadcast, held, hold, require
+from sedum.photometry.catalogue import to_photometry
+from sedum.results.posterior_table import arrow_table, as_stored
+from sedum.survey.fit import fit_rows, trained_model
+from sedum.survey.measures.in_distribution import typicality_asked_for
+from sedum.tables.read import is_sky_catalogue, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+__all__ = ["PartitionFitter", "SkyFit", "sky_posteriors"]
+
+
+def sky_posteriors(
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: Any,
+    *,
+    priors: RunFile | None = None,
+    client: Any = None,
+) -> Any:
+    """Return the posteriors of a sky catalogue as a lazy LSDB catalogue.
+
+    Nothing is fitted but one row, which tells the columns and whether the mapping is right.
+    Partitions are fitted when LSDB computes them: ``fitted.cone_search(...).compute()`` fits the
+    partitions in that cone alone. To write a whole catalogue, :func:`sedum.fit_sky` can be
+    resumed and keeps units, descriptions and provenance, which LSDB's ``write_catalog`` drops.
+
+    Parameters
+    ----------
+    run, posterior, priors
+        As for :func:`sedum.fit`. Without ``catalogue.id`` in the run file, identifiers would be
+        row numbers within a partition, so that it is required.
+    catalogue
+        A folder in HATS, a collection of a catalogue and its margin, or a catalogue as
+        ``lsdb.open_catalog`` returns it, searched or filtered as you like.
+    client
+        The Dask client that will compute; the active one if None. Without any, partitions are
+        fitted in this process, one after the other.
+
+    Returns
+    -------
+    lsdb.Catalog
+        Of the same partitions, rows and margin, with the coordinates and the columns of a
+        posterior catalogue.
+
+    Raises
+    ------
+    SedumError
+        If LSDB is absent, the catalogue is not in HATS or has no rows, it cannot be read by the
+        mapping, or the estimator belongs to another run file.
+    """
+    prepared = SkyFit.prepare(run, posterior, catalogue, priors)
+    client = client or _active_client()
+    if client is not None:
+        broadcast(client, prepared.token, prepared.make())
+    return prepared.lazy()
+
+
+def _active_client() -> Any:
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+class PartitionFitter:
+    """What fits a partition: one in each process.
+
+    Parameters
+    ----------
+    run, posterior, priors
+        The run file, its estimator, and a run file of other priors.
+    name
+        Of the catalogue.
+    kept
+        Columns that the result takes over: the coordinates.
+    threads
+        Of torch, for each partition; None in a process that computes otherwise too, where
+        partitions take turns.
+    """
+
+    def __init__(
+        self,
+        run: RunFile,
+        posterior: Posterior,
+        priors: RunFile | None,
+        name: str,
+        kept: list[str],
+        threads: int | None = None,
+    ):
+        self.run, self.posterior, self.priors = run, posterior, priors
+        self.name, self.kept, self.threads = name, kept, threads
+        self.model = trained_model(run, posterior)
+        self.typicality = typicality_asked_for(posterior, self.model, run.output)
+        self._turn = threading.Lock() if threads is None else nullcontext()
+        self.nothing: pd.DataFrame | None = None
+        self.schema: pa.Schema | None = None
+
+    def try_on(self, row: pd.DataFrame) -> None:
+        """Fit one row: the result of no row, and units and descriptions, are known then."""
+        run, verify = self.run, self.run.output.verify
+        if verify is not None and verify.nested:  # minutes, for the same columns
+            quick = verify.model_copy(update={"nested": False})
+            output = run.output.model_copy(update={"verify": quick})
+            run = run.model_copy(update={"output": output})
+        found = self._fit(row, run)
+        self.nothing = self._frame(found, row).iloc[:0]
+        meta = dict(found.schema.metadata)
+        told = json.loads(meta[b"sedum"]) | {"run": self.run.model_dump(mode="json")}
+        meta[b"sedum"] = json.dumps(told, sort_keys=True).encode()
+        self.schema = found.schema.with_metadata(meta)
+
+    def __call__(self, partition: pd.DataFrame) -> pd.DataFrame:
+        """Return the posterior catalogue of a partition, row for row."""
+        if self.nothing is not None and not len(partition):
+            return self.nothing
+        return self._frame(self._fit(partition, self.run), partition)
+
+    def _fit(self, partition: pd.DataFrame, run: RunFile) -> pa.Table:
+        """Return the posteriors of rows, with units, descriptions and provenance."""
+        import pandas as pd
+
+        assert run.catalogue is not None
+        with self._turn:
+            if self.threads is not None:
+                # The number is each thread's own, and sums round by it.
+                torch.set_num_threads(self.threads)
+            source = f"a partition of sky catalogue {self.name}"
+            table = read_table(pd.DataFrame(partition))
+            rows = to_photometry(table, run.catalogue, self.model.filters, source)
+            table = fit_rows(
+                run,
+                self.posterior,
+                rows,
+                model=self.model,
+                priors=self.priors,
+                typicality=self.typicality,
+            )
+        table.meta["catalogue"] = self.name
+        return arrow_table(as_stored(table))
+
+    def _frame(self, found: pa.Table, partition: pd.DataFrame) -> pd.DataFrame:
+        """Return posteriors with the coordinates of their rows."""
+        import pandas as pd
+
+        frame = found.to_pandas(types_mapper=pd.ArrowDtype)
+        frame.index = partition.index
+        for name in self.kept:
+            frame[name] = partition[name]
+        return frame
+
+
+class _Make:
+    """Makes the fitter in a worker."""
+
+    def __init__(self, fitter: PartitionFitter):
+        self.run, self.priors = fitter.run, fitter.priors
+        self.name, self.kept = fitter.name, fitter.kept
+        self.nothing, self.schema = fitter.nothing, fitter.schema
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "estimator.safetensors"
+            fitter.posterior.write(path)
+            self.weights = path.read_bytes()
+
+    def __call__(self) -> PartitionFitter:
+        """Make it; each of a worker's threads is one of Dask's."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "estimator.safetensors"
+            path.write_bytes(self.weights)
+            posterior = Posterior.read(path)
+        fitter = PartitionFitter(self.run, posterior, self.priors, self.name, self.kept, threads=1)
+        fitter.nothing, fitter.schema = self.nothing, self.schema
+        return fitter
+
+
+@dataclass(frozen=True)
+class SkyFit:
+    """A sky catalogue and what it is to be fitted with.
+
+    Attributes
+    ----------
+    sky
+        The LSDB catalogue, with the columns that are needed.
+    fitter
+        Fits partitions in this process.
+    token
+        What workers know the fitter by: of this fit alone, which takes it away at its end.
+    """
+
+    sky: Any
+    fitter: PartitionFitter
+    token: str
+
+    @classmethod
+    def prepare(
+        cls, run: RunFile, posterior: Posterior, catalogue: Any, priors: RunFile | None
+    ) -> SkyFit:
+        """Open the catalogue and fit one of its rows; see :func:`sky_posteriors`."""
+        require("lsdb")
+        if run.catalogue is None or run.catalogue.id is None:
+            raise SedumError("catalogue.id: name the column of identifiers, to fit a sky catalogue")
+        sky, kept = _open(catalogue, run.catalogue.needed())
+        fitter = PartitionFitter(run, posterior, priors, sky.name, kept)
+        fitter.try_on(_first_row(sky))
+        return cls(sky, fitter, uuid4().hex)
+
+    def make(self) -> Callable[[], PartitionFitter]:
+        """Return what makes the fitter in a worker."""
+        return _Make(self.fitter)
+
+    def lazy(self) -> Any:
+        """Return the lazy LSDB catalogue of the posteriors."""
+        hold(self.token, self.fitter)
+        return self.sky.map_partitions(_fit_partition, self.token, meta=self.fitter.nothing)
+
+
+def _open(catalogue: Any, needed: list[str]) -> tuple[Any, list[str]]:
+    """Return a catalogue with the columns that are read, and the names of its coordinates."""
+    import lsdb
+
+    if isinstance(catalogue, str | Path):
+        if not is_sky_catalogue(catalogue):
+            raise SedumError(f"{catalogue} is no catalogue in HATS: a folder with hats.properties")
+        sky = lsdb.open_catalog(catalogue)
+    else:
+        sky = catalogue
+    info = sky.hc_structure.catalog_info
+    kept = [info.ra_column, info.dec_column]
+    known = sky.all_columns if sky is not catalogue else sky.columns
+    # What is absent is said when the first row is read.
+    columns = list(dict.fromkeys([*kept, *(name for name in needed if name in known)]))
+    if sky is catalogue:
+        return sky[columns], kept
+    return lsdb.open_catalog(catalogue, columns=columns), kept
+
+
+def _first_row(sky: Any) -> pd.DataFrame:
+    """Return the first row of the first partition that has one."""
+    for pixel in sky.get_ordered_healpix_pixels():
+        rows = sky.partitions[[pixel]].compute(progress_bar=False)
+        if len(rows):
+            return rows.iloc[:1]
+    raise SedumError(f"sky catalogue {sky.name} has no rows")
+
+
+def _fit_partition(partition: pd.DataFrame, token: str) -> pd.DataFrame:
+    """Fit a partition with the fitter of this process."""
+    return held(token)(partition)

@@ -1,0 +1,1 @@
+"""What a catalogue keeps of each posterior: one file for each kind of column."""

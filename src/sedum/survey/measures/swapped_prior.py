@@ -1,0 +1,98 @@
+"""A catalogue's posteriors under other priors than the estimator was trained with."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from astropy.table import Table
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.posterior import Posterior
+from sedum.infer.verify.importance_weights import LEAST_ESS, systematic
+from sedum.infer.verify.prior_swap import check_swap, swap_prior
+from sedum.photometry.row_status import RowStatus
+
+__all__ = ["OtherPrior"]
+
+
+class OtherPrior:
+    """Turns draws to the priors of another run file, and keeps the columns that say how well.
+
+    Parameters
+    ----------
+    posterior
+        The estimator whose draws they are.
+    run
+        The run file whose priors are wanted; its model must be the estimator's.
+    rows
+        The number of rows of the catalogue.
+    seed
+        Of the resampling.
+
+    Raises
+    ------
+    SedumError
+        If the model differs, or the priors are wider than those trained with; see
+        :func:`sedum.infer.verify.prior_swap.check_swap`.
+    """
+
+    def __init__(self, posterior: Posterior, run: RunFile, rows: int, seed: int):
+        if run.model != posterior.run.model:
+            raise SedumError(
+                f"priors of run file {run.name!r}: its model differs from that of estimator "
+                f"{posterior.source}; give the same model section"
+            )
+        self.old, self.new, self.seed = posterior.prior, prior_of(run.model, run.priors), seed
+        check_swap(self.old, self.new)
+        self.columns = {
+            f"prior_{name}": np.full(rows, np.nan)
+            for name in ("ess", "k_hat", "log_evidence_ratio", "log_evidence_ratio_error")
+        }
+        self.poor = np.zeros(rows, bool)
+
+    def apply(self, draws: np.ndarray, at: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Return equally weighted draws of the rows ``at`` under the other priors, [n, K, d].
+
+        ``keys`` are those of :func:`sedum.survey.fit.object_keys`: the choice of draws depends on
+        the galaxy, not on the rows it is fitted with.
+        """
+        found = swap_prior(draws, self.old, self.new)
+        for name, column in self.columns.items():
+            column[at] = getattr(found, name.removeprefix("prior_"))
+        self.poor[at] = ~found.trusted
+        size = draws.shape[1]
+        out = draws.copy()
+        for i in np.flatnonzero(found.ess > 0):
+            rng = np.random.default_rng([self.seed, int(keys[i]) % 2**64])
+            picks = systematic(found.log_weights[i], size, rng.random())
+            # In no order: derived quantities are computed of the first ones.
+            out[i] = draws[i, rng.permutation(picks)]
+        return out
+
+    def mark(self, standing: RowStatus) -> None:
+        """Give rows a status whose draws are too few where the other priors have their mass."""
+        few = self.poor & (self.columns["prior_ess"] < LEAST_ESS)
+        standing.mark(few, f"fewer than {LEAST_ESS:.0f} effective draws of the prior")
+        standing.mark(self.poor, "weights of the prior have too long a tail (Pareto k)")
+
+    def into(self, table: Table) -> None:
+        """Add the columns, and the change of the log-evidence where there is one."""
+        for name, column in self.columns.items():
+            table[name] = column
+        if "log_evidence" in table.colnames:
+            use = ~self.poor
+            error = np.hypot(
+                table["log_evidence_error"], self.columns["prior_log_evidence_ratio_error"]
+            )
+            moved = np.asarray(table["log_evidence"]) + self.columns["prior_log_evidence_ratio"]
+            table["log_evidence"] = np.where(use, moved, np.nan)
+            table["log_evidence_error"] = np.where(use, error, np.nan)
+
+    def describe(self, table: Table) -> None:
+        """Add the priors to the provenance of the table."""
+        meta = json.loads(table.meta["sedum"])
+        meta["swapped_priors"] = {k: v.model_dump(mode="json") for k, v in self.new.specs.items()}
+        table.meta["sedum"] = json.dumps(meta, sort_keys=True)

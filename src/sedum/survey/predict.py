@@ -1,0 +1,191 @@
+"""What posteriors say galaxies look like: photometry, spectra, histories, redshifts, as bands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sedum.galaxies.derived import DEFAULTS
+from sedum.galaxies.model import GalaxyModel
+from sedum.infer.posterior import Posterior
+from sedum.photometry.observed import Photometry
+from sedum.survey.measures.redshift_density import redshift_density
+
+__all__ = [
+    "BANDS",
+    "Recovered",
+    "recover",
+    "recover_draws",
+    "redshift_density",
+    "spectrum_wavelengths",
+]
+
+#: Percentiles of every band: the median, 68% and 95%.
+BANDS = (2.5, 16.0, 50.0, 84.0, 97.5)
+#: Galaxies evaluated together: bounds the memory of their spectra.
+_TOGETHER = 32
+#: Bins of lookback time, the first of them the last million years.
+_TIMES, _YOUNGEST = 48, 1e6
+#: Points at which p(z) is given.
+_REDSHIFTS = 400
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Posterior bands of n galaxies: percentiles 2.5, 16, 50, 84 and 97.5, :data:`BANDS`.
+
+    Attributes
+    ----------
+    draws
+        Parameters, [n, draws, d].
+    photometry
+        Noiseless fluxes in µJy, [n, 5, bands].
+    wavelength
+        Observed wavelengths in Angstrom, [m]; none where spectra were not asked for.
+    spectrum
+        f_ν in µJy, [n, 5, m]; NaN beyond the model's wavelengths.
+    lookback
+        Edges of bins of lookback time in yr, from when the light left, [k + 1].
+    star_formation
+        Mean star-formation rates in Msun/yr between them, [n, 5, k]; zero before the Big Bang.
+    redshift
+        Redshifts at which ``density`` is given, [g].
+    density
+        p(z), [n, g].
+    derived
+        Derived quantities by name, each [n, 5].
+    """
+
+    draws: np.ndarray
+    photometry: np.ndarray
+    wavelength: np.ndarray
+    spectrum: np.ndarray
+    lookback: np.ndarray
+    star_formation: np.ndarray
+    redshift: np.ndarray
+    density: np.ndarray
+    derived: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.draws)
+
+
+def recover(
+    posterior: Posterior,
+    model: GalaxyModel,
+    photometry: Photometry,
+    draws: int = 100,
+    seed: int = 1,
+    keys: np.ndarray | None = None,
+    *,
+    spectra: bool = True,
+    derived: Sequence[str] = DEFAULTS,
+    wavelength: np.ndarray | None = None,
+) -> Iterator[tuple[slice, Recovered]]:
+    """Draw from posteriors and evaluate the model, portion by portion of any number of galaxies.
+
+    Parameters
+    ----------
+    posterior
+        The trained estimator.
+    model
+        The forward model it was trained with.
+    photometry
+        n observations.
+    draws, seed, keys
+        As for :meth:`Posterior.sample`: with the row numbers of a catalogue as keys, the first
+        of the draws behind its fit.
+    spectra, derived, wavelength
+        As for :func:`recover_draws`.
+
+    Yields
+    ------
+    rows, recovered
+        Which galaxies, and what was recovered of them.
+    """
+    n = len(photometry)
+    keys = np.arange(n) if keys is None else np.asarray(keys)
+    for start in range(0, n, _TOGETHER):
+        rows = slice(start, min(start + _TOGETHER, n))
+        theta = posterior.sample(photometry[rows], draws, seed, keys[rows])
+        found = recover_draws(model, theta, spectra=spectra, derived=derived, wavelength=wavelength)
+        yield rows, found
+
+
+def recover_draws(
+    model: GalaxyModel,
+    draws: np.ndarray,
+    *,
+    spectra: bool = True,
+    derived: Sequence[str] = DEFAULTS,
+    wavelength: np.ndarray | None = None,
+) -> Recovered:
+    """Evaluate the model at posterior draws.
+
+    Parameters
+    ----------
+    model
+        The forward model.
+    draws
+        Parameters, [n, draws, d].
+    spectra
+        Whether to compute spectra and histories of star formation too.
+    derived
+        Names of derived quantities.
+    wavelength
+        Of the spectra, in Angstrom, [m]; those that the bands cover where None.
+    """
+    n, size, d = draws.shape
+    flat = draws.reshape(-1, d)
+
+    def bands(values: np.ndarray) -> np.ndarray:
+        return _percentiles(values.reshape(n, size, -1))
+
+    edges = _lookback_edges(model)
+    wavelength = spectrum_wavelengths(model) if wavelength is None else np.asarray(wavelength)
+    wavelength = wavelength if spectra else wavelength[:0]
+    spectrum = np.empty((n, len(BANDS), 0))
+    history = np.empty((n, len(BANDS), 0))
+    if spectra:
+        spectrum = bands(model.spectrum(flat, wavelength).astype(np.float32))
+        history = bands(model.star_formation_rate(flat, edges))
+    redshift = draws[..., model.prior.names.index("redshift")]
+    grid = np.linspace(*model.prior.support("redshift", tail=1e-6), _REDSHIFTS)
+    quantities = model.derived(flat, list(derived)) if derived else {}
+    return Recovered(
+        draws=draws,
+        photometry=bands(model.photometry(flat)),
+        wavelength=wavelength,
+        spectrum=spectrum,
+        lookback=edges,
+        star_formation=history,
+        redshift=grid,
+        density=redshift_density(redshift, grid, (grid[0], grid[-1])),
+        derived={name: bands(values)[..., 0] for name, values in quantities.items()},
+    )
+
+
+def spectrum_wavelengths(model: GalaxyModel, points: int = 1200) -> np.ndarray:
+    """Return wavelengths in Angstrom that the bands cover, evenly spaced in their logarithm."""
+    low = 0.8 * min(f.limits[0] for f in model.filters)
+    high = 1.1 * max(f.limits[1] for f in model.filters)
+    return np.geomspace(low, high, points)
+
+
+def _lookback_edges(model: GalaxyModel) -> np.ndarray:
+    """Return bins of lookback time in yr that reach back to the Big Bang at any redshift."""
+    oldest = float(model.cosmology.age_gyr(np.array([model.redshift_range[0]]))[0]) * 1e9
+    return np.r_[0.0, np.geomspace(_YOUNGEST, oldest, _TIMES)]
+
+
+def _percentiles(values: np.ndarray) -> np.ndarray:
+    """Return percentiles :data:`BANDS` of [n, draws, k] over the draws, [n, 5, k]."""
+    # As numpy.percentile, but sorting in vectors of single precision: ten times as fast.
+    ordered = np.sort(np.asarray(values, np.float32), axis=1)
+    at = np.array(BANDS) / 100 * (values.shape[1] - 1)
+    below = np.minimum(at.astype(int), values.shape[1] - 1)
+    above = np.minimum(below + 1, values.shape[1] - 1)
+    share = (at - below).astype(np.float32)[:, None]
+    return ordered[:, below] * (1 - share) + ordered[:, above] * share

@@ -1,0 +1,216 @@
+"""p(z) of a catalogue as a ``qp`` ensemble, the form in which photo-z tools exchange it.
+
+The file is what ``qp`` (package qp-prob) writes: densities on a grid, kind ``interp``, with
+identifiers and point estimates beside them. The optional package is that of ``sedum[qp]``.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from sedum.config import Pz
+from sedum.errors import SedumError
+from sedum.galaxies.model_parameters import prior_of
+from sedum.progress import progress
+from sedum.results.posterior_catalogue import Results
+from sedum.results.provenance import read_metadata, swapped_run
+from sedum.storage import atomic_path, check_writable
+from sedum.survey.measures.quantiles import quantile_draws
+from sedum.survey.measures.redshift_density import density_peak, redshift_density, share_density
+from sedum.survey.measures.summaries import pz_bounds, pz_grid
+
+__all__ = ["QpSummary", "to_qp"]
+
+#: Draws that stored quantiles are turned into, evenly spaced in probability.
+_FROM_QUANTILES = 1000
+#: Columns that p(z) can be had from, the first that is there.
+_SOURCES = ("pz", "redshift_draws", "redshift_quantiles")
+
+
+@dataclass(frozen=True)
+class QpSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    path
+        The file.
+    rows
+        Densities in it, one for each row of the catalogue.
+    flat
+        How many of them are flat, since the row was not fitted or its posterior lies outside the
+        grid.
+    source
+        The column that they come from.
+    """
+
+    path: Path
+    rows: int
+    flat: int
+    source: str
+
+
+def to_qp(
+    results: str | Path,
+    output: str | Path,
+    *,
+    portion: int = 10_000,
+    show_progress: bool = False,
+) -> QpSummary:
+    """Write p(z) of a posterior catalogue as a ``qp`` ensemble.
+
+    Every row keeps its place. A row that was not fitted has a flat density over the grid, which
+    says nothing and breaks nothing, and so has one whose posterior lies outside the grid; its
+    ``fitted`` in the ancillary table is false, and its ``status`` says why.
+
+    Parameters
+    ----------
+    results
+        The posterior catalogue (FITS, Parquet, ECSV), with a column ``pz``, ``redshift_draws`` or
+        ``redshift_quantiles``: ``output.pz``, ``save_draws`` or ``quantiles`` of the run file.
+        Where there is no ``pz``, densities are computed on the grid that ``output.pz: {}`` would
+        have.
+    output
+        ``.hdf5`` to write.
+    portion
+        Rows in memory at a time.
+    show_progress
+        Show a progress bar.
+
+    Returns
+    -------
+    QpSummary
+        What was written. ``qp.read(output)`` reads it: ancillary columns ``id``, ``status``,
+        ``fitted``, ``z_mode`` and ``z_median`` (NaN where not fitted) and, where the catalogue
+        has redshifts, ``z_spec``.
+
+    Raises
+    ------
+    SedumError
+        If the package is absent, there is none of the columns, or a file cannot be read or
+        written.
+    """
+    qp = _qp()
+    target = check_writable(output)
+    if target.suffix.lower() not in (".hdf5", ".h5"):
+        raise SedumError(f"cannot write {target}: qp ensembles are HDF5; give a name ending .hdf5")
+    found = Results.open(results)
+    source = next((name for name in _SOURCES if name in found.columns), None)
+    if source is None:
+        raise SedumError(
+            f"{results} has no column {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}; fit again with "
+            "output.pz: {} in the run file"
+        )
+    metadata = read_metadata(results)
+    if found.rows == 0:
+        raise SedumError(f"{results} has no rows; qp has no ensemble of none")
+    grid, bounds = _grid(found, source, metadata)
+    names = [source, "id", "status", "redshift_p50"]
+    names += [n for n in ("redshift_catalogue", "redshift_mode") if n in found.columns]
+    widths = _widths(found, portion)
+    flat, start = 0, 0
+    with atomic_path(target) as temporary, ExitStack() as open_files:
+        advance = open_files.enter_context(
+            progress(found.rows, "writing", "galaxies", show_progress)
+        )
+        file = None
+        for table in found.stream(names, portion):
+            density, fitted = _densities(source, table, grid, bounds)
+            ancil = _ancillary(table, density, fitted, grid, widths)
+            data = {"xvals": grid, "yvals": density, "norm": False}  # they are normalised
+            ensemble = qp.Ensemble(qp.interp, data, ancil=ancil)
+            if file is None:
+                _, file = ensemble.initializeHdf5Write(str(temporary), found.rows)
+                open_files.callback(file.close)
+                file.attrs["sedum"] = metadata.get("sedum", "{}")
+            ensemble.writeHdf5Chunk(file, start, start + len(density))
+            start, flat = start + len(density), flat + int((~fitted).sum())
+            advance(len(density))
+        ensemble.finalizeHdf5Write(file)
+    return QpSummary(target, found.rows, flat, source)
+
+
+def _qp() -> Any:
+    try:
+        import qp
+    except ImportError as error:
+        raise SedumError(
+            f"qp ensembles need the package {error.name}; pip install 'sedum[qp]'"
+        ) from None
+    return qp
+
+
+def _grid(
+    results: Results, source: str, metadata: dict[str, str]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Return the redshifts of the densities, and where the prior ends if they are computed."""
+    if source == "pz":
+        if "pz_grid" not in metadata:
+            raise SedumError(
+                f"{results.path} does not say at which redshifts its column pz is: pz_grid"
+            )
+        return np.array(json.loads(metadata["pz_grid"])), None
+    run = swapped_run(results.run, results.provenance) or results.run
+    prior = prior_of(run.model, run.priors)
+    return pz_grid(prior, run.output.pz or Pz()), pz_bounds(prior)
+
+
+def _widths(results: Results, portion: int) -> dict[str, int]:
+    """Return the bytes of the longest texts: HDF5 holds texts of one width."""
+    widths: dict[str, int] = {}
+    for table in results.stream(["id", "status"], portion):
+        for name in table.colnames:
+            if table[name].dtype.kind == "U":
+                width = np.char.encode(np.asarray(table[name]), "utf-8").dtype.itemsize
+                widths[name] = max(widths.get(name, 1), width)
+    return widths
+
+
+def _densities(
+    source: str, table: Table, grid: np.ndarray, bounds: tuple[float, float] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return densities that integrate to one, [n, g] in 32 bits, and which are not flat, [n]."""
+    values = np.asarray(table[source], np.float64)
+    if source == "pz":
+        density = values
+    else:
+        draws = values if source == "redshift_draws" else quantile_draws(values, _FROM_QUANTILES)
+        density = share_density(redshift_density(draws, grid, bounds), grid, draws)
+    total = np.trapezoid(density, grid, axis=1)
+    fitted = np.isfinite(total) & (total > 0)
+    out = np.full(density.shape, 1 / (grid[-1] - grid[0]))
+    out[fitted] = density[fitted] / total[fitted, None]
+    return out.astype(np.float32), fitted
+
+
+def _ancillary(
+    table: Table,
+    density: np.ndarray,
+    fitted: np.ndarray,
+    grid: np.ndarray,
+    widths: dict[str, int],
+) -> dict[str, np.ndarray]:
+    """Return what stands beside the densities, each [n]."""
+    if "redshift_mode" in table.colnames:
+        mode = np.where(fitted, np.asarray(table["redshift_mode"]), np.nan)
+    else:
+        mode = np.where(fitted, density_peak(density.astype(np.float64), grid), np.nan)
+    found = {
+        "id": np.asarray(table["id"]),
+        "status": np.asarray(table["status"]),
+        "fitted": fitted,
+        "z_mode": np.asarray(mode, np.float64),
+        "z_median": np.asarray(table["redshift_p50"], np.float64),
+    }
+    if "redshift_catalogue" in table.colnames:
+        found["z_spec"] = np.asarray(table["redshift_catalogue"], np.float64)
+    for name, width in widths.items():
+        found[name] = np.char.encode(found[name], "utf-8").astype(f"S{width}")
+    return found

@@ -1,0 +1,100 @@
+"""Single galaxies of a catalogue, chosen by row or identifier, as the fit would see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sedum.config import RunFile
+from sedum.errors import SedumError
+from sedum.galaxies.simulator import Simulator
+from sedum.infer.posterior import Posterior
+from sedum.photometry.catalogue import CatalogueRows
+from sedum.photometry.observed import Photometry
+from sedum.survey.fit import give_redshifts, mark_unfit, object_keys
+from sedum.survey.measures.verification import Trust
+
+__all__ = ["Chosen", "choose_rows", "draw_chosen"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some galaxies of a catalogue with the draws behind their fit.
+
+    Attributes
+    ----------
+    rows
+        Row numbers, [n].
+    ids
+        Identifiers, [n].
+    photometry
+        What was observed of them.
+    draws
+        Posterior draws, [n, draws, d].
+    """
+
+    rows: np.ndarray
+    ids: np.ndarray
+    photometry: Photometry
+    draws: np.ndarray
+
+
+def choose_rows(
+    catalogue: CatalogueRows, rows: Sequence[int] = (), ids: Sequence[str] = ()
+) -> np.ndarray:
+    """Return the numbers of rows that are named by number, from 0, or by identifier.
+
+    Raises
+    ------
+    SedumError
+        If none is named, or one is not in the catalogue or there more than once.
+    """
+    if not rows and not ids:
+        raise SedumError("name at least one galaxy: --row NUMBER (from 0) or --id IDENTIFIER")
+    found = []
+    for row in rows:
+        if not 0 <= row < len(catalogue):
+            raise SedumError(f"--row {row}: the catalogue has rows 0 to {len(catalogue) - 1}")
+        found.append(row)
+    known = catalogue.ids.astype(str)
+    for name in ids:
+        at = np.flatnonzero(known == str(name))
+        if len(at) != 1:
+            many = "no row has" if not len(at) else f"{len(at)} rows have"
+            raise SedumError(f"--id {name}: {many} this identifier")
+        found.append(int(at[0]))
+    return np.array(list(dict.fromkeys(found)))
+
+
+def draw_chosen(
+    run: RunFile,
+    posterior: Posterior,
+    model: Simulator,
+    catalogue: CatalogueRows,
+    rows: np.ndarray,
+) -> Chosen:
+    """Draw from the posteriors of some rows, as :func:`sedum.fit` does with the whole catalogue.
+
+    Seeds are those of the fit, and so is verification, where the run file asks for it.
+
+    Raises
+    ------
+    SedumError
+        If a row cannot be fitted; it says why.
+    """
+    photometry, standing = catalogue.photometry, catalogue.standing.copy()
+    if run.catalogue is not None and run.catalogue.use_redshift:
+        photometry = give_redshifts(posterior, catalogue, standing)
+    mark_unfit(posterior, standing, photometry)
+    for row, status in zip(rows, standing[rows].text(), strict=True):
+        if not standing.ok[row]:
+            raise SedumError(f"row {row} (id {catalogue.ids[row]}) cannot be fitted: {status}")
+    seen, output = photometry[rows], run.output
+    keys = object_keys(catalogue.ids[rows])
+    if output.verify:
+        draws = Trust(posterior, model, output, len(standing)).verify(seen, rows, keys)
+    else:
+        draws = posterior.sample(seen, output.draws, output.seed, keys=keys)
+    return Chosen(rows, catalogue.ids[rows], seen, draws)

@@ -1,0 +1,1 @@
+"""Tables of any common format: whole, in portions, or by single rows."""

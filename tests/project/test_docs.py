@@ -1,0 +1,111 @@
+"""The documentation says everything that it promises to say; `make docs` builds it."""
+
+import ast
+import re
+from pathlib import Path
+
+import sedum
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS, SOURCE = ROOT / "docs", ROOT / "src" / "sedum"
+#: Where messages about catalogues come from.
+_CATALOGUES = [
+    *sorted(SOURCE.glob("tables/*.py")),
+    *sorted(SOURCE.glob("photometry/*.py")),
+    *sorted(SOURCE.glob("results/*.py")),
+    *sorted(SOURCE.glob("parallel/*.py")),
+    SOURCE / "config" / "catalogue_section.py",
+    SOURCE / "observe" / "noise_file.py",
+    *(SOURCE / "survey" / f"{name}.py" for name in ("fit", "fit_parts", "fit_hats", "qp_ensemble")),
+    *(SOURCE / "survey" / f"{name}.py" for name in ("hats_partitions", "select_rows")),
+    SOURCE / "survey" / "measures" / "swapped_prior.py",
+    SOURCE / "infer" / "verify" / "prior_swap.py",
+]
+
+
+def page(name):
+    return " ".join((DOCS / name).read_text().replace("\\|", "|").split())
+
+
+def pieces(node):
+    """Return the fixed pieces of a text in the source, what is filled in left out."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=values):
+            return [piece for value in values for piece in pieces(value)]
+        case ast.BinOp(left=left, right=right):
+            return pieces(left) + pieces(right)
+    return []
+
+
+def telling(node):
+    """Return the longest fixed piece of a text, by which it can be found; empty if none is."""
+    found = max(pieces(node), key=len, default="").strip(" ;:({'\"")
+    return found if len(found) >= 8 else ""
+
+
+def calls(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and node.args:
+            yield node
+
+
+def statuses():
+    for path in sorted(SOURCE.rglob("*.py")):
+        for call in calls(path):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "mark":
+                text = telling(call.args[-1])
+                if text:
+                    yield text
+
+
+def messages():
+    for path in _CATALOGUES:
+        # Mistakes in the run file are errors of values until they are put into words.
+        kinds = ("ValueError",) if path.parent.name == "config" else ("SedumError",)
+        for call in calls(path):
+            if isinstance(call.func, ast.Name) and call.func.id in kinds:
+                text = telling(call.args[0])
+                if text:
+                    yield path.relative_to(SOURCE).as_posix(), text
+
+
+def test_every_status_is_explained():
+    found = set(statuses())
+    text = page("howto/statuses.md")
+    assert len(found) > 20
+    assert [status for status in sorted(found) if status not in text] == []
+
+
+def test_every_message_about_catalogues_has_a_remedy():
+    found = set(messages())
+    text = page("howto/messages.md")
+    assert len(found) > 40
+    assert [message for message in sorted(found) if message[1] not in text] == []
+
+
+def test_every_public_name_is_in_the_reference():
+    listed = set(re.findall(r"^   (\w+)$", (DOCS / "reference" / "api.md").read_text(), re.M))
+    assert sorted(set(sedum.__all__) - listed - {"__version__"}) == []
+
+
+def test_pages_lead_to_pages_that_exist():
+    lost = []
+    for path in sorted(DOCS.rglob("*.md")):
+        if "_build" in path.parts:
+            continue
+        for target in re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]*)?\)", path.read_text()):
+            if not (path.parent / target).is_file():
+                lost.append((path.name, target))
+    assert lost == []
+
+
+def test_cited_works_are_in_the_bibliography():
+    known = set(re.findall(r"^@\w+\{(\w+),", (DOCS / "references.bib").read_text(), re.M))
+    cited = set()
+    for path in DOCS.rglob("*.md"):
+        for keys in re.findall(r"\{cite:\w+\}`([\w,]+)`", path.read_text()):
+            cited |= set(keys.split(","))
+    assert cited
+    assert cited - known == set()
