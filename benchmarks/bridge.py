@@ -28,7 +28,7 @@ from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.train_bridge import prepare, train_bridge
 from sedum.bridge.validate_bridge import across_simulations, validate_bridge, within_simulation
-from sedum.config.bridge_file import BridgeRun, load_bridge, parse_bridge
+from sedum.config.bridge_file import BridgeFile, load_bridge, parse_bridge
 from sedum.errors import SedumError
 from sedum.photometry.row_status import RowStatus
 from sedum.report.plots.bridge_plots import plot_bridge, plot_features
@@ -91,7 +91,7 @@ def add(out: Table, name: str, found: dict, seconds: float | None = None) -> Non
 
 def simulations_run(
     bands: dict[str, str], features: list[str] | None, regression: dict
-) -> BridgeRun:
+) -> BridgeFile:
     tables = [
         {
             "kind": "table",
@@ -157,7 +157,7 @@ def within_and_across(console: Console) -> None:
                 by_mass(console, run, galaxies)
 
 
-def by_mass(console: Console, run: BridgeRun, galaxies: SimulatedGalaxies) -> None:
+def by_mass(console: Console, run: BridgeFile, galaxies: SimulatedGalaxies) -> None:
     for k, name in enumerate(galaxies.sources):
         ready = prepare(run, galaxies[galaxies.source == k], None)
         rows = within_simulation(run, ready, 5)["log_mass"]["by_value"]
@@ -165,7 +165,7 @@ def by_mass(console: Console, run: BridgeRun, galaxies: SimulatedGalaxies) -> No
         console.print(f"log_mass within {name}, bias and NMAD by mass: {'; '.join(told)}")
 
 
-def to_survey(console: Console, run: BridgeRun, work: Path, catalogue=None) -> None:
+def to_survey(console: Console, run: BridgeFile, work: Path, catalogue=None) -> None:
     """Population → survey with each regressor, and as published."""
     galaxies = galaxies_of(run, work / f"{run.name}-galaxies.parquet", show_progress=True)
     out = table_of(f"{run.name}: {len(galaxies):,} simulated galaxies; corrected out of fold")
@@ -216,7 +216,7 @@ def zcosmos(console: Console, work: Path) -> None:
     to_survey(console, load_bridge(TOP / "examples" / "zcosmos-bridge.yaml"), work, table[near])
 
 
-def throughput(console: Console, run: BridgeRun, work: Path, count: int) -> None:
+def throughput(console: Console, run: BridgeFile, work: Path, count: int) -> None:
     galaxies = galaxies_of(run, work / f"{run.name}-galaxies.parquet")
     bridge = train_bridge(run, galaxies)
     run = run.model_copy(update={"perturbations": 8})

@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.recovery import recovery
+from sedum.check.recovery import recovery_metrics
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -100,7 +100,7 @@ def measure(name, work, budget):
     rate = 1000 * timed / (time.process_time() - start)
     if timed < judged:
         draws = posterior.sample(seen, 100)
-    rows = {r.name: r for r in recovery(draws, theta, posterior.names)}
+    rows = {r.name: r for r in recovery_metrics(draws, theta, posterior.names)}
     return {
         "steps": steps,
         "CPU seconds": spent,

@@ -21,16 +21,16 @@ from sbi.utils.metrics import c2st
 from scipy import special
 
 from sedum import config
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.estimator import build_estimator
 from sedum.infer.training.training_state import TrainingState
 
 DRAWS = 2000
 KINDS = {
-    "flow": config.Estimator(width=128, blocks=3),
-    "flow, one normal": config.Estimator(width=128, blocks=3, components=1),
-    "nsf": config.AutoregressiveEstimator(kind="nsf", width=128, blocks=3, hidden=[64, 64]),
-    "mixture": config.MixtureEstimator(kind="mixture", width=128, blocks=3),
+    "flow": config.FlowSettings(width=128, blocks=3),
+    "flow, one normal": config.FlowSettings(width=128, blocks=3, components=1),
+    "nsf": config.AutoregressiveSettings(kind="nsf", width=128, blocks=3, hidden=[64, 64]),
+    "mixture": config.MixtureSettings(kind="mixture", width=128, blocks=3),
 }
 
 
@@ -93,7 +93,7 @@ def learn(task, spec, steps, seed=1):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     estimator = build_estimator(spec, task.layout, task.dimension, None)
-    state = TrainingState(estimator, config.Training(steps=steps, learning_rate=2e-3))
+    state = TrainingState(estimator, config.TrainingSettings(steps=steps, learning_rate=2e-3))
     anchor = torch.tensor([[0.0, 1.0]]).expand(256, 2)
     start = time.process_time()
     for i in range(steps):
@@ -107,7 +107,7 @@ def compare(task, estimator, observations, tested):
     rng = np.random.default_rng(99)
     _, x = task.draw(observations, rng)
     features = torch.from_numpy(x).float()
-    numbers = Numbers.of(np.arange(observations), DRAWS, estimator.numbers, 1)
+    numbers = BaseSamples.of(np.arange(observations), DRAWS, estimator.numbers, 1)
     with torch.no_grad():
         draws = estimator.sample(numbers, features, torch.tensor([[0.0, 1.0]] * observations))
     draws = draws.numpy()

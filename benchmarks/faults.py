@@ -33,7 +33,7 @@ from sedum.infer.verify.typicality import Typicality
 from sedum.observe.mock_survey import mock_survey
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.observed import Photometry
-from sedum.survey.measures.prior_bounds import AtEdge
+from sedum.survey.measures.prior_bounds import PriorBounds
 
 BINS = {"all": (0, np.inf), "< 10": (0, 10), "10 to 50": (10, 50), "> 50": (50, np.inf)}
 SEED = 4242
@@ -103,7 +103,7 @@ def main() -> None:
         p[: options.predicted] = predictive(typicality, seen[: options.predicted])
         flux, error = posterior.features.outside(seen)
         outside = flux.any(axis=1) | error.any(axis=1)
-        edges = AtEdge(posterior.prior, len(seen))
+        edges = PriorBounds(posterior.prior, len(seen))
         edges.note(posterior.sample(seen, 200), np.arange(len(seen)))
         edge = np.array(["redshift" in text for text in edges.texts()])
         snr = np.median(seen.flux / seen.error, axis=1)

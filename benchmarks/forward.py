@@ -104,7 +104,7 @@ def synthesizer_seconds(model: GalaxyModel, theta: np.ndarray) -> float | None:
 
 def convergence(filters: FilterSet, console: Console) -> None:
     """Compare fluxes with those of finer cells and age bins."""
-    spec = config.Model(history=config.DelayedTau())
+    spec = config.ModelSettings(history=config.DelayedTauSFH())
     reference = GalaxyModel(filters, spec, grid=load_grid("bc03_miles", 768))
     theta = reference.prior.sample(2000, np.random.default_rng(5))
     theta[:, 0] = np.random.default_rng(6).uniform(0.05, 6, len(theta))
@@ -143,7 +143,7 @@ def main() -> None:
         million(run, options.out)
         return
     filters = FilterSet.from_run(run)
-    delayed = GalaxyModel(filters, config.Model(history=config.DelayedTau()))
+    delayed = GalaxyModel(filters, config.ModelSettings(history=config.DelayedTauSFH()))
     theta = delayed.prior.sample(40_000, np.random.default_rng(1))
     delayed.photometry(theta)
     table = Table(title="forward model, galaxies with gas, dust and intergalactic medium")
@@ -160,8 +160,8 @@ def main() -> None:
     default = GalaxyModel(filters)
     basis = default.prior.sample(40_000, np.random.default_rng(1))
     row("photometry, 14 bands, dense basis", lambda: default.photometry(basis), len(basis))
-    emitting = config.Dust(law="calzetti", birth_clouds=True, emission="draine_li")
-    warm = GalaxyModel(filters, config.Model(dust=emitting))
+    emitting = config.DustSettings(law="calzetti", birth_clouds=True, emission="draine_li")
+    warm = GalaxyModel(filters, config.ModelSettings(dust=emitting))
     dusty = warm.prior.sample(10_000, np.random.default_rng(1))
     row("the same with birth clouds and dust emission", lambda: warm.photometry(dusty), len(dusty))
     usable = []
@@ -172,7 +172,7 @@ def main() -> None:
     np.random.default_rng(1).shuffle(usable)
     for count in (60, 200):
         some = FilterSet.from_names(usable[:count])
-        many = GalaxyModel(some, config.Model(history=config.DelayedTau()))
+        many = GalaxyModel(some, config.ModelSettings(history=config.DelayedTauSFH()))
         what = f"photometry, {len(some)} bands, delayed tau"
         row(what, lambda many=many: many.photometry(theta[:10_000]), 10_000)
     wave = np.geomspace(4000, 50_000, 2000)

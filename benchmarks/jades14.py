@@ -21,7 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from sedum.check.recovery import recovery
+from sedum.check.recovery import recovery_metrics
 from sedum.config import load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -76,7 +76,7 @@ def main() -> None:
         plot_coverage(draws, truth, names, work / f"coverage-{known}.png")
         for least in (5, 100):
             use = snr >= least
-            rows = recovery(draws[use], truth[use], names)
+            rows = recovery_metrics(draws[use], truth[use], names)
             allowed = 1 - draws[use].var(axis=1).mean(axis=0) / truth[use].var(axis=0)
             table = Table(
                 title=f"redshift {known}, mean S/N >= {least}: {use.sum()} galaxies",

@@ -37,22 +37,22 @@ from sedum.photometry.filters import FilterSet
 from sedum.survey.start_run_file import template
 
 EDGES = [0.0, 10.0, 30.0, 100.0, 250.0]
-HISTORIES: dict[str, config.HistorySpec] = {
-    "constant": config.Constant(),
-    "burst": config.Burst(),
-    "exponential": config.Exponential(),
-    "delayed": config.DelayedTau(),
-    "lognormal": config.LogNormal(),
-    "dblplaw": config.DoublePowerLaw(),
-    "continuity": config.Continuity(edges=EDGES),
+HISTORIES: dict[str, config.AnySFH] = {
+    "constant": config.ConstantSFH(),
+    "burst": config.BurstSFH(),
+    "exponential": config.ExponentialSFH(),
+    "delayed": config.DelayedTauSFH(),
+    "lognormal": config.LogNormalSFH(),
+    "dblplaw": config.DoublePowerLawSFH(),
+    "continuity": config.ContinuitySFH(edges=EDGES),
 }
-LAWS: dict[str, config.Dust] = {
-    "Calzetti": config.Dust(law="calzetti", birth_clouds=True, emission="draine_li"),
-    "SMC": config.Dust(law="smc", birth_clouds=True, emission="draine_li"),
-    "SMC*": config.Dust(law="smc", birth_clouds=True, emission="draine_li"),
-    "Cardelli": config.Dust(law="milky_way", birth_clouds=True, emission="draine_li"),
-    "CF00": config.Dust(law="power_law", birth_clouds=True, emission="draine_li"),
-    "Salim": config.Dust(law="salim", birth_clouds=True, emission="draine_li"),
+LAWS: dict[str, config.DustSettings] = {
+    "Calzetti": config.DustSettings(law="calzetti", birth_clouds=True, emission="draine_li"),
+    "SMC": config.DustSettings(law="smc", birth_clouds=True, emission="draine_li"),
+    "SMC*": config.DustSettings(law="smc", birth_clouds=True, emission="draine_li"),
+    "Cardelli": config.DustSettings(law="milky_way", birth_clouds=True, emission="draine_li"),
+    "CF00": config.DustSettings(law="power_law", birth_clouds=True, emission="draine_li"),
+    "Salim": config.DustSettings(law="salim", birth_clouds=True, emission="draine_li"),
 }
 LINES = {"Ha": "H  1  6562.80A", "Hb": "H  1  4861.32A", "OIII5007": "O  3  5006.84A"}
 #: Least redshift of a band's blue edge: nothing below Lyman alpha is compared.
@@ -85,7 +85,7 @@ def draw(model: GalaxyModel, bagpipes, galaxies: int, seed: int = 3) -> dict[str
     oldest = np.interp(p["redshift"], bagpipes.utils.z_array, bagpipes.utils.age_at_z)
     if "age" in p:
         p["age"] = rng.uniform(0.05, 0.95, galaxies) * oldest
-    if isinstance(model.config.history, config.Burst):
+    if isinstance(model.config.history, config.BurstSFH):
         # At the centres of bagpipes' age bins, which then hold the whole burst in both codes.
         steps = rng.uniform(0, 1, galaxies) * (np.floor(10 * np.log10(oldest * 0.85)) + 30)
         p["age"] = 10 ** (-3 + 0.1 * np.round(steps))
@@ -162,7 +162,7 @@ def compare(
         ``lines`` and ``derived`` ratios minus one by name, and CPU-seconds per galaxy.
     """
     bagpipes = import_bagpipes()
-    spec = config.Model(history=HISTORIES[history], dust=LAWS[law])
+    spec = config.ModelSettings(history=HISTORIES[history], dust=LAWS[law])
     model = GalaxyModel(filters, spec)
     p = draw(model, bagpipes, galaxies)
     theta = np.stack([p[name] for name in model.prior.names], axis=1)

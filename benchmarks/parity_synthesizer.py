@@ -50,22 +50,22 @@ from sedum.survey.start_run_file import template
 LOG_U = 4  # the index of -2
 LYMAN = 911.7525
 HISTORIES = {
-    "constant": config.Constant(),
-    "exponential": config.Exponential(),
-    "delayed_tau": config.DelayedTau(),
-    "log_normal": config.LogNormal(),
-    "continuity": config.Continuity(),
-    "continuity_flex": config.ContinuityFlex(),
-    "dirichlet_bins": config.DirichletHistory(),
+    "constant": config.ConstantSFH(),
+    "exponential": config.ExponentialSFH(),
+    "delayed_tau": config.DelayedTauSFH(),
+    "log_normal": config.LogNormalSFH(),
+    "continuity": config.ContinuitySFH(),
+    "continuity_flex": config.FlexibleContinuitySFH(),
+    "dirichlet_bins": config.DirichletBinsSFH(),
 }
 SLOPE, DELTA = 0.7, -0.3
 LAWS = {
-    "calzetti": config.Dust(law="calzetti"),
-    "power_law": config.Dust(law="power_law"),
-    "salim": config.Dust(law="salim"),
+    "calzetti": config.DustSettings(law="calzetti"),
+    "power_law": config.DustSettings(law="power_law"),
+    "salim": config.DustSettings(law="salim"),
 }
 PRIORS = {
-    name: config.Fixed(kind="fixed", value=value)
+    name: config.FixedPrior(kind="fixed", value=value)
     for name, value in (
         ("log_u", -2.0),
         ("dust_slope", SLOPE),
@@ -279,7 +279,7 @@ class Case:
 
 def compare(peer: Peer, filters: FilterSet, kind: str, law: str, galaxies: int) -> Case:
     """Compute the same galaxies with both codes."""
-    spec = config.Model(history=HISTORIES[kind], dust=LAWS[law])
+    spec = config.ModelSettings(history=HISTORIES[kind], dust=LAWS[law])
     priors = {name: prior for name, prior in PRIORS.items() if name in spec.parameters()}
     model = GalaxyModel(filters, spec, priors)
     theta, p, node = draw(model, galaxies)

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from sedum.check.catalogue_scorecard import validate_catalogue
 from sedum.check.zeropoints import measure_zeropoints
-from sedum.config import Verify, load_run
+from sedum.config import VerifySettings, load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.training.train import train_to_file
@@ -151,7 +151,11 @@ def main() -> None:
         f"(EAZY {RATE:.0f})"
     )
     checked = run.model_copy(
-        update={"output": run.output.model_copy(update={"verify": Verify(rounds=1), "draws": 1000})}
+        update={
+            "output": run.output.model_copy(
+                update={"verify": VerifySettings(rounds=1), "draws": 1000}
+            )
+        }
     )
     some = np.random.default_rng(2).permutation(len(table))[: options.verified]
     for name, which in (("untuned", run), ("tuned", tuned)):

@@ -24,7 +24,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
 from sedum.observe.mock_survey import mock_survey
 from sedum.report.plots.galaxy_page import plot_page
-from sedum.survey.predict import recover, recover_draws
+from sedum.survey.predict import predict, predict_draws
 
 DRAWS = 100
 
@@ -46,10 +46,10 @@ def main() -> None:
         "and derived quantities": {"spectra": False, "derived": quantities},
         "and spectra, histories, p(z)": {"spectra": True, "derived": quantities},
     }
-    list(recover(posterior, model, seen[:8], DRAWS, derived=quantities))  # compile and allocate
+    list(predict(posterior, model, seen[:8], DRAWS, derived=quantities))  # compile and allocate
     for name, settings in cases.items():
         start = time.process_time()
-        for _ in recover(posterior, model, seen, DRAWS, **settings):
+        for _ in predict(posterior, model, seen, DRAWS, **settings):
             pass
         rate = options.galaxies / (time.process_time() - start)
         console.print(
@@ -62,7 +62,7 @@ def main() -> None:
         i = int(order[int(share * len(order))])
         one = seen[i : i + 1]
         draws = posterior.sample(one, 1000, keys=np.array([i]))
-        found = recover_draws(model, draws[:, :300], derived=quantities)
+        found = predict_draws(model, draws[:, :300], derived=quantities)
         title = f"mock galaxy {i}, true redshift {theta[i, 0]:.2f}, median S/N {snr[i]:.0f}"
         path = plot_page(
             model, one, found, options.work / f"galaxy-{name}.png", title, theta[i], draws[0]

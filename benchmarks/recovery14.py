@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from sedum.check.recovery import recovery
+from sedum.check.recovery import recovery_metrics
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
@@ -52,7 +52,7 @@ def main() -> None:
         console.print(f"redshift {known}: {rate:,.0f} galaxies per CPU-second, 1,000 draws each")
         for least in (0, 100):
             use = snr >= least
-            rows = recovery(draws[use], theta[use], posterior.names)
+            rows = recovery_metrics(draws[use], theta[use], posterior.names)
             title = f"redshift {known}, mean signal-to-noise >= {least}: {use.sum()} galaxies"
             console.print(recovery_table(rows, title if least else f"redshift {known}, all"))
 

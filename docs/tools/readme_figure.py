@@ -18,7 +18,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.observe.mock_survey import mock_survey
 from sedum.report.plots.galaxy_plots import draw_sed
 from sedum.report.plots.style import BLUE, GREY, figure, label, save, styled
-from sedum.survey.predict import recover_draws
+from sedum.survey.predict import predict_draws
 
 _GALAXIES = 400
 
@@ -38,7 +38,7 @@ def main() -> None:
     snr = np.where(seen.observed, seen.flux / seen.error, np.nan).mean(axis=1)
     whole = np.flatnonzero(np.isfinite(snr))
     shown = int(whole[np.argsort(snr[whole])[len(whole) // 2]])
-    found = recover_draws(model, draws[shown : shown + 1, :200])
+    found = predict_draws(model, draws[shown : shown + 1, :200])
     with styled():
         made = figure(10.5, 3.6)
         left, right = made.subplots(1, 2, width_ratios=(1.7, 1))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sedum.check.catalogue_scorecard import validate_catalogue as validate_catalogue
     from sedum.check.fit_recalibration import recalibrate as recalibrate
     from sedum.check.mock_scorecard import validate as validate
-    from sedum.check.recovery import recovery as recovery
+    from sedum.check.recovery import recovery_metrics as recovery_metrics
     from sedum.check.zeropoints import measure_zeropoints as measure_zeropoints
     from sedum.compare.compare_models import compare as compare
     from sedum.config import RunFile as RunFile
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
     from sedum.photometry.observed import Photometry as Photometry
     from sedum.report.explorer.explore import explore as explore
     from sedum.report.page.html_report import write_report as write_report
-    from sedum.results.posterior_catalogue import Results as Results
+    from sedum.results.posterior_catalogue import PosteriorCatalogue as PosteriorCatalogue
     from sedum.results.provenance import read_provenance as read_provenance
     from sedum.survey.fit import fit as fit
     from sedum.survey.fit_hats import fit_sky as fit_sky
     from sedum.survey.fit_parts import fit_survey as fit_survey
     from sedum.survey.hats_partitions import sky_posteriors as sky_posteriors
     from sedum.survey.measures.quantiles import quantile_draws as quantile_draws
-    from sedum.survey.predict import recover as recover
+    from sedum.survey.predict import predict as predict
     from sedum.survey.qp_ensemble import to_qp as to_qp
     from sedum.survey.start_run_file import init_run as init_run
 
@@ -68,7 +68,7 @@ _HOMES = {
     "NoiseModel": "sedum.observe.noise_model",
     "Photometry": "sedum.photometry.observed",
     "Posterior": "sedum.infer.posterior",
-    "Results": "sedum.results.posterior_catalogue",
+    "PosteriorCatalogue": "sedum.results.posterior_catalogue",
     "RunFile": "sedum.config",
     "SedumError": "sedum.errors",
     "SimulatedGalaxies": "sedum.bridge.simulations.simulated_galaxies",
@@ -94,8 +94,8 @@ _HOMES = {
     "read_catalogue": "sedum.photometry.catalogue",
     "read_provenance": "sedum.results.provenance",
     "recalibrate": "sedum.check.fit_recalibration",
-    "recover": "sedum.survey.predict",
-    "recovery": "sedum.check.recovery",
+    "predict": "sedum.survey.predict",
+    "recovery_metrics": "sedum.check.recovery",
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations.simulate",

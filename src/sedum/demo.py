@@ -10,7 +10,7 @@ import yaml
 from astropy.table import Table
 from rich.console import Console
 
-from sedum.check.recovery import Recovery, recovery
+from sedum.check.recovery import RecoveryMetrics, recovery_metrics
 from sedum.config import RunFile, parse_run
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.training.train import train_to_file
@@ -37,7 +37,7 @@ _MOCK_SEED = 20_260_000
 
 def run_demo(
     folder: str | Path = "demo", galaxies: int = 2000, quick: bool = False
-) -> list[Recovery]:
+) -> list[RecoveryMetrics]:
     """Simulate, train, fit mock galaxies that were never trained on, and draw the results.
 
     Parameters
@@ -81,7 +81,7 @@ def run_demo(
     # of the photometry in its file.
     draws = posterior.sample(photometry[fitted], run.output.draws, run.output.seed, keys=fitted)
     truth, names = theta[fitted], model.prior.names
-    rows = recovery(draws, truth, names)
+    rows = recovery_metrics(draws, truth, names)
     title = f"{len(fitted)} of {galaxies} mock galaxies fitted, redshift free"
     console.print(recovery_table(rows, title))
 

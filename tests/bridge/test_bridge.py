@@ -20,7 +20,7 @@ from sedum.bridge.simulations.simulate import galaxies_of
 from sedum.bridge.survey_rows import read_survey
 from sedum.bridge.train_bridge import prepare
 from sedum.bridge.training_examples import SurveyErrors
-from sedum.config.bridge_file import Audit, Correction
+from sedum.config.bridge_file import AuditSettings, CorrectionSettings
 from sedum.errors import SedumError
 
 KINDS = {
@@ -101,16 +101,16 @@ def test_default_features_are_24_for_the_bands_of_gama():
 def test_the_audit_drops_what_lies_outside_and_keeps_what_it_is_told():
     features = FeatureSet(["M_r", "u-r", "g-i"], BANDS)
     magnitude, _ = simulated(2000)
-    ranges = ranges_of(features, features(magnitude, np.zeros(2000)), Audit())
+    ranges = ranges_of(features, features(magnitude, np.zeros(2000)), AuditSettings())
     other, _ = simulated(500, seed=3)
     other[:, 0] += 3.0  # u too faint: only u-r is affected
     x = features(other, np.zeros(500))
-    found = audit_ranges(features, ranges, x, Audit())
+    found = audit_ranges(features, ranges, x, AuditSettings())
     assert [f.name for f in found if f.dropped] == ["u-r"]
     assert found[1].outside > 0.9
     assert found[0].outside < 0.02
     assert kept_features(features, found).names == ["M_r", "g-i"]
-    told = audit_ranges(features, ranges, x, Audit(keep=["u-r"]))
+    told = audit_ranges(features, ranges, x, AuditSettings(keep=["u-r"]))
     assert not any(f.dropped for f in told)
 
 
@@ -118,11 +118,11 @@ def test_no_overlap_and_constant_features_are_one_message():
     features = FeatureSet(["M_r"], BANDS)
     magnitude, _ = simulated(200)
     x = features(magnitude, np.zeros(200))
-    ranges = ranges_of(features, x, Audit())
+    ranges = ranges_of(features, x, AuditSettings())
     with pytest.raises(SedumError, match=r"overlaps .* in no feature: M_r \(100% outside\)"):
-        kept_features(features, audit_ranges(features, ranges, x + 40, Audit()))
+        kept_features(features, audit_ranges(features, ranges, x + 40, AuditSettings()))
     with pytest.raises(SedumError, match=r"'M_r' is the same \(-20\) for all 10"):
-        ranges_of(features, np.full((10, 1), -20.0), Audit())
+        ranges_of(features, np.full((10, 1), -20.0), AuditSettings())
 
 
 # --- regressors ------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def test_scatter_follows_the_value_and_known_errors_are_taken_off():
 # --- residual correction ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [Correction(), Correction(kind="polynomial")])
+@pytest.mark.parametrize("spec", [CorrectionSettings(), CorrectionSettings(kind="polynomial")])
 def test_a_smooth_bias_is_removed_out_of_fold_in_spite_of_chance_matches(spec):
     rng = np.random.default_rng(1)
     truth = rng.uniform(8, 11.5, 600)
@@ -271,7 +271,7 @@ def test_no_galaxy_corrects_itself():
     rng = np.random.default_rng(2)
     truth = rng.uniform(8, 11, 80)
     predicted = truth + rng.normal(0, 0.1, 80)
-    spec = Correction(knots=10)
+    spec = CorrectionSettings(knots=10)
     with_self = predicted - ResidualCorrection.fit(spec, predicted, truth)(predicted)
     without = corrected_out_of_fold(spec, predicted, truth, 1)
     # Ten coefficients on eighty galaxies fit noise: in sample that looks like skill.
@@ -282,13 +282,15 @@ def test_no_galaxy_corrects_itself():
 
 def test_corrections_go_on_straight_and_are_stored():
     x = np.linspace(8, 11, 200)
-    made = ResidualCorrection.fit(Correction(), x, x - 0.1 * (x - 9))
+    made = ResidualCorrection.fit(CorrectionSettings(), x, x - 0.1 * (x - 9))
     read = ResidualCorrection.from_state(json.loads(json.dumps(made.state())))
     np.testing.assert_allclose(read(np.array([7.0, 12.0])), [-0.2, 0.3], atol=1e-6)
-    level = ResidualCorrection.fit(Correction(kind="polynomial", degree=1), x, x - 0.1 * (x - 9))
+    level = ResidualCorrection.fit(
+        CorrectionSettings(kind="polynomial", degree=1), x, x - 0.1 * (x - 9)
+    )
     assert level(np.array([30.0]))[0] == pytest.approx(level(np.array([11.0]))[0], abs=0.01)
     with pytest.raises(SedumError, match="3 galaxies with a reference value"):
-        ResidualCorrection.fit(Correction(), x[:3], x[:3])
+        ResidualCorrection.fit(CorrectionSettings(), x[:3], x[:3])
 
 
 # --- domain shift ----------------------------------------------------------------------------

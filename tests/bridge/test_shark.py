@@ -9,13 +9,13 @@ from bridge_cases import run_mapping
 from sedum.bridge.simulations.population import draw_redshifts, lookback_edges
 from sedum.bridge.simulations.shark_files import BANDS
 from sedum.bridge.simulations.synthetic_photometry import (
-    Painter,
+    SyntheticPhotometry,
     gas_metallicity,
     half_light_radius,
     mass_attenuation,
     slab,
 )
-from sedum.config.bridge_file import Painting
+from sedum.config.bridge_file import SyntheticPhotometrySettings
 from sedum.errors import SedumError
 from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.photometry.filters import FilterSet
@@ -164,7 +164,9 @@ def test_metals_dust_and_sizes_are_those_of_their_papers():
 
 @pytest.fixture(scope="module")
 def painter():
-    return Painter(FilterSet.from_names(list(GAMA.values())), Painting(), 0.3, "Planck18")
+    return SyntheticPhotometry(
+        FilterSet.from_names(list(GAMA.values())), SyntheticPhotometrySettings(), 0.3, "Planck18"
+    )
 
 
 def constant_histories(painter, n, rate):
@@ -198,10 +200,10 @@ def test_quenched_galaxies_have_little_dust(painter):
     rate = np.where(edges[:-1] > 3e9, 10.0, 0.0) * np.ones((50, 1))
     old = TabulatedHistories(edges, rate, np.full(rate.shape, 0.02))
     for dust in ("surface_density", "mass"):
-        painter.spec = Painting(dust=dust)
+        painter.spec = SyntheticPhotometrySettings(dust=dust)
         _, found = painter.paint(old, np.zeros(50), np.random.default_rng(1))
         assert np.median(found["av"]) < 0.1, dust
-    painter.spec = Painting()
+    painter.spec = SyntheticPhotometrySettings()
 
 
 def test_redshifts_fill_the_volume():

@@ -14,7 +14,7 @@ from sedum.check.catalogue_scorecard import (
     parse_references,
     validate_catalogue,
 )
-from sedum.check.known_redshifts import Redshifts, log_densities
+from sedum.check.known_redshifts import RedshiftMetrics, log_densities
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.observe.mock_survey import mock_survey
@@ -26,7 +26,7 @@ from sedum.report.plots.checks.redshift_plots import (
     reference_table,
 )
 
-PRIOR = Prior({"redshift": config.Uniform(kind="uniform", low=0.0, high=4.0)}, lambda z: z)
+PRIOR = Prior({"redshift": config.UniformPrior(kind="uniform", low=0.0, high=4.0)}, lambda z: z)
 
 
 def exact(rng, n=1500, draws=300, sigma=0.05, width=1.0, shift=0.0):
@@ -34,7 +34,7 @@ def exact(rng, n=1500, draws=300, sigma=0.05, width=1.0, shift=0.0):
     truth = rng.uniform(0.5, 3.5, n)
     centre = truth + sigma * rng.standard_normal(n) + shift * sigma
     drawn = centre[:, None] + width * sigma * rng.standard_normal((n, draws))
-    return Redshifts.of(PRIOR, truth, drawn)
+    return RedshiftMetrics.of(PRIOR, truth, drawn)
 
 
 def test_numbers_of_a_known_posterior(rng):

@@ -10,7 +10,7 @@ from scipy import stats
 from sedum.check import mock_scorecard as scorecard
 from sedum.check.calibration import rank_tests, tarp
 from sedum.check.joint_posteriors import lc2st
-from sedum.check.mock_scorecard import Validation, validate
+from sedum.check.mock_scorecard import MockValidation, validate
 from sedum.errors import SedumError
 from sedum.observe.mock_survey import mock_survey
 from sedum.report.plots.checks.validation_plots import plot_ranks, scorecard_table
@@ -28,7 +28,7 @@ def exact(rng, n=1500, draws=200, width=1.0, shift=0.0, informed=True):
     log_prob = stats.norm.logpdf(truth, mean, width * sigma).sum(1)
     log_prior = stats.norm.logpdf(truth).sum(1)
     bins = {"half": np.where(np.arange(n) % 2, "odd", "even")}
-    return Validation(NAMES, drawn, truth, drawn, truth, log_prob, log_prior, bins)
+    return MockValidation(NAMES, drawn, truth, drawn, truth, log_prob, log_prior, bins)
 
 
 def test_an_exact_posterior_has_no_fault(rng):

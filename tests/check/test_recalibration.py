@@ -7,14 +7,14 @@ from scipy import stats
 from torch import nn
 
 from sedum import config
-from sedum.check.fit_recalibration import Recalibrated, fit_recalibration, recalibrate
+from sedum.check.fit_recalibration import RecalibrationResult, fit_recalibration, recalibrate
 from sedum.check.recovery import coverage_curve, ranks
 from sedum.errors import SedumError
-from sedum.infer.densities.base_samples import Numbers
-from sedum.infer.densities.hypernetwork_flow import WrittenFlow
+from sedum.infer.densities.base_samples import BaseSamples
+from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
 from sedum.infer.estimator import Ensemble, Estimator, build_estimator
 from sedum.infer.posterior import Posterior
-from sedum.infer.recalibration import Covariates, Recalibration, Warp, log_standard
+from sedum.infer.recalibration import BaseTransform, Covariates, Recalibration, log_standard
 from sedum.observe.features import FeatureLayout
 from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
@@ -44,7 +44,9 @@ def test_map_is_inverted_and_has_its_density():
     x = warp.forward(z)
     # The Jacobian of g by automatic differentiation, one draw at a time.
     flat = z[:, :3].reshape(-1, 2)
-    at = Warp(*(p.double().repeat_interleave(3, 0) for p in warp_parts(warp)), warp.lower.double())
+    at = BaseTransform(
+        *(p.double().repeat_interleave(3, 0) for p in warp_parts(warp)), warp.lower.double()
+    )
     jacobian = torch.autograd.functional.jacobian(lambda v: at.forward(v).sum(0), flat)
     slopes = jacobian.permute(1, 0, 2).det().abs().log().reshape(4, 3)
     expected = -0.5 * (z[:, :3].square() + np.log(2 * np.pi)).sum(-1) - slopes
@@ -64,13 +66,13 @@ def warp_parts(warp):
 def estimators():
     sbi = pytest.importorskip("sbi", reason="the package sbi is not installed")
     assert sbi
-    flow = config.Estimator(layers=2, bins=5, width=16, blocks=1, components=1)
+    flow = config.FlowSettings(layers=2, bins=5, width=16, blocks=1, components=1)
     return {
         "flow": flow,
         "mixture base": flow.model_copy(update={"components": 3}),
-        "nsf": config.AutoregressiveEstimator(kind="nsf", width=16, hidden=[16], transforms=2),
-        "mixture": config.MixtureEstimator(kind="mixture", width=16, components=3),
-        "flow matching": config.VectorFieldEstimator(
+        "nsf": config.AutoregressiveSettings(kind="nsf", width=16, hidden=[16], transforms=2),
+        "mixture": config.MixtureSettings(kind="mixture", width=16, components=3),
+        "flow matching": config.VectorFieldSettings(
             kind="flow_matching", width=16, hidden=16, layers=1, steps=4
         ),
     }
@@ -85,7 +87,7 @@ def build(name):
     else:
         made = build_estimator(estimators()[name], layout, 2, 1)
     for module in made.modules():
-        if isinstance(module, WrittenFlow):
+        if isinstance(module, HypernetworkFlow):
             nn.init.normal_(module.head.weight, std=0.1)
             nn.init.normal_(module.head.bias, std=0.3)
     return made.eval()
@@ -109,7 +111,7 @@ def test_recalibrated_density_is_normalised_and_that_of_the_draws(name):
         at = torch.from_numpy(grid).float()
         log_prob = estimator.at(at, features, anchor)
         bare, found = log_prob(None), log_prob(warp)
-        numbers = Numbers.of(np.array([6]), 2000, estimator.numbers, 6)
+        numbers = BaseSamples.of(np.array([6]), 2000, estimator.numbers, 6)
         draws = estimator.sample(numbers, features, anchor, warp)[0].numpy()
     assert (bare - found).abs().max() > 0.5
     density = found.exp().numpy().reshape(cells, cells)
@@ -126,7 +128,7 @@ def test_the_kernel_maps_as_torch_does(name):
     features = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
     anchor = torch.tensor([[0.0, 1.0]]).expand(5, 2)
     warp = random_map(2).warp(observations(5, 0.3))
-    numbers = Numbers.of(np.arange(5), 256, estimator.numbers, 6)
+    numbers = BaseSamples.of(np.arange(5), 256, estimator.numbers, 6)
     with torch.no_grad():
         fast = estimator.sample(numbers, features, anchor, warp)
         slow = estimator.double().sample(numbers, features.double(), anchor.double(), warp)
@@ -215,7 +217,7 @@ def narrow(small_run, small_posterior, tmp_path_factory):
 
 def test_trained_posterior_is_repaired(tmp_path, small_model, narrow):
     found = recalibrate(narrow, small_model, galaxies=800, judged=300)
-    assert isinstance(found, Recalibrated)
+    assert isinstance(found, RecalibrationResult)
     assert found.improves
     assert found.gain[0] > 1
     summary = found.summary()

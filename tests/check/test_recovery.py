@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sedum.check.recovery import coverage_curve, ranks, recovery
+from sedum.check.recovery import coverage_curve, ranks, recovery_metrics
 
 
 def gaussian(rng, width=1.0, shift=0.0, n=4000):
@@ -12,7 +12,7 @@ def gaussian(rng, width=1.0, shift=0.0, n=4000):
     data = truth + rng.standard_normal((n, 1))
     sigma = np.sqrt(0.5)
     draws = data[:, None] / 2 + shift + width * sigma * rng.standard_normal((n, 400, 1))
-    return recovery(draws, truth, ["x"])[0]
+    return recovery_metrics(draws, truth, ["x"])[0]
 
 
 def test_exact_posterior(rng):
@@ -37,13 +37,13 @@ def test_r2_is_of_each_parameter_against_its_own_mean(rng):
     truth = np.c_[rng.standard_normal(500), 1000 + 0.01 * rng.standard_normal(500)]
     draws = np.repeat(truth[:, None], 10, axis=1)
     draws[..., 1] = 1000.0
-    good, useless = recovery(draws, truth, ["a", "b"])
+    good, useless = recovery_metrics(draws, truth, ["a", "b"])
     assert good.r2 == 1
     assert abs(useless.r2) < 0.02
 
 
 def test_constant_truth_has_no_r2():
-    row = recovery(np.zeros((5, 9, 1)), np.zeros((5, 1)), ["a"])[0]
+    row = recovery_metrics(np.zeros((5, 9, 1)), np.zeros((5, 1)), ["a"])[0]
     assert np.isnan(row.r2)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from command_line import sedum
-from sedum.config import Catalogue, load_run
+from sedum.config import CatalogueSettings, load_run
 from sedum.errors import SedumError
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_file import SurveySample
@@ -88,7 +88,7 @@ def test_keys_are_replaced_in_place():
 
 
 COLUMNS = {b: {"value": f"f_{b}", "error": f"e_{b}"} for b in BANDS}
-MAPPING = Catalogue(columns=COLUMNS, id="id", redshift="z")
+MAPPING = CatalogueSettings(columns=COLUMNS, id="id", redshift="z")
 SUFFIXES = ["fits", "parquet", "csv", "ecsv", "vot", "txt", "h5"]
 
 

@@ -79,8 +79,8 @@ class Single:
 
     prior = Prior(
         {
-            "redshift": config.Fixed(kind="fixed", value=0.1),
-            "flux": config.Uniform(kind="uniform", low=0.0, high=10.0),
+            "redshift": config.FixedPrior(kind="fixed", value=0.1),
+            "flux": config.UniformPrior(kind="uniform", low=0.0, high=10.0),
         },
         lambda z: z,
     )
@@ -92,7 +92,7 @@ class Single:
 @pytest.mark.parametrize(("snr", "expected"), [(5.0, 0.5), (8.0, 0.2), (None, 1.0)])
 def test_selected_fraction(snr, expected):
     """Noise of 1 about a uniform flux: the share beyond a cut is that of the flux."""
-    spec = config.Noise(
+    spec = config.DepthNoise(
         depths={"x": 23.9 - 2.5 * np.log10(5.0)},
         scatter=0,
         shared_scatter=0,

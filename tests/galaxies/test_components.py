@@ -25,11 +25,11 @@ def columns(**values):
     return {k: torch.atleast_1d(torch.tensor(v, dtype=torch.float64)) for k, v in values.items()}
 
 
-NEAR = {"redshift": config.Uniform(kind="uniform", low=0.1, high=5.0)}
+NEAR = {"redshift": config.UniformPrior(kind="uniform", low=0.1, high=5.0)}
 
 
 def build(**components):
-    return GalaxyModel(FILTERS, config.Model(**components), NEAR)
+    return GalaxyModel(FILTERS, config.ModelSettings(**components), NEAR)
 
 
 # --- dust ------------------------------------------------------------------------------------
@@ -50,19 +50,19 @@ def test_extinction_curves():
 
 def test_attenuation_laws():
     wavelength = np.array([1500.0, 2175.0, 5500.0, 10_000.0])
-    power = Attenuation(config.Dust(law="power_law"), wavelength, CPU)
+    power = Attenuation(config.DustSettings(law="power_law"), wavelength, CPU)
     depth, none = power.depths(columns(av=2.0, dust_slope=0.7))
     np.testing.assert_allclose(depth[0] * 1.0857, 2 * (wavelength / 5500) ** -0.7, rtol=1e-4)
     assert none is None
-    salim = Attenuation(config.Dust(law="salim"), wavelength, CPU)
-    plain = Attenuation(config.Dust(law="calzetti"), wavelength, CPU)
+    salim = Attenuation(config.DustSettings(law="salim"), wavelength, CPU)
+    plain = Attenuation(config.DustSettings(law="calzetti"), wavelength, CPU)
     flat, _ = salim.depths(columns(av=1.0, dust_delta=0.0, dust_bump=0.0))
     np.testing.assert_allclose(flat, plain.depths(columns(av=1.0))[0], rtol=1e-5)
     # Salim et al. (2018), eq. 4: a bump B adds B mag to A(2175) for R_V mag in V.
     bump, _ = salim.depths(columns(av=4.05, dust_delta=0.0, dust_bump=2.0))
     base, _ = salim.depths(columns(av=4.05, dust_delta=0.0, dust_bump=0.0))
     assert float((bump - base)[0, 1]) * 1.0857 == pytest.approx(2.0, rel=1e-3)
-    clouds = Attenuation(config.Dust(law="charlot_fall"), wavelength, CPU)
+    clouds = Attenuation(config.DustSettings(law="charlot_fall"), wavelength, CPU)
     _, extra = clouds.depths(columns(av=1.0, eta=3.0, dust_slope=0.7, dust_slope_birth=1.3))
     np.testing.assert_allclose(extra[0] * 1.0857, 2 * (wavelength / 5500) ** -1.3, rtol=1e-4)
 
@@ -70,8 +70,8 @@ def test_attenuation_laws():
 @pytest.mark.parametrize(
     "dust",
     [
-        config.Dust(law="calzetti", emission="draine_li"),
-        config.Dust(law="charlot_fall", emission="modified_black_body"),
+        config.DustSettings(law="calzetti", emission="draine_li"),
+        config.DustSettings(law="charlot_fall", emission="modified_black_body"),
     ],
 )
 def test_dust_emits_what_it_absorbs(dust):
@@ -92,12 +92,12 @@ def test_dust_emits_what_it_absorbs(dust):
 
 def test_emission_is_normalised():
     axis = grid_axis()
-    draine = make_emission(config.Dust(emission="draine_li"), axis, CPU)
+    draine = make_emission(config.DustSettings(emission="draine_li"), axis, CPU)
     p = columns(qpah=[0.1, 2.0, 4.58], umin=[0.1, 3.3, 25.0], gamma=[0.0, 0.1, 1.0])
     everything = slice(0, axis.size)
     total = draine.spectrum(p, everything).double() @ torch.from_numpy(axis.widths)
     np.testing.assert_allclose(total, 1, rtol=1e-4)
-    grey = make_emission(config.Dust(emission="modified_black_body"), axis, CPU)
+    grey = make_emission(config.DustSettings(emission="modified_black_body"), axis, CPU)
     p = columns(dust_temperature=[20.0, 60.0], dust_beta=[0.0, 0.0])
     light = grey.spectrum(p, everything)
     peak = axis.centres[light.argmax(1)]
@@ -235,8 +235,8 @@ def test_spectra_at_any_wavelength_and_resolution():
 
 
 def test_rest_frame_is_the_galaxy_at_ten_parsec():
-    low = {"redshift": config.Fixed(kind="fixed", value=0.0)}
-    here = GalaxyModel(FILTERS, config.Model(igm="none"), low)
+    low = {"redshift": config.FixedPrior(kind="fixed", value=0.0)}
+    here = GalaxyModel(FILTERS, config.ModelSettings(igm="none"), low)
     model = build()
     theta = model.prior.sample(10, np.random.default_rng(2))
     at_rest = theta.copy()
@@ -345,10 +345,13 @@ def test_defaults_are_known():
 @pytest.mark.parametrize(
     "components",
     [
-        {"history": config.LogNormal(), "dust": "charlot_fall"},
-        {"history": config.DoublePowerLaw(), "dust": "salim"},
-        {"history": config.ContinuityFlex(), "dust": {"law": "smc", "emission": "draine_li"}},
-        {"history": config.Sum(components=[config.DelayedTau(), config.Burst()])},
+        {"history": config.LogNormalSFH(), "dust": "charlot_fall"},
+        {"history": config.DoublePowerLawSFH(), "dust": "salim"},
+        {
+            "history": config.FlexibleContinuitySFH(),
+            "dust": {"law": "smc", "emission": "draine_li"},
+        },
+        {"history": config.SumSFH(components=[config.DelayedTauSFH(), config.BurstSFH()])},
         {"metallicity": "spread", "escape": True, "agn": True, "milky_way": True},
         {"damping_wing": True, "gas_metallicity": "free"},
     ],

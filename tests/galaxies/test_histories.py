@@ -17,25 +17,32 @@ from sedum.galaxies.model_parameters import prior_of
 from sedum.photometry.filters import FilterSet
 
 SPECS = [
-    config.Constant(),
-    config.Burst(),
-    config.Exponential(),
-    config.DelayedTau(),
-    config.LogNormal(),
-    config.DoublePowerLaw(),
-    config.DenseBasis(quantiles=1),
-    config.DenseBasis(quantiles=10),
-    config.Continuity(),
-    config.Continuity(edges=[0, 10, 100, 1000, 5000]),
-    config.ContinuityFlex(),
-    config.DirichletHistory(),
-    config.Sum(components=[config.DenseBasis(), config.Burst()]),
-    config.Sum(components=[config.LogNormal(), config.Burst(), config.Burst(), config.Constant()]),
+    config.ConstantSFH(),
+    config.BurstSFH(),
+    config.ExponentialSFH(),
+    config.DelayedTauSFH(),
+    config.LogNormalSFH(),
+    config.DoublePowerLawSFH(),
+    config.DenseBasisSFH(quantiles=1),
+    config.DenseBasisSFH(quantiles=10),
+    config.ContinuitySFH(),
+    config.ContinuitySFH(edges=[0, 10, 100, 1000, 5000]),
+    config.FlexibleContinuitySFH(),
+    config.DirichletBinsSFH(),
+    config.SumSFH(components=[config.DenseBasisSFH(), config.BurstSFH()]),
+    config.SumSFH(
+        components=[
+            config.LogNormalSFH(),
+            config.BurstSFH(),
+            config.BurstSFH(),
+            config.ConstantSFH(),
+        ]
+    ),
 ]
 
 
 def draw(spec, n=400, seed=2):
-    prior = prior_of(config.Model(history=spec), {})
+    prior = prior_of(config.ModelSettings(history=spec), {})
     theta = torch.from_numpy(prior.sample(n, np.random.default_rng(seed)))
     p = dict(zip(prior.names, theta.unbind(1), strict=True))
     from sedum.galaxies.cosmology import CosmologyTable
@@ -105,13 +112,13 @@ RATES = {
 def test_history_is_the_integral_of_its_rate(kind):
     spec = next(s for s in SPECS if s.kind == kind)
     priors = {
-        "redshift": config.Uniform(kind="uniform", low=0.1, high=3.0),
-        "quiet_fraction": config.Uniform(kind="uniform", low=0.0, high=0.8),
-        "alpha": config.LogUniform(kind="log_uniform", low=0.1, high=20),
-        "beta": config.LogUniform(kind="log_uniform", low=0.1, high=20),
-        "log_tau": config.Uniform(kind="uniform", low=-1, high=1),
+        "redshift": config.UniformPrior(kind="uniform", low=0.1, high=3.0),
+        "quiet_fraction": config.UniformPrior(kind="uniform", low=0.0, high=0.8),
+        "alpha": config.LogUniformPrior(kind="log_uniform", low=0.1, high=20),
+        "beta": config.LogUniformPrior(kind="log_uniform", low=0.1, high=20),
+        "log_tau": config.UniformPrior(kind="uniform", low=-1, high=1),
     }
-    model = config.Model(history=spec)
+    model = config.ModelSettings(history=spec)
     used = {k: v for k, v in priors.items() if k in model.parameters()}
     prior = prior_of(model, used)
     theta = prior.sample(25, np.random.default_rng(3))
@@ -138,7 +145,7 @@ def test_late_delayed_star_formation_is_not_lost_to_rounding(ratio):
     p = {"age": torch.tensor([10.0]).double(), "log_tau": torch.tensor([10.0 / ratio]).log10()}
     p["log_tau"] = p["log_tau"].double()
     tau = 10 ** float(p["log_tau"]) * 1e9
-    formed = make_history(config.DelayedTau()).formed_since(
+    formed = make_history(config.DelayedTauSFH()).formed_since(
         torch.tensor([1e6], dtype=torch.float64), p, universe
     )
     start, end = (1e10 - 1e6) / tau, 1e10 / tau
@@ -151,7 +158,7 @@ def test_log_normal_has_its_peak_and_width():
     universe = torch.full((1,), 1.3e10, dtype=torch.float64)
     p = {"t_peak": torch.tensor([3.0]).double(), "fwhm": torch.tensor([4.0]).double()}
     lookback = torch.linspace(0, 1.3e10, 40_001, dtype=torch.float64)
-    formed = make_history(config.LogNormal()).formed_since(lookback, p, universe)[0]
+    formed = make_history(config.LogNormalSFH()).formed_since(lookback, p, universe)[0]
     rate = formed.diff().numpy()
     time = 13 - (lookback[1:] + lookback[:-1]).numpy() / 2e9
     assert time[rate.argmax()] == pytest.approx(3.0, abs=0.01)
@@ -160,7 +167,7 @@ def test_log_normal_has_its_peak_and_width():
 
 
 def test_continuity_rates_have_their_ratios():
-    spec = config.Continuity()
+    spec = config.ContinuitySFH()
     p, universe = draw(spec, 50)
     edges = bin_edges(spec, universe)
     assert (edges.diff(dim=1) > 0).all()
@@ -172,7 +179,7 @@ def test_continuity_rates_have_their_ratios():
 
 def test_flexible_bins_hold_equal_masses():
     """Leja et al. (2019): ratios of the rates of flexible bins, each of the same mass."""
-    spec = config.ContinuityFlex(flexible=4)
+    spec = config.FlexibleContinuitySFH(flexible=4)
     universe = torch.full((1,), 1e10, dtype=torch.float64)
     names = ["log_sfr_ratio_young", "log_sfr_ratio_old", *spec.vectors()["log_sfr_ratios"]]
     p = {
@@ -188,7 +195,7 @@ def test_flexible_bins_hold_equal_masses():
 
 
 def test_dirichlet_shares_are_of_rates():
-    spec = config.DirichletHistory(edges=[0, 100, 1000])
+    spec = config.DirichletBinsSFH(edges=[0, 100, 1000])
     universe = torch.full((1,), 1e10, dtype=torch.float64)
     p = {"share_1": torch.tensor([0.5]).double(), "share_2": torch.tensor([0.7]).double()}
     formed = make_history(spec).formed_since(torch.tensor([1e8, 1e9]).double(), p, universe)
@@ -197,13 +204,13 @@ def test_dirichlet_shares_are_of_rates():
 
 
 def test_burst_takes_its_fraction():
-    spec = config.Sum(components=[config.Constant(), config.Burst()])
+    spec = config.SumSFH(components=[config.ConstantSFH(), config.BurstSFH()])
     p, universe = draw(spec, 100)
     p["burst_age"] = 0.3 * universe / 1e9
     history = make_history(spec)
     around = torch.stack([0.25 * universe, 0.35 * universe], dim=1)
     added = history.formed_since(around, p, universe).diff(dim=1)[:, 0]
-    base = make_history(config.Constant()).formed_since(around, p, universe).diff(dim=1)[:, 0]
+    base = make_history(config.ConstantSFH()).formed_since(around, p, universe).diff(dim=1)[:, 0]
     expected = base * (1 - p["burst_fraction"]) + p["burst_fraction"]
     np.testing.assert_allclose(added, expected, atol=1e-12)
 
@@ -214,7 +221,7 @@ def test_burst_takes_its_fraction():
 @pytest.fixture(scope="module")
 def model():
     filters = FilterSet.from_names(["sdss_g0", "jwst_f200w", "jwst_f444w"])
-    return GalaxyModel(filters, config.Model(history=config.DelayedTau()))
+    return GalaxyModel(filters, config.ModelSettings(history=config.DelayedTauSFH()))
 
 
 def test_tabulated_history_gives_the_light_of_the_formula(model):
@@ -263,21 +270,23 @@ def test_tables_beyond_the_universe_or_the_grid_name_the_row(model):
 
 
 def test_names_of_added_components_do_not_clash():
-    spec = config.Sum(components=[config.DenseBasis(), config.Burst(), config.Burst()])
-    names = prior_of(config.Model(history=spec), {}).names
+    spec = config.SumSFH(components=[config.DenseBasisSFH(), config.BurstSFH(), config.BurstSFH()])
+    names = prior_of(config.ModelSettings(history=spec), {}).names
     assert len(set(names)) == len(names)
     assert {"burst_age", "burst_fraction", "burst2_age", "burst2_fraction"} <= set(names)
 
 
 def test_ages_that_may_exceed_the_universe_are_refused():
-    model = config.Model(history=config.DelayedTau())
-    flat = {"age": config.Uniform(kind="uniform", low=0.1, high=5.0)}
+    model = config.ModelSettings(history=config.DelayedTauSFH())
+    flat = {"age": config.UniformPrior(kind="uniform", low=0.1, high=5.0)}
     with pytest.raises(SedumError, match=r"priors.age: reaches 5 Gyr.*universe_age"):
         prior_of(model, flat)
 
 
 def test_priors_where_a_parameter_means_nothing_are_refused():
     with pytest.raises(SedumError, match=r"priors.av: reaches -1"):
-        prior_of(config.Model(), {"av": config.Uniform(kind="uniform", low=-1, high=1)})
+        prior_of(
+            config.ModelSettings(), {"av": config.UniformPrior(kind="uniform", low=-1, high=1)}
+        )
     with pytest.raises(SedumError, match=r"priors.av: reaches -inf"):
-        prior_of(config.Model(), {"av": config.Normal(kind="normal", mean=0, sigma=1)})
+        prior_of(config.ModelSettings(), {"av": config.NormalPrior(kind="normal", mean=0, sigma=1)})

@@ -279,12 +279,12 @@ def test_dust_reddens_the_ultraviolet_slope(model, theta):
         {"nebular": False},
         {"dust": "none"},
         {"igm": "none"},
-        {"history": config.DelayedTau(kind="delayed_tau")},
-        {"history": config.DenseBasis(quantiles=5)},
+        {"history": config.DelayedTauSFH(kind="delayed_tau")},
+        {"history": config.DenseBasisSFH(quantiles=5)},
     ],
 )
 def test_every_component_can_be_left_out(change):
-    variant = GalaxyModel(FilterSet.from_names(NAMES), config.Model(**change))
+    variant = GalaxyModel(FilterSet.from_names(NAMES), config.ModelSettings(**change))
     drawn = variant.prior.sample(200, np.random.default_rng(8))
     assert np.isfinite(variant.photometry(drawn)).all()
     assert all(np.isfinite(column).all() for column in variant.derived(drawn).values())
@@ -294,13 +294,15 @@ def test_components_add_and_remove_light(model, theta):
     """Gas adds light beyond the Lyman limit; dust and the intergalactic medium remove it."""
     flux = model.photometry(theta)
     keep = [i for i, name in enumerate(model.prior.names) if name != "log_u"]
-    stars = GalaxyModel(model.filters, config.Model(nebular=False)).photometry(theta[:, keep])
+    stars = GalaxyModel(model.filters, config.ModelSettings(nebular=False)).photometry(
+        theta[:, keep]
+    )
     low = theta[:, 0] < 4  # every band is redder than the Lyman limit
     assert (stars[low] <= flux[low] * (1 + 1e-4)).all()
     keep = [i for i, name in enumerate(model.prior.names) if name != "av"]
-    clear = GalaxyModel(model.filters, config.Model(dust="none")).photometry(theta[:, keep])
+    clear = GalaxyModel(model.filters, config.ModelSettings(dust="none")).photometry(theta[:, keep])
     assert (clear >= flux * (1 - 1e-4)).all()
-    through = GalaxyModel(model.filters, config.Model(igm="none")).photometry(theta)
+    through = GalaxyModel(model.filters, config.ModelSettings(igm="none")).photometry(theta)
     assert (through >= flux * (1 - 1e-4)).all()
 
 
@@ -334,7 +336,9 @@ def test_unphysical_parameters_are_named(model, theta, name, value):
 
 
 def test_age_beyond_the_universe_is_named():
-    old = GalaxyModel(FilterSet.from_names(NAMES), config.Model(history=config.DelayedTau()))
+    old = GalaxyModel(
+        FilterSet.from_names(NAMES), config.ModelSettings(history=config.DelayedTauSFH())
+    )
     bad = old.prior.sample(3, np.random.default_rng(1))
     bad[1, old.prior.names.index("age")] = 13.5
     with pytest.raises(SedumError, match=r"row 1: age = 13.5 Gyr is more than the age"):
@@ -342,10 +346,10 @@ def test_age_beyond_the_universe_is_named():
 
 
 def test_band_that_leaves_the_spectra_in_the_blue_is_refused_unless_dark():
-    far = {"redshift": config.Uniform(kind="uniform", low=0.1, high=9.0)}
+    far = {"redshift": config.UniformPrior(kind="uniform", low=0.1, high=9.0)}
     GalaxyModel(FilterSet.from_names(["galex_FUV"]), priors=far)  # the medium hides it
     with pytest.raises(SedumError, match=r"galex_FUV.*cover 232 to.*at z = 9"):
-        GalaxyModel(FilterSet.from_names(["galex_FUV"]), config.Model(igm="none"), far)
+        GalaxyModel(FilterSet.from_names(["galex_FUV"]), config.ModelSettings(igm="none"), far)
 
 
 def test_wrong_number_of_columns(model):
@@ -354,10 +358,10 @@ def test_wrong_number_of_columns(model):
 
 
 def test_priors_beyond_the_grid_are_refused():
-    wide = {"log_z": config.Uniform(kind="uniform", low=-6, high=-1)}
+    wide = {"log_z": config.UniformPrior(kind="uniform", low=-6, high=-1)}
     with pytest.raises(SedumError, match=r"priors.log_z.*-6.*covers -4"):
         GalaxyModel(FilterSet.from_names(NAMES), priors=wide)
-    late = {"redshift": config.Uniform(kind="uniform", low=0.0, high=30)}
+    late = {"redshift": config.UniformPrior(kind="uniform", low=0.0, high=30)}
     with pytest.raises(SedumError, match=r"priors.redshift"):
         GalaxyModel(FilterSet.from_names(NAMES), priors=late)
 
@@ -370,7 +374,7 @@ def test_band_beyond_the_spectra_is_refused():
 def test_fingerprint_follows_the_settings(model):
     same = GalaxyModel(FilterSet.from_names(NAMES))
     assert same.fingerprint() == model.fingerprint()
-    other = GalaxyModel(FilterSet.from_names(NAMES), config.Model(dust="none"))
+    other = GalaxyModel(FilterSet.from_names(NAMES), config.ModelSettings(dust="none"))
     differing = {k for k, v in other.fingerprint().items() if model.fingerprint()[k] != v}
     assert "model" in differing
     assert "filters" not in differing

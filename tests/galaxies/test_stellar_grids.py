@@ -75,11 +75,11 @@ def test_own_grid_gives_the_light_of_the_library(published, tmp_path):
 def test_run_file_takes_a_grid_and_its_folder(published, tmp_path):
     write_grid(tmp_path / "own.hdf5", **arrays(published))
     narrow = {
-        "log_z": config.Uniform(kind="uniform", low=-2.3, high=-1.8),
-        "log_u": config.Uniform(kind="uniform", low=-2.9, high=-2.1),
-        "redshift": config.Uniform(kind="uniform", low=0.5, high=1.0),
+        "log_z": config.UniformPrior(kind="uniform", low=-2.3, high=-1.8),
+        "log_u": config.UniformPrior(kind="uniform", low=-2.9, high=-2.1),
+        "redshift": config.UniformPrior(kind="uniform", low=0.5, high=1.0),
     }
-    spec = config.Model(stellar=str(tmp_path / "own.hdf5"))
+    spec = config.ModelSettings(stellar=str(tmp_path / "own.hdf5"))
     model = GalaxyModel(FilterSet.from_names(["sdss_r0", "jwst_f115w"]), spec, narrow)
     theta = model.prior.sample(20, np.random.default_rng(1))
     standard = GalaxyModel(model.filters, None, narrow)
@@ -88,7 +88,9 @@ def test_run_file_takes_a_grid_and_its_folder(published, tmp_path):
     assert np.median(np.abs(ratio - 1)) < 0.05
     assert (np.abs(ratio - 1) < 0.5).all()
     with pytest.raises(SedumError, match="ionisation: the grid 'own' has 3"):
-        GalaxyModel(model.filters, config.Model(stellar=spec.stellar, ionisation="grid"), narrow)
+        GalaxyModel(
+            model.filters, config.ModelSettings(stellar=spec.stellar, ionisation="grid"), narrow
+        )
 
 
 @pytest.mark.parametrize("lost", ["axes/ages", "spectra/wavelength", "spectra/incident"])
@@ -142,7 +144,9 @@ def test_popstar():
     # Constant star formation of 1 Msun/yr makes 10^53.1-53.5 ionising photons per second.
     steady = np.log10((grid.ionising * np.diff(grid.age_edges)).sum(1))
     assert ((steady > 52.8) & (steady < 53.6)).all()
-    model = GalaxyModel(FilterSet.from_names(["jwst_f200w"]), config.Model(stellar="popstar"))
+    model = GalaxyModel(
+        FilterSet.from_names(["jwst_f200w"]), config.ModelSettings(stellar="popstar")
+    )
     theta = model.prior.sample(50, np.random.default_rng(1))
     other = GalaxyModel(model.filters)
     ratio = np.log10(model.photometry(theta) / other.photometry(theta))

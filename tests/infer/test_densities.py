@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from conftest import run_settings
-from sedum.config import Estimator as Settings
+from sedum.config import FlowSettings as Settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.infer.estimator import Ensemble, build_estimator

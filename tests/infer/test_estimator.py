@@ -11,9 +11,9 @@ from sedum.check.recovery import ranks
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
-from sedum.infer.densities.base_samples import Numbers, hashed_uniforms
+from sedum.infer.densities.base_samples import BaseSamples, hashed_uniforms
 from sedum.infer.densities.flow_kernels import normals
-from sedum.infer.densities.hypernetwork_flow import FlowShape, WrittenFlow
+from sedum.infer.densities.hypernetwork_flow import FlowShape, HypernetworkFlow
 from sedum.infer.estimator import Estimator, build_estimator
 from sedum.infer.known_redshift import anchor_of
 from sedum.infer.posterior import Posterior, training_fingerprint
@@ -67,11 +67,11 @@ def test_many_draws_equal_one_at_a_time():
 def test_the_kernel_draws_what_torch_draws(components):
     """In single precision, to 2e-3 of the prior's width in the worst of 54,000 numbers."""
     torch.manual_seed(8)
-    flow = WrittenFlow(6, 16, layers=4, bins=7, components=components)
+    flow = HypernetworkFlow(6, 16, layers=4, bins=7, components=components)
     with torch.no_grad():
         flow.head.weight.normal_(std=0.05)
         context = torch.randn(30, 16)
-        numbers = Numbers.of(np.arange(30), 300, flow.numbers, 1)
+        numbers = BaseSamples.of(np.arange(30), 300, flow.numbers, 1)
         fast = flow.sample(numbers, flow.prepare(context))
         flow = flow.double()
         slow = flow.sample(numbers, flow.prepare(context.double()))
@@ -81,7 +81,7 @@ def test_the_kernel_draws_what_torch_draws(components):
 
 
 def test_normals_of_the_kernel():
-    points = Numbers.of(np.arange(3), 4096, 2, seed=5)
+    points = BaseSamples.of(np.arange(3), 4096, 2, seed=5)
     out = np.empty((2, 4096), np.float32)
     for g in range(3):
         normals(points.points, points.shifts[g], out)
@@ -93,7 +93,7 @@ def test_normals_of_the_kernel():
 
 def make_random_estimator(anchored=None, components=1):
     torch.manual_seed(4)
-    spec = config.Estimator(layers=2, bins=5, width=32, blocks=1, components=components)
+    spec = config.FlowSettings(layers=2, bins=5, width=32, blocks=1, components=components)
     estimator = build_estimator(spec, FeatureLayout(1, False, False), 2, anchored).double()
     with torch.no_grad():
         estimator.density.head.weight.normal_(std=0.1)
@@ -111,7 +111,7 @@ def test_density_integrates_to_one_and_matches_draws(anchored, components):
     grid = np.stack(np.meshgrid(centres, centres, indexing="ij"), -1).reshape(1, -1, 2)
     with torch.no_grad():
         log_prob = estimator.log_prob(torch.from_numpy(grid), features, anchor)
-        numbers = Numbers.of(np.array([6]), 20_000, estimator.numbers, 6)
+        numbers = BaseSamples.of(np.array([6]), 20_000, estimator.numbers, 6)
         draws = estimator.sample(numbers, features, anchor)[0].numpy()
     density = log_prob.exp().numpy().reshape(800, 800)
     step = edges[1] - edges[0]
@@ -151,7 +151,7 @@ def learn(estimator, draw, steps, learning_rate=5e-3):
 
 
 def draws_of(estimator, x, draws=2048):
-    numbers = Numbers.of(np.arange(len(x)), draws, estimator.numbers, 1)
+    numbers = BaseSamples.of(np.arange(len(x)), draws, estimator.numbers, 1)
     anchor = torch.tensor([[0.0, 1.0]]).expand(len(x), 2)
     with torch.no_grad():
         return estimator.sample(numbers, torch.from_numpy(x).float(), anchor).numpy()
@@ -161,7 +161,7 @@ def test_learned_posterior_is_the_analytic_one():
     """Linear-Gaussian: means within 0.1 of the posterior width, widths within 7%."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
-    spec = config.Estimator(layers=2, bins=4, width=32, blocks=1, components=1)
+    spec = config.FlowSettings(layers=2, bins=4, width=32, blocks=1, components=1)
     estimator = build_estimator(spec, PlainLayout(), 2, None)
     learn(estimator, lambda n: gaussian_problem(n, rng)[:2], 700)
     _, x, mean, covariance = gaussian_problem(200, rng)
@@ -179,7 +179,7 @@ def test_posteriors_of_two_peaks_are_learned():
     """x = |y| with little noise: the sign stays unknown, and nothing lies between the peaks."""
     torch.manual_seed(9)
     rng = np.random.default_rng(9)
-    spec = config.Estimator(layers=2, bins=8, width=64, blocks=1, components=4)
+    spec = config.FlowSettings(layers=2, bins=8, width=64, blocks=1, components=4)
     estimator = build_estimator(spec, PlainLayout(), 2, None)
 
     def draw(n):
@@ -199,14 +199,14 @@ def test_posteriors_of_two_peaks_are_learned():
 
 def test_numbers_depend_on_seed_and_key_alone():
     keys = np.array([5, 900, -3])
-    draws = Numbers.of(keys, 100, 4, seed=1).normals()
-    assert torch.equal(Numbers.of(keys[1:2], 100, 4, seed=1).normals(), draws[1:2])
-    assert not torch.equal(Numbers.of(keys, 100, 4, seed=2).normals(), draws)
+    draws = BaseSamples.of(keys, 100, 4, seed=1).normals()
+    assert torch.equal(BaseSamples.of(keys[1:2], 100, 4, seed=1).normals(), draws[1:2])
+    assert not torch.equal(BaseSamples.of(keys, 100, 4, seed=2).normals(), draws)
     assert torch.isfinite(draws).all()
 
 
 def test_numbers_are_normal_and_independent_between_galaxies():
-    draws = Numbers.of(np.arange(400), 64, 3, seed=1).normals().numpy()
+    draws = BaseSamples.of(np.arange(400), 64, 3, seed=1).normals().numpy()
     assert abs(draws.mean()) < 0.01
     assert draws.std() == pytest.approx(1, abs=0.01)
     first = draws[:, 0, 0]

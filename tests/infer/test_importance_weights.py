@@ -8,7 +8,13 @@ from conftest import run_settings
 from sedum import config
 from sedum.config import parse_run
 from sedum.infer.verify.exact_posterior import ExactPosterior
-from sedum.infer.verify.importance_weights import Weighted, _Kernels, _weigh, resampled, reweight
+from sedum.infer.verify.importance_weights import (
+    WeightedDraws,
+    _Kernels,
+    _weigh,
+    resampled,
+    reweight,
+)
 from sedum.infer.verify.nested_sampling import sample_nested
 from sedum.infer.verify.predictive_check import posterior_predictive
 from sedum.observe.flux_residuals import Residuals
@@ -23,8 +29,8 @@ class Plane:
 
     prior = Prior(
         {
-            "redshift": config.Uniform(kind="uniform", low=0.0, high=1.0),
-            "b": config.Uniform(kind="uniform", low=-1.0, high=1.0),
+            "redshift": config.UniformPrior(kind="uniform", low=0.0, high=1.0),
+            "b": config.UniformPrior(kind="uniform", low=-1.0, high=1.0),
         },
         lambda z: z,
     )
@@ -37,7 +43,7 @@ class Plane:
 DEPTH = 23.9 - 2.5 * np.log10(5 * 0.3)
 NOISE = NoiseModel(
     ["x", "y", "w"],
-    config.Noise(depths=dict.fromkeys("xyw", DEPTH), scatter=0, shared_scatter=0, floor=0.05),
+    config.DepthNoise(depths=dict.fromkeys("xyw", DEPTH), scatter=0, shared_scatter=0, floor=0.05),
 )
 EXACT = ExactPosterior(Plane(), NOISE)
 
@@ -136,7 +142,7 @@ def test_trained_posterior_is_weighed(small_model, small_posterior):
     theta, seen = mock_survey(small_model, small_posterior.noise, 12, 4)
     exact = ExactPosterior(small_model, small_posterior.noise)
     found = reweight(small_posterior, exact, seen, 400)
-    assert isinstance(found, Weighted)
+    assert isinstance(found, WeightedDraws)
     assert np.isfinite(found.log_evidence).all()
     # The same galaxies alone, by their keys.
     alone = reweight(small_posterior, exact, seen[5:7], 400, keys=np.array([5, 6]))

@@ -56,7 +56,7 @@ def test_only_hidden_layers_are_chosen():
 @pytest.mark.parametrize("optimiser", ["muon", "adam"])
 def test_every_parameter_is_trained_once(optimiser):
     network = ResidualNetwork(10, 16, 2)
-    state = TrainingState(network, config.Training(optimiser=optimiser))
+    state = TrainingState(network, config.TrainingSettings(optimiser=optimiser))
     chosen = [p for o, _ in state.optimisers for g in o.param_groups for p in g["params"]]
     assert sorted(map(id, chosen)) == sorted(map(id, network.parameters()))
     before = [p.detach().clone() for p in network.parameters()]

@@ -22,11 +22,11 @@ from sedum.survey.fit import fit
 
 
 def normal(mean, sigma, low=-60.0, high=60.0):
-    return config.Normal(kind="normal", mean=mean, sigma=sigma, low=low, high=high)
+    return config.NormalPrior(kind="normal", mean=mean, sigma=sigma, low=low, high=high)
 
 
 def uniform(low, high):
-    return config.Uniform(kind="uniform", low=low, high=high)
+    return config.UniformPrior(kind="uniform", low=low, high=high)
 
 
 def prior(**specs):
@@ -62,7 +62,7 @@ def test_conditional_densities_integrate_to_one_by_monte_carlo(rng):
 
 @pytest.mark.parametrize("concentration", [0.7, 1.0, 2.5])
 def test_dirichlet_density_is_that_of_its_intervals(rng, concentration):
-    spec = config.DirichletQuantiles(kind="dirichlet", concentration=concentration)
+    spec = config.DirichletPrior(kind="dirichlet", concentration=concentration)
     joint = Prior({"quantiles": spec}, universe_age, {"quantiles": ["t25", "t50", "t75"]})
     times = joint.sample(200, rng)
     intervals = np.diff(np.c_[np.zeros(200), times, np.ones(200)], axis=1)
@@ -158,14 +158,14 @@ def test_far_and_impossible_priors_are_not_trusted(rng):
         (uniform(0, 1), uniform(0.5, 1.5)),
         (uniform(0, 1), normal(0.5, 0.1)),
         (normal(0, 1, -5, 5), normal(0, 1)),
-        (config.Tabulated(kind="tabulated", x=[0, 1, 2], density=[1, 1, 0]), uniform(0, 2.5)),
+        (config.TabulatedPrior(kind="tabulated", x=[0, 1, 2], density=[1, 1, 0]), uniform(0, 2.5)),
         (
-            config.Tabulated(kind="tabulated", x=[0, 1, 2, 3, 4], density=[1, 0, 0, 0, 1]),
+            config.TabulatedPrior(kind="tabulated", x=[0, 1, 2, 3, 4], density=[1, 0, 0, 0, 1]),
             uniform(0, 4),
         ),
-        (uniform(0, 1), config.Fixed(kind="fixed", value=0.5)),
-        (config.Fixed(kind="fixed", value=0.5), uniform(0, 1)),
-        (config.Fixed(kind="fixed", value=0.5), config.Fixed(kind="fixed", value=0.6)),
+        (uniform(0, 1), config.FixedPrior(kind="fixed", value=0.5)),
+        (config.FixedPrior(kind="fixed", value=0.5), uniform(0, 1)),
+        (config.FixedPrior(kind="fixed", value=0.5), config.FixedPrior(kind="fixed", value=0.6)),
     ],
 )
 def test_wider_priors_are_refused_by_name(old, new):
@@ -175,7 +175,7 @@ def test_wider_priors_are_refused_by_name(old, new):
 
 def test_support_of_conditional_priors():
     def ages(**limits):
-        age = config.UniverseAge(kind="universe_age", **limits)
+        age = config.UniverseAgePrior(kind="universe_age", **limits)
         return prior(redshift=uniform(0, 6), age=age)
 
     assert check_swap(ages(low=0.01), ages(low=0.1, high=5.0)) == ["age"]

@@ -14,7 +14,7 @@ from sedum.check.catalogue_check import check_catalogue
 from sedum.check.misspecification import misspecification
 from sedum.check.planted_faults import offset_band, quasars, stars, swap_bands, understate_errors
 from sedum.cli.main import app
-from sedum.config import Typical, parse_run
+from sedum.config import TypicalitySettings, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.training.train import train
@@ -26,7 +26,7 @@ from sedum.photometry.catalogue import read_catalogue
 from sedum.photometry.observed import Photometry
 from sedum.report.plots.checks.catalogue_check_plot import plot_check
 from sedum.survey.fit import fit
-from sedum.survey.measures.prior_bounds import AtEdge
+from sedum.survey.measures.prior_bounds import PriorBounds
 
 BANDS = ["sdss_u0", "sdss_g0", "sdss_r0", "sdss_i0", "sdss_z0"]
 BANDS += ["twomass_J", "twomass_H", "twomass_Ks"]
@@ -213,7 +213,7 @@ def test_given_redshifts_are_part_of_the_data(posterior, model, typicality):
 
 
 def test_levels_need_enough_mock_galaxies():
-    assert Typical().level == 1e-3
+    assert TypicalitySettings().level == 1e-3
     data = run_settings(output={"typicality": {"level": 1e-4, "galaxies": 10_000}})
     with pytest.raises(SedumError, match=r"output\.typicality.*needs at least 100000"):
         parse_run(data)
@@ -226,14 +226,14 @@ def test_posteriors_at_an_edge_are_named(model, posterior, planted, rng):
     free[1, :, at] = np.linspace(0.99, 1.0, 400)
     free[2, :, at] = 0.4
     free[2, :, prior.names.index("log_mass")] = 9.001
-    edges = AtEdge(prior, 4)
+    edges = PriorBounds(prior, 4)
     edges.note(free, np.array([0, 1, 3]))
     # Without data a hundredth of the draws lies there, where a fifth is asked for.
     assert edges.texts().tolist() == ["", "redshift high", "", "log_mass low"]
-    edges = AtEdge(prior, FEW)
+    edges = PriorBounds(prior, FEW)
     edges.note(posterior.sample(planted["beyond"], 200), np.arange(FEW))
     assert np.mean(["redshift high" in text for text in edges.texts()]) > 0.3
-    assert AtEdge(prior, 0).texts().tolist() == []
+    assert PriorBounds(prior, 0).texts().tolist() == []
 
 
 def as_table(seen):

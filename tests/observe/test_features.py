@@ -19,7 +19,7 @@ def noise(**changes):
         "missing": 0.2,
         **changes,
     }
-    return NoiseModel(BANDS, config.Noise(**settings))
+    return NoiseModel(BANDS, config.DepthNoise(**settings))
 
 
 def test_depth_is_five_sigma():
@@ -66,7 +66,7 @@ def test_missing_bands_and_given_redshifts_come_at_their_rates(rng):
 
 
 def test_selection_is_a_cut_on_the_noisy_flux(rng):
-    cut = config.Selection(band="b", snr=5.0)
+    cut = config.SelectionSettings(band="b", snr=5.0)
     model = noise(selection=cut)
     flux = rng.uniform(0, 1, (5000, 3)).astype(np.float32)
     seen = model.observe(flux, rng)

@@ -40,18 +40,18 @@ def sample():
 
 COMMON = {"floor": {"a": 0.1, "b": 0.0, "c": 0.3}, "missing": 0.1}
 REGIONS = [
-    {"share": 0.7, "depths": DEPTHS},
-    {"share": 0.3, "depths": {b: d + 1 for b, d in DEPTHS.items()}},
+    {"fraction": 0.7, "depths": DEPTHS},
+    {"fraction": 0.3, "depths": {b: d + 1 for b, d in DEPTHS.items()}},
 ]
 TEMPLATE = {"wavelength": [1000, 5000, 20000], "fraction": [0.3, 0.05, 0.1]}
 SPECS = {
-    "depths": config.Noise(depths=DEPTHS, **COMMON),
+    "depths": config.DepthNoise(depths=DEPTHS, **COMMON),
     "regions": config.RegionNoise(kind="regions", regions=REGIONS, **COMMON),
-    "limits": config.Noise(depths=DEPTHS, limits={"sigma": 3}, **COMMON),
-    "student": config.Noise(depths=DEPTHS, student_dof=3, limits={"sigma": 2}, **COMMON),
-    "asinh": config.Noise(depths=DEPTHS, space="asinh", limits={"sigma": 2}, **COMMON),
-    "template": config.Noise(depths=DEPTHS, template_error=TEMPLATE, **COMMON),
-    "zeropoint": config.Noise(depths=DEPTHS, zeropoint_error=0.1, **COMMON),
+    "limits": config.DepthNoise(depths=DEPTHS, limits={"sigma": 3}, **COMMON),
+    "student": config.DepthNoise(depths=DEPTHS, student_dof=3, limits={"sigma": 2}, **COMMON),
+    "asinh": config.DepthNoise(depths=DEPTHS, space="asinh", limits={"sigma": 2}, **COMMON),
+    "template": config.DepthNoise(depths=DEPTHS, template_error=TEMPLATE, **COMMON),
+    "zeropoint": config.DepthNoise(depths=DEPTHS, zeropoint_error=0.1, **COMMON),
     "learned": config.LearnedNoise(kind="learned", file="x", limits={"sigma": 3}, **COMMON),
     "learned asinh": config.LearnedNoise(kind="learned", file="x", space="asinh", **COMMON),
     "bootstrap": config.BootstrapNoise(kind="bootstrap", file="x", limits={"sigma": 3}, **COMMON),
@@ -163,7 +163,7 @@ def test_features_do_not_betray_the_true_flux(name, sample, rng):
 
 
 def test_the_probe_finds_a_leak(rng):
-    noise = NoiseModel(BANDS, config.Noise(depths=DEPTHS, **COMMON))
+    noise = NoiseModel(BANDS, config.DepthNoise(depths=DEPTHS, **COMMON))
     assert leak(noise, rng, betray=0.3) > 0.1
 
 
@@ -215,7 +215,7 @@ def test_features_have_an_inverse(rng):
     model = NoiseModel(BANDS, SPECS["limits"])
     seen = model.observe(10 ** rng.uniform(-2, 2, (500, 3)), rng, rng.uniform(0, 3, 500))
     for colours in (False, True):
-        spec = config.Features(colours=colours)
+        spec = config.FeatureSettings(colours=colours)
         transform = FeatureTransform.of(model, spec).fit(seen)
         features = transform(seen)
         assert features.shape == (500, transform.size)
@@ -229,7 +229,9 @@ def test_features_have_an_inverse(rng):
 
 def test_thinned_galaxies_have_any_number_of_bands(rng):
     bands = [f"band{i}" for i in range(20)]
-    spec = config.Noise(depths=dict.fromkeys(bands, 25.0), missing={"rate": 0.0, "thinned": 0.5})
+    spec = config.DepthNoise(
+        depths=dict.fromkeys(bands, 25.0), missing={"rate": 0.0, "band_dropout": 0.5}
+    )
     seen = NoiseModel(bands, spec).observe(np.ones((20_000, 20)), rng)
     count = np.bincount(seen.observed.sum(axis=1), minlength=21) / 20_000
     # Half are whole; the number of bands of the others is uniform (a beta-binomial).
@@ -238,8 +240,8 @@ def test_thinned_galaxies_have_any_number_of_bands(rng):
 
 
 def test_patterns_drop_bands_together(rng):
-    missing = {"rate": 0, "thinned": 0, "patterns": [{"share": 0.4, "absent": ["b", "c"]}]}
-    seen = NoiseModel(BANDS, config.Noise(depths=DEPTHS, missing=missing)).observe(
+    missing = {"rate": 0, "band_dropout": 0, "patterns": [{"fraction": 0.4, "absent": ["b", "c"]}]}
+    seen = NoiseModel(BANDS, config.DepthNoise(depths=DEPTHS, missing=missing)).observe(
         np.ones((10_000, 3)), rng
     )
     assert seen.observed[:, 0].all()

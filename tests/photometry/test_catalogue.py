@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from conftest import run_settings
-from sedum.config import Catalogue, parse_run
+from sedum.config import CatalogueSettings, parse_run
 from sedum.errors import SedumError
 from sedum.photometry.catalogue import read_catalogue, read_table, to_photometry
 from sedum.photometry.filters import FilterSet
@@ -142,7 +142,7 @@ def test_masked_values_are_missing():
 
 def test_unmapped_band_is_missing_everywhere():
     columns = {"sdss_r0": {"value": "f_sdss_r0", "error": "e_sdss_r0"}}
-    rows = to_photometry(table(), Catalogue(columns=columns), FILTERS)
+    rows = to_photometry(table(), CatalogueSettings(columns=columns), FILTERS)
     assert rows.photometry.observed.sum() == 4
 
 
@@ -215,7 +215,9 @@ def test_no_value_loses_a_row(values):
 
 def test_hdf_north(shared_data):
     columns = {"f814w": {"value": "f_f814w", "error": "e_f814w"}}
-    spec = Catalogue(columns=columns, unit="zeropoint", zeropoint=25.0, id="id", redshift="z_spec")
+    spec = CatalogueSettings(
+        columns=columns, unit="zeropoint", zeropoint=25.0, id="id", redshift="z_spec"
+    )
     file = shared_data / "filters" / "EAZY_FILTER.RES.txt"
     from sedum.photometry.filters import load_eazy
 

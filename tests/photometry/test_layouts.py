@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from sedum.config import Catalogue
+from sedum.config import CatalogueSettings
 from sedum.errors import SedumError
 from sedum.photometry.catalogue import read_catalogue, stream_catalogue, to_photometry
 from sedum.photometry.filters import FilterSet, load_band
@@ -113,7 +113,7 @@ def table(**changes):
 
 
 def photometry(given, **mapping):
-    return to_photometry(given, Catalogue(columns=COLUMNS, **mapping), FILTERS)
+    return to_photometry(given, CatalogueSettings(columns=COLUMNS, **mapping), FILTERS)
 
 
 def test_offsets_extinction_and_aperture():
@@ -137,7 +137,7 @@ def test_conventions_of_upper_limits():
     assert rows.photometry.flux[0, 0] == 1.0
     assert rows.photometry.error[0, 0] == 0.5
     columns = {**COLUMNS, "sdss_g0": {"value": "g", "error": "eg", "limit": "lim"}}
-    mapping = Catalogue(columns=columns, limits={"convention": "column", "sigma": 3})
+    mapping = CatalogueSettings(columns=columns, limits={"convention": "column", "sigma": 3})
     rows = to_photometry(table(g=[np.nan, 2.0], lim=[0.9, 0.9]), mapping, FILTERS)
     assert rows.photometry.upper.tolist() == [[True, False], [False, False]]
     assert rows.photometry.error[0, 0] == pytest.approx(0.3)
@@ -159,7 +159,7 @@ def test_required_values_and_flags():
     rows = photometry(table(use=[1, 0]), require={"use": [1]})
     assert list(rows.status) == ["ok", "flagged by use"]
     columns = {**COLUMNS, "sdss_g0": {"value": "g", "error": "eg", "flag": "bad"}}
-    rows = to_photometry(table(bad=[0, 4]), Catalogue(columns=columns), FILTERS)
+    rows = to_photometry(table(bad=[0, 4]), CatalogueSettings(columns=columns), FILTERS)
     assert rows.photometry.observed[:, 0].tolist() == [True, False]
 
 
@@ -196,7 +196,7 @@ def test_streams_equal_the_whole(tmp_path, kind):
     whole["g"][5] = np.nan
     path = stored(whole, kind, tmp_path)
     assert known_length(path) == (None if kind == "csv" else 1003)
-    mapping = Catalogue(columns=COLUMNS, redshift="z")
+    mapping = CatalogueSettings(columns=COLUMNS, redshift="z")
     parts = list(stream_catalogue(path, mapping, FILTERS, rows=100))
     assert len(parts) == 11
     expected = read_catalogue(path, mapping, FILTERS)
@@ -210,7 +210,7 @@ def test_streams_equal_the_whole(tmp_path, kind):
         list(
             stream_catalogue(
                 path,
-                Catalogue(columns={"sdss_g0": {"value": "x", "error": "eg"}}),
+                CatalogueSettings(columns={"sdss_g0": {"value": "x", "error": "eg"}}),
                 FILTERS,
                 rows=100,
             )
@@ -218,7 +218,7 @@ def test_streams_equal_the_whole(tmp_path, kind):
 
 
 def test_folders_that_are_no_catalogue(tmp_path):
-    mapping = Catalogue(columns=COLUMNS)
+    mapping = CatalogueSettings(columns=COLUMNS)
     with pytest.raises(SedumError, match="is a folder without Parquet files"):
         list(stream_catalogue(tmp_path, mapping, FILTERS))
     whole = Table({c: [1.0, 2.0] for c in ("g", "eg", "r", "er")})
@@ -249,7 +249,7 @@ def test_truncated_fits_are_no_rows_of_zeros(tmp_path):
     content = (tmp_path / "a.fits").read_bytes()
     (tmp_path / "a.fits").write_bytes(content[:-2880])
     with pytest.raises(SedumError, match=r"truncated|cannot be read"):
-        list(stream_catalogue(tmp_path / "a.fits", Catalogue(columns=COLUMNS), FILTERS))
+        list(stream_catalogue(tmp_path / "a.fits", CatalogueSettings(columns=COLUMNS), FILTERS))
 
 
 def test_hdf5_and_pandas(tmp_path):
@@ -257,13 +257,15 @@ def test_hdf5_and_pandas(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for name in given.colnames:
             file[f"deep/phot/{name}"] = given[name]
-    mapping = Catalogue(columns=COLUMNS, extension="deep/phot")
+    mapping = CatalogueSettings(columns=COLUMNS, extension="deep/phot")
     for source in (tmp_path / "a.h5", given.to_pandas()):
-        kind = mapping if not hasattr(source, "columns") else Catalogue(columns=COLUMNS)
+        kind = mapping if not hasattr(source, "columns") else CatalogueSettings(columns=COLUMNS)
         rows = read_catalogue(source, kind, FILTERS)
         np.testing.assert_array_equal(rows.photometry.flux[:, 0], [1.0, 2.0])
     with pytest.raises(SedumError, match=r"has no 'wide'; it holds deep"):
-        read_catalogue(tmp_path / "a.h5", Catalogue(columns=COLUMNS, extension="wide"), FILTERS)
+        read_catalogue(
+            tmp_path / "a.h5", CatalogueSettings(columns=COLUMNS, extension="wide"), FILTERS
+        )
 
 
 def random_table(rng):
@@ -294,11 +296,11 @@ def test_ten_thousand_bad_tables():
     """None crashes with anything but a SedumError, and none loses a row."""
     rng = np.random.default_rng(11)
     mappings = [
-        Catalogue(columns=COLUMNS),
-        Catalogue(columns=COLUMNS, unit="ABmag", redshift="z", missing_beyond=99.0),
-        Catalogue(columns=COLUMNS, require={"flag": [1]}, id="z"),
-        Catalogue(columns=COLUMNS, aperture={"total": "tot", "reference": ["g"]}),
-        Catalogue(columns=COLUMNS, limits={"convention": "negative_error"}, redshift="z"),
+        CatalogueSettings(columns=COLUMNS),
+        CatalogueSettings(columns=COLUMNS, unit="ABmag", redshift="z", missing_beyond=99.0),
+        CatalogueSettings(columns=COLUMNS, require={"flag": [1]}, id="z"),
+        CatalogueSettings(columns=COLUMNS, aperture={"total": "tot", "reference": ["g"]}),
+        CatalogueSettings(columns=COLUMNS, limits={"convention": "negative_error"}, redshift="z"),
     ]
     read, messages = 0, set()
     for i in range(10_000):

@@ -86,9 +86,9 @@ def test_dirichlet_moments(rng):
 def test_conditional_centre(rng):
     prior = Prior(
         {
-            "redshift": config.Fixed(kind="fixed", value=0.0),
-            "log_mass": config.Uniform(kind="uniform", low=8, high=12),
-            "log_ssfr": config.MainSequence(
+            "redshift": config.FixedPrior(kind="fixed", value=0.0),
+            "log_mass": config.UniformPrior(kind="uniform", low=8, high=12),
+            "log_ssfr": config.MainSequencePrior(
                 kind="main_sequence", at_1e10=-10, slope=-0.5, sigma=0.1, dof=50
             ),
         },
@@ -110,16 +110,16 @@ def test_conditional_centre(rng):
 def test_truncated_draws_stay_inside(u, mean, low, width, dof):
     common = {"mean": mean, "sigma": 1.0, "low": low, "high": low + width}
     if dof is None:
-        spec = config.Normal(kind="normal", **common)
+        spec = config.NormalPrior(kind="normal", **common)
     else:
-        spec = config.StudentT(kind="student_t", dof=dof, **common)
+        spec = config.StudentTPrior(kind="student_t", dof=dof, **common)
     x = Prior({"x": spec}, universe_age).from_unit(np.array([[u]]))
     assert low <= x[0, 0] <= low + width
 
 
 def test_all_fixed_is_refused():
     with pytest.raises(SedumError, match="fixed"):
-        Prior({"x": config.Fixed(kind="fixed", value=1.0)}, universe_age)
+        Prior({"x": config.FixedPrior(kind="fixed", value=1.0)}, universe_age)
 
 
 def test_extreme_latents_stay_in_the_support(prior):

@@ -16,8 +16,8 @@ from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.report.explorer.plain_labels import column_label, plain_label, plain_unit
 from sedum.report.explorer.row_texts import status_meaning, trust_in_words
-from sedum.results.posterior_catalogue import Results
-from sedum.survey.select_rows import choose_rows, draw_chosen
+from sedum.results.posterior_catalogue import PosteriorCatalogue
+from sedum.survey.select_rows import draw_selected, select_rows
 from sedum.tables.single_rows import RowReader
 from sedum.tables.stream import stream_table
 
@@ -61,7 +61,7 @@ def test_single_rows_are_those_of_the_whole(name, tmp_path):
 
 
 def test_rows_of_results_are_found_by_identifier(explored, tmp_path):
-    results = Results.open(explored / "post.fits")
+    results = PosteriorCatalogue.open(explored / "post.fits")
     assert results.provenance["catalogue"] == "cat.parquet"
     assert results.find("g59") == 59
     assert results.find("g1" + HOSTILE) == 1
@@ -80,7 +80,7 @@ def test_rows_of_results_are_found_by_identifier(explored, tmp_path):
 def galaxies(explored):
     from sedum.report.explorer.chosen_galaxy import open_galaxies
 
-    found = open_galaxies(Results.open(explored / "post.fits"))
+    found = open_galaxies(PosteriorCatalogue.open(explored / "post.fits"))
     assert not isinstance(found, str)
     return found
 
@@ -90,8 +90,8 @@ def test_a_galaxy_is_as_it_was_fitted(galaxies, small_run, small_posterior, smal
 
     seen = galaxies.look(20)
     rows = read_for_run(explored / "cat.parquet", small_run, small_model.filters)
-    at = choose_rows(rows, [20])
-    chosen = draw_chosen(small_run, small_posterior, small_model, rows, at)
+    at = select_rows(rows, [20])
+    chosen = draw_selected(small_run, small_posterior, small_model, rows, at)
     # Sums round by the number of threads.
     np.testing.assert_allclose(seen.draws, chosen.draws[0], rtol=1e-4, atol=1e-6)
     assert (seen.identifier, seen.fitted, seen.notices) == ("g20", True, [])
@@ -115,11 +115,11 @@ def test_a_row_that_was_not_fitted_keeps_its_photometry(galaxies):
 def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posterior, small_run):
     from sedum.report.explorer.chosen_galaxy import open_galaxies
 
-    results = Results.open(explored / "post.fits")
+    results = PosteriorCatalogue.open(explored / "post.fits")
     missing = open_galaxies(results, estimator=explored / "small.safetensors", catalogue=None)
     assert not isinstance(missing, str)
     (tmp_path / "alone.fits").write_bytes((explored / "post.fits").read_bytes())
-    alone = Results.open(tmp_path / "alone.fits")
+    alone = PosteriorCatalogue.open(tmp_path / "alone.fits")
     said = open_galaxies(alone)
     assert "catalogue cat.parquet (--catalogue)" in said
     assert "small.safetensors (--estimator)" in said
@@ -164,7 +164,7 @@ def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
         model=small_model,
         show_progress=False,
     )
-    results = Results.open(tmp_path / "post.parquet")
+    results = PosteriorCatalogue.open(tmp_path / "post.parquet")
     seen = open_galaxies(results).look(4)
     # Of a posterior, the table has the median and the mean: lists would fill the memory.
     held = [name for name in SampledRows(results).columns if name.startswith(("redshift", "pz"))]
@@ -189,7 +189,7 @@ def test_draws_are_weighted_to_the_priors_of_the_fit(tmp_path, small_posterior, 
         priors=parse_run(run_settings(priors=low)),
         show_progress=False,
     )
-    results = Results.open(tmp_path / "post.fits")
+    results = PosteriorCatalogue.open(tmp_path / "post.fits")
     row = int(np.flatnonzero(results.read(["status"])["status"] == "ok")[0])
     seen = open_galaxies(results).look(row)
     assert "weighted to the priors" in seen.notices[0]
@@ -256,7 +256,7 @@ def test_labels_have_units():
 def test_rows_are_chosen_and_added(explored):
     from sedum.report.explorer.sampled_rows import Choice, SampledRows
 
-    results = Results.open(explored / "post.fits")
+    results = PosteriorCatalogue.open(explored / "post.fits")
     rows = SampledRows(results, most=20)
     assert not rows.complete
     assert 5 < len(rows) < 40  # binomial of mean 20: beyond 4 sigma once in 10^4

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import sedum as package
 from conftest import run_settings
-from sedum.check.mock_scorecard import Validation
+from sedum.check.mock_scorecard import MockValidation
 from sedum.cli.main import app
 from sedum.compare.comparison import Comparison, comparison_table
 from sedum.compare.model_evidence import SelectedFraction, model_shares
@@ -31,7 +31,7 @@ from sedum.report.page.sections.rows_section import explain
 from sedum.report.plots.report_figures.calibration_figure import plot_loss
 from sedum.report.plots.report_figures.relation_figures import speagle
 from sedum.report.plots.style import LABELS, label
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe, describe_column, write_table
 
 ROWS = 400
@@ -171,7 +171,7 @@ def scorecard():
     seen = truth + 0.3 * rng.normal(size=truth.shape)
     draws = seen[:, None] + 0.15 * rng.normal(size=(300, 100, 2))
     bins = {"redshift": np.where(truth[:, 0] > 0, "1: above 0", "0: below 0")}
-    return Validation(
+    return MockValidation(
         ["redshift", "av"], draws, truth, draws, truth, np.zeros(300), np.full(300, -1.0), bins
     ).scorecard()
 
@@ -365,7 +365,7 @@ def test_redshifts_that_were_given_are_not_compared(tmp_path):
 
 
 def test_counts_do_not_depend_on_portions_or_samples(table, folder):
-    found = Results.open(folder / "cat-posterior.parquet")
+    found = PosteriorCatalogue.open(folder / "cat-posterior.parquet")
     whole = collect(found)
     parts = collect(found, sample=100, rows=37)
     assert whole.complete

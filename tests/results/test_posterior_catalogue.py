@@ -7,7 +7,7 @@ from astropy.table import Table
 import sedum
 from part_cases import ROWS, catalogue
 from sedum.errors import SedumError
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def fitted(small_run, small_posterior, small_model, tmp_path_factory):
 @pytest.mark.parametrize("name", ["a.fits", "a.parquet", "a.ecsv", "folder"])
 def test_every_format_reads_back_the_same(name, fitted, small_run):
     path = fitted(name)
-    results = Results.open(path)
+    results = PosteriorCatalogue.open(path)
     assert results.rows == ROWS
     assert results.run == small_run
     assert "redshift" in results.quantities()
@@ -46,10 +46,10 @@ def test_every_format_reads_back_the_same(name, fitted, small_run):
 
 def test_what_is_not_of_sedum_is_refused(tmp_path):
     with pytest.raises(SedumError, match="do not exist"):
-        Results.open(tmp_path / "none.fits")
+        PosteriorCatalogue.open(tmp_path / "none.fits")
     Table({"a": [1.0]}).write(tmp_path / "other.parquet")
     with pytest.raises(SedumError, match="no posterior catalogue"):
-        Results.open(tmp_path / "other.parquet")
+        PosteriorCatalogue.open(tmp_path / "other.parquet")
     (tmp_path / "other.fits").write_text("not FITS")
     with pytest.raises(SedumError, match=r"cannot (be )?read"):
-        Results.open(tmp_path / "other.fits")
+        PosteriorCatalogue.open(tmp_path / "other.fits")

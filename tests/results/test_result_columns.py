@@ -13,7 +13,7 @@ from astropy.table import Table
 
 import sedum
 from conftest import run_settings
-from sedum.config import PARAMETERS, Fixed, Output, Pz, parse_run
+from sedum.config import PARAMETERS, FixedPrior, OutputSettings, PzSettings, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies import derived
 from sedum.galaxies.model_parameters import prior_of
@@ -123,11 +123,11 @@ def columns_of(prior, output):
 
 
 def test_defaults_are_columns_of_single_numbers(small_posterior):
-    table = columns_of(small_posterior.prior, Output())
+    table = columns_of(small_posterior.prior, OutputSettings())
     assert {"av_p16", "av_p50", "av_p84", "av_mean", "av_std", "redshift_mode"} <= {*table.colnames}
     assert all(table[name].ndim == 1 for name in table.colnames)
     assert not table.meta
-    fewer = columns_of(small_posterior.prior, Output(point_estimates=False))
+    fewer = columns_of(small_posterior.prior, OutputSettings(point_estimates=False))
     assert {name.rpartition("_")[2] for name in fewer.colnames} == {"p16", "p50", "p84"}
 
 
@@ -262,11 +262,11 @@ def test_pz_and_mode_follow_the_draws(results, good):
 
 
 def test_a_fixed_redshift_has_pz_where_its_grid_is_given(small_run):
-    priors = {**small_run.priors, "redshift": Fixed(kind="fixed", value=0.5)}
+    priors = {**small_run.priors, "redshift": FixedPrior(kind="fixed", value=0.5)}
     prior = prior_of(small_run.model, priors)
     with pytest.raises(SedumError, match=r"a grid from 0\.5 to 0\.5 is empty"):
-        Summaries(prior, Output(pz=Pz()), 1)
-    summaries = Summaries(prior, Output(pz=Pz(low=0.0, high=1.0, points=101)), 1)
+        Summaries(prior, OutputSettings(pz=PzSettings()), 1)
+    summaries = Summaries(prior, OutputSettings(pz=PzSettings(low=0.0, high=1.0, points=101)), 1)
     summaries.note("redshift", np.full((1, 30), 0.5), np.array([0]))
     table = Table()
     summaries.into(table)

@@ -5,11 +5,11 @@ import pytest
 from astropy.table import Table
 
 from conftest import run_settings
-from sedum.config import Typical, Verify, parse_run
+from sedum.config import TypicalitySettings, VerifySettings, parse_run
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
 from sedum.infer.training.train import train_to_file
-from sedum.infer.verify.nested_sampling import Nested
+from sedum.infer.verify.nested_sampling import NestedResult
 from sedum.observe.learn_noise import fit_noise
 from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.catalogue import read_for_run
@@ -19,7 +19,7 @@ from sedum.survey.fit import fit
 
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 #: Verification goes with typicality, for which these few mock galaxies are enough here.
-FEW_MOCKS = Typical(level=0.1, galaxies=100)
+FEW_MOCKS = TypicalitySettings(level=0.1, galaxies=100)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_libr
 def test_verified_rows_say_how_far_they_can_be_trusted(
     tmp_path, catalogue, small_run, small_posterior, small_model
 ):
-    update = {"verify": Verify(rounds=1), "draws": 256, "typicality": FEW_MOCKS}
+    update = {"verify": VerifySettings(rounds=1), "draws": 256, "typicality": FEW_MOCKS}
     output = small_run.output.model_copy(update=update)
     run = small_run.model_copy(update={"output": output})
     catalogue["e_sdss_r0"][3] = -1
@@ -263,11 +263,11 @@ def test_what_fails_goes_to_nested_sampling(
     def quick(exact, seen, size, seed):
         assert len(seen) == 1
         asked.append(seen)
-        return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+        return NestedResult(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
 
     monkeypatch.setattr("sedum.survey.measures.nested_fallback.sample_nested", quick)
     asked: list = []
-    update = {"verify": Verify(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
+    update = {"verify": VerifySettings(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
     # 64 draws are fewer than a verified posterior needs: all fail, and all are sampled.
@@ -287,10 +287,10 @@ def test_interrupted_nested_sampling_goes_on(
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(seen)
-        return Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+        return NestedResult(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
 
     monkeypatch.setattr("sedum.survey.measures.nested_fallback.sample_nested", quick)
-    update = {"verify": Verify(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
+    update = {"verify": VerifySettings(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     with pytest.raises(KeyboardInterrupt):
         do_fit(catalogue, tmp_path, run, small_posterior, small_model)
@@ -302,7 +302,7 @@ def test_interrupted_nested_sampling_goes_on(
         "sedum.survey.measures.nested_fallback.sample_nested",
         lambda exact, seen, size, seed: (
             done.append(seen)
-            or Nested(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
+            or NestedResult(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
         ),
     )
     table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)

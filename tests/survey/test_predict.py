@@ -14,11 +14,11 @@ from sedum.survey.fit import fit_rows
 from sedum.survey.predict import (
     BANDS,
     _percentiles,
-    recover,
-    recover_draws,
+    predict,
+    predict_draws,
     redshift_density,
 )
-from sedum.survey.select_rows import choose_rows, draw_chosen
+from sedum.survey.select_rows import draw_selected, select_rows
 
 
 def test_percentiles_are_those_of_numpy(rng):
@@ -43,7 +43,7 @@ def test_everything_is_recovered_whatever_the_batch(small_model, small_posterior
     _, seen = mock_survey(small_model, small_posterior.noise, 40, 8)
     wavelength = np.geomspace(3500, 9000, 60)
     parts = list(
-        recover(
+        predict(
             small_posterior, small_model, seen, 16, wavelength=wavelength, derived=["log_sfr_10"]
         )
     )
@@ -62,7 +62,7 @@ def test_everything_is_recovered_whatever_the_batch(small_model, small_posterior
     median = np.median(small_model.photometry(draws), axis=0)
     np.testing.assert_allclose(last.photometry[5, 2], median, rtol=1e-5)
     alone = next(
-        recover(
+        predict(
             small_posterior,
             small_model,
             seen[37:38],
@@ -80,7 +80,7 @@ def test_everything_is_recovered_whatever_the_batch(small_model, small_posterior
 def test_history_forms_the_mass(small_model, rng):
     """The rate integrated over lookback time is the mass formed."""
     theta = small_model.prior.sample(3, rng)
-    found = recover_draws(small_model, np.repeat(theta[:, None], 2, axis=1), derived=[])
+    found = predict_draws(small_model, np.repeat(theta[:, None], 2, axis=1), derived=[])
     formed = (found.star_formation[:, 2] * np.diff(found.lookback)).sum(axis=1)
     mass = theta[:, small_model.prior.names.index("log_mass")]
     np.testing.assert_allclose(np.log10(formed), mass, atol=1e-3)
@@ -99,13 +99,13 @@ def catalogue(seen, run, n=12):
 def test_single_rows_are_those_of_the_fit(tmp_path, small_run, small_model, small_posterior):
     _, seen = mock_survey(small_model, small_posterior.noise, 12, 10)
     rows = read_for_run(catalogue(seen, small_run), small_run, small_model.filters)
-    at = choose_rows(rows, [7], ["g/4", "g/7"])
+    at = select_rows(rows, [7], ["g/4", "g/7"])
     assert at.tolist() == [7, 4]
-    chosen = draw_chosen(small_run, small_posterior, small_model, rows, at)
+    chosen = draw_selected(small_run, small_posterior, small_model, rows, at)
     table = fit_rows(small_run, small_posterior, rows, model=small_model)
     median = np.median(chosen.draws[..., 0], axis=1)
     np.testing.assert_allclose(median, table["redshift_p50"][at])
-    found = recover_draws(small_model, chosen.draws[:1, :20])
+    found = predict_draws(small_model, chosen.draws[:1, :20])
     path = plot_page(
         small_model, chosen.photometry[:1], found, tmp_path / "page.png", draws=chosen.draws[0]
     )
@@ -118,9 +118,9 @@ def test_single_rows_are_those_of_the_fit(tmp_path, small_run, small_model, smal
         (([], []), "at least one"),
     ):
         with pytest.raises(SedumError, match=message):
-            choose_rows(rows, *wrong)
+            select_rows(rows, *wrong)
     with pytest.raises(SedumError, match=r"row 2 .* cannot be fitted: error not positive"):
-        draw_chosen(small_run, small_posterior, small_model, rows, np.array([2]))
+        draw_selected(small_run, small_posterior, small_model, rows, np.array([2]))
 
 
 def test_verified_draws_are_shown(small_model, small_posterior):
@@ -135,6 +135,6 @@ def test_verified_draws_are_shown(small_model, small_posterior):
     )
     _, seen = mock_survey(small_model, small_posterior.noise, 12, 10)
     rows = read_for_run(catalogue(seen, run), run, small_model.filters)
-    chosen = draw_chosen(run, small_posterior, small_model, rows, np.array([5]))
+    chosen = draw_selected(run, small_posterior, small_model, rows, np.array([5]))
     table = fit_rows(run, small_posterior, rows, model=small_model)
     assert np.median(chosen.draws[0, :, 0]) == pytest.approx(table["redshift_p50"][5])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sedum.bridge.magnitude_features import FeatureSet
-from sedum.config.bridge_file import Audit
+from sedum.config.bridge_file import AuditSettings
 from sedum.errors import SedumError
 
 __all__ = ["FeatureRange", "audit_ranges", "kept_features", "outside_ranges", "ranges_of"]
@@ -45,7 +45,7 @@ class FeatureRange:
         return asdict(self)
 
 
-def ranges_of(features: FeatureSet, x: np.ndarray, spec: Audit) -> np.ndarray:
+def ranges_of(features: FeatureSet, x: np.ndarray, spec: AuditSettings) -> np.ndarray:
     """Return the range of each feature in the simulation, [f, 2], of features x [n, f].
 
     Raises
@@ -71,7 +71,7 @@ def ranges_of(features: FeatureSet, x: np.ndarray, spec: Audit) -> np.ndarray:
 
 
 def audit_ranges(
-    features: FeatureSet, ranges: np.ndarray, survey: np.ndarray, spec: Audit
+    features: FeatureSet, ranges: np.ndarray, survey: np.ndarray, spec: AuditSettings
 ) -> list[FeatureRange]:
     """Compare a survey's features [m, f] with the simulation's ranges [f, 2].
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sedum.config.bridge_file import Correction
+from sedum.config.bridge_file import CorrectionSettings
 from sedum.errors import SedumError
 
 __all__ = ["ResidualCorrection", "corrected_out_of_fold", "folds_of"]
@@ -41,7 +41,9 @@ class ResidualCorrection:
         self.knots, self.coefficients = np.asarray(knots, float), np.asarray(coefficients, float)
 
     @classmethod
-    def fit(cls, spec: Correction, predicted: np.ndarray, truth: np.ndarray) -> ResidualCorrection:
+    def fit(
+        cls, spec: CorrectionSettings, predicted: np.ndarray, truth: np.ndarray
+    ) -> ResidualCorrection:
         """Fit residuals (predicted - truth) robustly, by weights that fall beyond 1.5 sigma.
 
         Raises
@@ -116,7 +118,7 @@ def folds_of(n: int, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.nda
 
 
 def corrected_out_of_fold(
-    spec: Correction, predicted: np.ndarray, truth: np.ndarray, seed: int
+    spec: CorrectionSettings, predicted: np.ndarray, truth: np.ndarray, seed: int
 ) -> np.ndarray:
     """Return predictions [n], each corrected by what was fitted on the other folds."""
     if spec.kind == "none":

@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from sedum.bridge.simulations.simulate import bridge_filters
 from sedum.bridge.simulations.synthetic_photometry import distance_modulus
-from sedum.config.bridge_file import BridgeRun, RestFit, Survey
+from sedum.config.bridge_file import BridgeFile, RestFitSettings, SurveySettings
 from sedum.config.run_file import load_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -68,7 +68,7 @@ class SurveyRows:
         )
 
 
-def read_survey(run: BridgeRun, source: TableLike | None = None) -> SurveyRows:
+def read_survey(run: BridgeFile, source: TableLike | None = None) -> SurveyRows:
     """Read a survey's catalogue as the run file of a bridge says.
 
     Parameters
@@ -81,7 +81,7 @@ def read_survey(run: BridgeRun, source: TableLike | None = None) -> SurveyRows:
     Returns
     -------
     SurveyRows
-        Bands of lower signal-to-noise than ``survey.least_snr`` and upper limits count as not
+        Bands of lower signal-to-noise than ``survey.min_snr`` and upper limits count as not
         measured, since their magnitudes would be biased.
 
     Raises
@@ -119,17 +119,17 @@ def read_survey(run: BridgeRun, source: TableLike | None = None) -> SurveyRows:
     return SurveyRows(rows.ids, magnitude, error, redshift, reference, errors, standing)
 
 
-def _magnitudes(rows: CatalogueRows, spec: Survey) -> tuple[np.ndarray, np.ndarray]:
+def _magnitudes(rows: CatalogueRows, spec: SurveySettings) -> tuple[np.ndarray, np.ndarray]:
     seen = rows.photometry
     flux, sigma = seen.flux.astype(float), seen.error.astype(float)
-    good = seen.measured & (flux > spec.least_snr * sigma)
+    good = seen.measured & (flux > spec.min_snr * sigma)
     magnitude = np.where(good, flux_to_magnitude(np.where(good, flux, 1.0)), np.nan)
     error = np.where(good, 2.5 / np.log(10) * sigma / np.where(good, flux, 1.0), np.nan)
     return magnitude, np.hypot(error, spec.floor)
 
 
 def _rest_fit(
-    run: BridgeRun, spec: RestFit, table: Table, name: str, standing: RowStatus
+    run: BridgeFile, spec: RestFitSettings, table: Table, name: str, standing: RowStatus
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return absolute magnitudes and errors of all bands: medians over the posterior at known z."""
     fitted = load_run(spec.run)
@@ -160,7 +160,7 @@ def _rest_fit(
     return magnitude, error
 
 
-def _sedpy_names(run: BridgeRun) -> list[str]:
+def _sedpy_names(run: BridgeFile) -> list[str]:
     for short, band in run.bands.items():
         if not isinstance(band, str):
             raise SedumError(f"bands.{short}: survey.rest_fit needs bands by their sedpy names")
@@ -168,7 +168,13 @@ def _sedpy_names(run: BridgeRun) -> list[str]:
 
 
 def _references(
-    run: BridgeRun, spec: Survey, table: Table, name: str, columns: dict[str, str], *, error: bool
+    run: BridgeFile,
+    spec: SurveySettings,
+    table: Table,
+    name: str,
+    columns: dict[str, str],
+    *,
+    error: bool,
 ) -> np.ndarray:
     """Return known values of the targets, or their errors, [n, targets]."""
     out = np.full((len(table), len(run.targets)), np.nan)

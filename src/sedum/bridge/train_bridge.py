@@ -19,7 +19,7 @@ from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.trained_bridge import Bridge
 from sedum.bridge.training_examples import Examples, SurveyErrors
-from sedum.config.bridge_file import BridgeRun
+from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
 from sedum.progress import progress
 
@@ -60,7 +60,7 @@ class Prepared:
     left_out: int
 
 
-def prepare(run: BridgeRun, galaxies: SimulatedGalaxies, survey: SurveyRows | None) -> Prepared:
+def prepare(run: BridgeFile, galaxies: SimulatedGalaxies, survey: SurveyRows | None) -> Prepared:
     """Choose features and galaxies.
 
     Raises
@@ -95,7 +95,7 @@ def prepare(run: BridgeRun, galaxies: SimulatedGalaxies, survey: SurveyRows | No
 
 
 def train_bridge(
-    run: BridgeRun,
+    run: BridgeFile,
     galaxies: SimulatedGalaxies | None = None,
     *,
     survey: SurveyRows | None = None,
@@ -168,7 +168,7 @@ def train_bridge(
 
 
 def fit_on(
-    run: BridgeRun, ready: Prepared, rows: np.ndarray, *, show_progress: bool = False
+    run: BridgeFile, ready: Prepared, rows: np.ndarray, *, show_progress: bool = False
 ) -> tuple[Regressor, float]:
     """Train on some of the galaxies; return what predicts, and the effective share of weights."""
     spec = run.regression

@@ -15,7 +15,7 @@ from sedum.bridge.range_audit import FeatureRange, outside_ranges
 from sedum.bridge.regressors.regressor import Regressor
 from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
-from sedum.config.bridge_file import BridgeRun, parse_bridge
+from sedum.config.bridge_file import BridgeFile, parse_bridge
 from sedum.errors import SedumError
 from sedum.storage import digest, read_tensors, write_tensors
 
@@ -35,7 +35,7 @@ _LEARNT = {
 }
 
 
-def bridge_fingerprint(run: BridgeRun) -> str:
+def bridge_fingerprint(run: BridgeFile) -> str:
     """Return the hash of all that decides what a bridge learns and from what."""
     stored = run.model_dump(mode="json", include=_LEARNT | {"audit", "survey", "correction"})
     (stored.get("survey") or {}).pop("file", None)
@@ -105,7 +105,7 @@ class Bridge:
         Its file.
     """
 
-    run: BridgeRun
+    run: BridgeFile
     features: FeatureSet
     regressor: Regressor
     ranges: np.ndarray
@@ -260,7 +260,7 @@ class Bridge:
                 f"bridge {path} does not fit its own run file; train it again"
             ) from None
 
-    def require(self, run: BridgeRun) -> None:
+    def require(self, run: BridgeFile) -> None:
         """Make sure that it was trained with a run file.
 
         Raises
@@ -274,6 +274,6 @@ class Bridge:
                 "the run file it was made with"
             )
 
-    def with_run(self, run: BridgeRun) -> Bridge:
+    def with_run(self, run: BridgeFile) -> Bridge:
         """Return the same bridge with the run file's survey and perturbations."""
         return replace(self, run=run)

@@ -18,7 +18,7 @@ from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.train_bridge import Prepared, fit_on, prepare
 from sedum.bridge.trained_bridge import Bridge, Prediction
-from sedum.config.bridge_file import BridgeRun
+from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
 from sedum.storage import atomic_path
 
@@ -173,7 +173,7 @@ def validate_bridge(
 
 
 def within_simulation(
-    run: BridgeRun, ready: Prepared, folds: int, *, show_progress: bool = False
+    run: BridgeFile, ready: Prepared, folds: int, *, show_progress: bool = False
 ) -> dict[str, Any]:
     """Return measures of predictions by regressors trained on the other folds, by target."""
     n = len(ready.y)
@@ -188,7 +188,7 @@ def within_simulation(
 
 
 def across_simulations(
-    run: BridgeRun, ready: Prepared, *, show_progress: bool = False
+    run: BridgeFile, ready: Prepared, *, show_progress: bool = False
 ) -> dict[str, Any]:
     """Return measures of each simulation predicted by the others, as it is and corrected."""
     out = {}
@@ -289,7 +289,7 @@ def _importance(bridge: Bridge, ready: Prepared) -> dict[str, Any]:
     return out
 
 
-def _by_target(run: BridgeRun, predicted: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def _by_target(run: BridgeFile, predicted: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     out = {}
     for k, name in enumerate(run.targets):
         use = np.isfinite(predicted[:, k])

@@ -1,5 +1,5 @@
 """How far posteriors can be trusted: recovery and coverage on galaxies with known truth."""
 
-from sedum.check.recovery import Recovery, recovery
+from sedum.check.recovery import RecoveryMetrics, recovery_metrics
 
-__all__ = ["Recovery", "recovery"]
+__all__ = ["RecoveryMetrics", "recovery_metrics"]

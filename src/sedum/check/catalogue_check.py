@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from sedum.check.misspecification import Misspecification, misspecification
-from sedum.config import RunFile, Typical
+from sedum.config import RunFile, TypicalitySettings
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
@@ -217,7 +217,7 @@ def check_catalogue(
     seen = photometry[at]
     pool = _in_bands_of(seen, _pool(posterior, model, len(at), seed), rng)
     mocks = _as_bright(seen, pool, rng)
-    spec = run.output.typicality or Typical()
+    spec = run.output.typicality or TypicalitySettings()
     typicality = Typicality(posterior, model, spec.galaxies, show_progress)
     some = np.sort(rng.permutation(len(at))[:predicted])
     with progress(3 * len(at) + len(some), "checking", "galaxies", show_progress) as advance:

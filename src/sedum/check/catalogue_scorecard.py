@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sedum.check.known_redshifts import Redshifts, median_mad
+from sedum.check.known_redshifts import RedshiftMetrics, median_mad
 from sedum.check.mock_scorecard import bin_labels
-from sedum.config import Catalogue, RunFile
+from sedum.config import CatalogueSettings, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.derived import derived_quantities
 from sedum.galaxies.model import GalaxyModel
@@ -26,7 +26,7 @@ from sedum.survey.fit import give_redshifts, mark_unfit
 from sedum.tables.read import TableLike, name_of, read_table
 from sedum.tables.values import means_missing, numeric
 
-__all__ = ["CatalogueValidation", "Reference", "parse_references", "validate_catalogue"]
+__all__ = ["CatalogueValidation", "ReferenceComparison", "parse_references", "validate_catalogue"]
 
 #: Fewest galaxies of a bin, and bootstrap resamples.
 _LEAST, _RESAMPLES = 20, 200
@@ -37,7 +37,7 @@ _TOGETHER = 256
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceComparison:
     """Another's estimates of one quantity beside the posterior medians.
 
     Attributes
@@ -90,9 +90,9 @@ class CatalogueValidation:
     """
 
     rows: int
-    redshifts: Redshifts | None
+    redshifts: RedshiftMetrics | None
     unfitted: dict[str, int]
-    references: list[Reference]
+    references: list[ReferenceComparison]
     bins: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -222,14 +222,14 @@ def validate_catalogue(
     found, bins = None, {}
     if (fitted := np.flatnonzero(judge.spec & standing.ok)).size:
         truth = rows.catalogue_redshift[fitted]
-        found = Redshifts.of(posterior.prior, truth, judge.redshift_draws(fitted))
+        found = RedshiftMetrics.of(posterior.prior, truth, judge.redshift_draws(fitted))
         bins = _bins(rows.photometry[fitted], truth, model.filters.names)
     return CatalogueValidation(
         len(rows),
         found,
         {reason: count for reason, count in standing[wanted].counts() if reason != OK},
         [
-            Reference(
+            ReferenceComparison(
                 name,
                 references[name],
                 value,
@@ -313,13 +313,13 @@ class _Judge:
             self.medians[name, way][at[some]] = np.median(value, axis=1)
 
 
-def _mapping(catalogue: Catalogue, redshift: str | None) -> Catalogue:
+def _mapping(catalogue: CatalogueSettings, redshift: str | None) -> CatalogueSettings:
     if redshift is None:
         return catalogue.model_copy(update={"use_redshift": False})
     return catalogue.model_copy(update={"use_redshift": False, "redshift": redshift})
 
 
-def _estimates(values: np.ndarray, mapping: Catalogue) -> np.ndarray:
+def _estimates(values: np.ndarray, mapping: CatalogueSettings) -> np.ndarray:
     bad = ~np.isfinite(values) | means_missing(values, mapping.missing, mapping.missing_beyond)
     return np.where(bad, np.nan, values)
 
@@ -348,7 +348,7 @@ def _with_errors(measure: Callable[[np.ndarray], dict[str, float]], n: int) -> d
     return found | {f"{k}_error": float(np.std([a[k] for a in again])) for k in found}
 
 
-def _redshift_card(found: Redshifts) -> dict[str, Any]:
+def _redshift_card(found: RedshiftMetrics) -> dict[str, Any]:
     test = stats.kstest(found.pit, "uniform")
     card = _with_errors(lambda rows: found[rows].measures(), len(found))
     return {

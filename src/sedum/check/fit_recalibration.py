@@ -9,19 +9,19 @@ import numpy as np
 import torch
 
 from sedum._version import __version__
-from sedum.check.mock_scorecard import Validation, validate
+from sedum.check.mock_scorecard import MockValidation, validate
 from sedum.check.recovery import coverage_curve
 from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.densities.conditional_density import LogProb
 from sedum.infer.known_redshift import anchor_of
 from sedum.infer.posterior import Posterior
-from sedum.infer.recalibration import Covariates, Recalibration, Warp
+from sedum.infer.recalibration import BaseTransform, Covariates, Recalibration
 from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
 from sedum.progress import progress
 
-__all__ = ["Recalibrated", "fit_recalibration", "recalibrate"]
+__all__ = ["RecalibrationResult", "fit_recalibration", "recalibrate"]
 
 #: How far from none the numbers of the map are expected: what few galaxies say counts little.
 _WIDTH = 0.3
@@ -32,7 +32,7 @@ _SIGNIFICANT = 2.0
 
 
 @dataclass(frozen=True)
-class Recalibrated:
+class RecalibrationResult:
     """A recalibrated posterior, and what galaxies that the fit did not see say of it.
 
     Attributes
@@ -44,8 +44,8 @@ class Recalibrated:
     """
 
     posterior: Posterior
-    before: Validation
-    after: Validation
+    before: MockValidation
+    after: MockValidation
 
     @property
     def gain(self) -> tuple[float, float]:
@@ -75,7 +75,7 @@ class Recalibrated:
         }
 
 
-def _numbers(found: Validation) -> dict[str, Any]:
+def _numbers(found: MockValidation) -> dict[str, Any]:
     inside = coverage_curve(found.ranks["pit"], np.array([0.68, 0.95]))
     columns = {"coverage_68": inside[0], "coverage_95": inside[1]}
     columns |= {f"pit_{key}": found.ranks[key] for key in ("ks", "p_value", "mean", "spread")}
@@ -97,7 +97,7 @@ def recalibrate(
     judged: int = 3000,
     seed: int = 20_270_000,
     show_progress: bool = False,
-) -> Recalibrated:
+) -> RecalibrationResult:
     """Recalibrate a posterior on new mock galaxies, and judge it on others.
 
     Galaxies are drawn from the prior and observed as in training, with bands missing and
@@ -129,10 +129,10 @@ def recalibrate(
     theta, seen = mock_survey(model, bare.noise, judged, seed + 1, hide_redshift=False)
     before = validate(bare, theta, seen)
     after = validate(bare.recalibrated(found), theta, seen)
-    result = Recalibrated(bare.recalibrated(found), before, after)
+    result = RecalibrationResult(bare.recalibrated(found), before, after)
     about = {"sedum": __version__, "fitted": galaxies, "seed": seed, **result.summary()}
     told = Recalibration(found.weights, found.lower, found.covariates, about)
-    return Recalibrated(bare.recalibrated(told), before, after)
+    return RecalibrationResult(bare.recalibrated(told), before, after)
 
 
 def fit_recalibration(
@@ -172,7 +172,7 @@ def fit_recalibration(
             shift, log_scale, log_tail, skew = torch.einsum(
                 "nk,kpd->pnd", known[rows], weights
             ).unbind(0)
-            total = total - log_prob(Warp(shift, log_scale, log_tail, skew, below)).sum()
+            total = total - log_prob(BaseTransform(shift, log_scale, log_tail, skew, below)).sum()
         total = total / n
         total.backward()
         return total

@@ -10,14 +10,14 @@ from sedum.check.recovery import ranks
 from sedum.priors.joint import Prior
 from sedum.survey.measures.redshift_density import kernel_width
 
-__all__ = ["OUTLIER", "Redshifts", "log_densities", "median_mad"]
+__all__ = ["OUTLIER", "RedshiftMetrics", "log_densities", "median_mad"]
 
 #: |Δz| / (1 + z) beyond which a redshift is an outlier.
 OUTLIER = 0.15
 
 
 @dataclass(frozen=True)
-class Redshifts:
+class RedshiftMetrics:
     """Posteriors of redshift of n galaxies of known redshift.
 
     Attributes
@@ -43,7 +43,7 @@ class Redshifts:
     gain: np.ndarray
 
     @classmethod
-    def of(cls, prior: Prior, truth: np.ndarray, draws: np.ndarray) -> Redshifts:
+    def of(cls, prior: Prior, truth: np.ndarray, draws: np.ndarray) -> RedshiftMetrics:
         """Judge draws [n, draws] by truths [n]."""
         low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
         log_density, gain = log_densities(prior, truth, draws)
@@ -53,8 +53,8 @@ class Redshifts:
     def __len__(self) -> int:
         return len(self.truth)
 
-    def __getitem__(self, rows: np.ndarray) -> Redshifts:
-        return Redshifts(*(getattr(self, f.name)[rows] for f in fields(self)))
+    def __getitem__(self, rows: np.ndarray) -> RedshiftMetrics:
+        return RedshiftMetrics(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     @property
     def error(self) -> np.ndarray:

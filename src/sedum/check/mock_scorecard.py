@@ -14,7 +14,7 @@ from sedum.check.recovery import coverage_curve
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Validation", "bin_labels", "validate"]
+__all__ = ["MockValidation", "bin_labels", "validate"]
 
 #: Deviations of this many standard errors are faults: once in 16,000 for a single number.
 _SIGMA = 4.0
@@ -26,7 +26,7 @@ _NOMINAL = {"coverage_68": 0.68, "coverage_95": 0.95}
 _UNIFORM = 1 / np.sqrt(12)
 
 
-class Validation:
+class MockValidation:
     """What galaxies of known truth say of an estimator.
 
     Parameters
@@ -167,7 +167,7 @@ def validate(
     seed: int = 1,
     joint: bool = False,
     show_progress: bool = False,
-) -> Validation:
+) -> MockValidation:
     """Judge an estimator on galaxies whose parameters are known.
 
     Parameters
@@ -205,7 +205,7 @@ def validate(
     if joint:
         seen = posterior.features(photometry)
         local = lc2st(latent, truth, seen, seed=seed, show_progress=show_progress)
-    return Validation(
+    return MockValidation(
         prior.free,
         drawn[..., free],
         theta[:, free],

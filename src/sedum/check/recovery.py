@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Recovery", "coverage_curve", "ranks", "recovery"]
+__all__ = ["RecoveryMetrics", "coverage_curve", "ranks", "recovery_metrics"]
 
 
 @dataclass(frozen=True)
-class Recovery:
+class RecoveryMetrics:
     """How well one parameter is recovered.
 
     Attributes
@@ -62,7 +62,9 @@ def coverage_curve(rank: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return (from_centre[None] <= np.asarray(levels)[:, None, None]).mean(axis=1)
 
 
-def recovery(draws: np.ndarray, truth: np.ndarray, names: list[str]) -> list[Recovery]:
+def recovery_metrics(
+    draws: np.ndarray, truth: np.ndarray, names: list[str]
+) -> list[RecoveryMetrics]:
     """Measure recovery and coverage of each parameter.
 
     Parameters
@@ -88,6 +90,6 @@ def recovery(draws: np.ndarray, truth: np.ndarray, names: list[str]) -> list[Rec
     scatter = 1.4826 * np.median(np.abs(residual - bias), axis=0)
     covered = coverage_curve(ranks(draws, truth), np.array([0.68, 0.95]))
     return [
-        Recovery(name, *(float(v) for v in values))
+        RecoveryMetrics(name, *(float(v) for v in values))
         for name, *values in zip(names, r2, bias, scatter, *covered, strict=True)
     ]

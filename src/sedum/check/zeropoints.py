@@ -239,10 +239,10 @@ def _check_trained(posterior: Posterior) -> None:
     spec = posterior.noise.spec
     missing = spec.missing_bands
     patterns = isinstance(spec, LearnedNoise | BootstrapNoise)
-    if not (missing.rate or missing.thinned or patterns):
+    if not (missing.rate or missing.band_dropout or patterns):
         raise SedumError(
             "zero-points leave out each band in turn, but the estimator was trained with "
-            "noise.missing: 0; train with some missing, as {rate: 0.05, thinned: 0.2}"
+            "noise.missing: 0; train with some missing, as {rate: 0.05, band_dropout: 0.2}"
         )
 
 

@@ -34,7 +34,7 @@ def show(
     Draws are those behind sedum fit with the same run file. Prints percentiles of parameters and
     derived quantities, and writes a page for each galaxy.
 
-    Python: for rows, found in sedum.recover(posterior, model, photometry): ...
+    Python: for rows, found in sedum.predict(posterior, model, photometry): ...
     """
     import numpy as np
     from rich.console import Console
@@ -47,8 +47,8 @@ def show(
     from sedum.progress import progress
     from sedum.report.plots.galaxy_page import percentile_table, plot_page
     from sedum.storage import check_writable
-    from sedum.survey.predict import recover_draws
-    from sedum.survey.select_rows import choose_rows, draw_chosen
+    from sedum.survey.predict import predict_draws
+    from sedum.survey.select_rows import draw_selected, select_rows
 
     run = load_run(run_file)
     folder = out or Path(f"{run.name}-galaxies")
@@ -58,14 +58,14 @@ def show(
     noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
     posterior.require(training_fingerprint(model.fingerprint(), run, noise))
     rows = read_for_run(catalogue, run, model.filters)
-    chosen = draw_chosen(
-        run, posterior, model, rows, choose_rows(rows, row or [], identifier or [])
+    chosen = draw_selected(
+        run, posterior, model, rows, select_rows(rows, row or [], identifier or [])
     )
     console = Console(highlight=False, soft_wrap=True)
     with progress(len(chosen.rows), "drawing", "pages", not quiet) as advance:
         for i, number in enumerate(chosen.rows):
             draws = chosen.draws[i]
-            found = recover_draws(model, draws[None, :_SPECTRA], derived=run.output.derived)
+            found = predict_draws(model, draws[None, :_SPECTRA], derived=run.output.derived)
             known = rows.catalogue_redshift[number]
             title = f"{catalogue.name}, row {number}, id {chosen.ids[i]}"
             title += f", catalogue redshift {known:.4g}" if np.isfinite(known) else ""

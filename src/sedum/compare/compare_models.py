@@ -22,7 +22,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.infer.verify.exact_posterior import ExactPosterior
-from sedum.infer.verify.importance_weights import Weighted, reweight, systematic
+from sedum.infer.verify.importance_weights import WeightedDraws, reweight, systematic
 from sedum.infer.verify.nested_sampling import sample_nested
 from sedum.photometry.catalogue import read_for_run
 from sedum.photometry.observed import Photometry
@@ -320,7 +320,7 @@ class _Weighing:
             self._measure(seen, at, found, draws)
             advance(len(at), self.name)
 
-    def _measure(self, seen: Photometry, at: np.ndarray, found: Weighted, draws: int) -> None:
+    def _measure(self, seen: Photometry, at: np.ndarray, found: WeightedDraws, draws: int) -> None:
         """Note the quantities of the estimator's draws, and of the weighted ones."""
         some = min(draws, _DERIVED_DRAWS)
         drawn = self.posterior.sample(seen, draws, self.seed, at)[:, :some]

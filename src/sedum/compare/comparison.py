@@ -19,7 +19,7 @@ from sedum.photometry.row_status import OK
 from sedum.results.schema import describe_column
 from sedum.storage import atomic_path
 
-__all__ = ["Comparison", "Weighed", "comparison_table"]
+__all__ = ["Comparison", "WeighedModel", "comparison_table"]
 
 #: Width of the bins of mass in dex, and the fewest galaxies in one.
 _BIN, _LEAST = 1.0, 10
@@ -27,7 +27,7 @@ _BIN, _LEAST = 1.0, 10
 _MEDIAN = 1.2533
 
 
-class Weighed(Protocol):
+class WeighedModel(Protocol):
     """Results under one model, arrays of one entry for each row; NaN where there is none."""
 
     name: str
@@ -231,7 +231,7 @@ def _records(table: Table) -> list[dict[str, Any]]:
 
 def comparison_table(
     table: Table,
-    weighed: Sequence[Weighed],
+    weighed: Sequence[WeighedModel],
     probabilities: np.ndarray,
     run: RunFile,
     posteriors: Mapping[str, Posterior],

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from sedum.config.catalogue_section import Aperture, Catalogue, Column, Extinction, ReportedLimits
+from sedum.config.catalogue_section import (
+    ApertureCorrection,
+    BandColumns,
+    CatalogueSettings,
+    ExtinctionCorrection,
+    ReportedLimits,
+)
 from sedum.config.run_file import anchored_band, read_mapping
 from sedum.config.run_sections import Band, CurveBand, EazyBand
 from sedum.config.section import Section, tag_of
@@ -17,26 +23,26 @@ from sedum.config.validation_messages import describe
 from sedum.errors import SedumError, allowed
 
 __all__ = [
-    "BridgeRun",
-    "Correction",
-    "FlowRegression",
-    "Painting",
+    "BridgeFile",
+    "CorrectionSettings",
+    "FlowRegressionSettings",
     "PopulationSimulation",
-    "RestFit",
+    "RestFitSettings",
     "SharkHistories",
     "SharkSimulation",
     "Simulation",
-    "SingleLayer",
-    "Survey",
+    "SingleLayerSettings",
+    "SurveySettings",
+    "SyntheticPhotometrySettings",
     "TableSimulation",
-    "Target",
-    "Trees",
+    "TargetSettings",
+    "TreeSettings",
     "load_bridge",
     "parse_bridge",
 ]
 
 
-class Painting(Section):
+class SyntheticPhotometrySettings(Section):
     """How histories are lit: stars, the metals they form with, gas and dust."""
 
     stellar: str = Field(default="bc03_miles", description="a library, or a grid's HDF5 file")
@@ -74,7 +80,7 @@ class SharkFiles(Section):
     folder: str = Field(description="the folder of the model")
     snapshots: list[int] = Field(min_length=1)
     subvolumes: list[int] | None = Field(default=None, description="all there are if not given")
-    least_mass: float = Field(default=1e8, gt=0, description="stellar mass in Msun")
+    min_mass: float = Field(default=1e8, gt=0, description="stellar mass in Msun")
     galaxies: int | None = Field(default=None, ge=1, description="the most to use, at random")
 
 
@@ -90,7 +96,7 @@ class SharkHistories(SharkFiles):
     """Galaxies of Shark, their histories lit by sedum in any bands."""
 
     kind: Literal["shark_histories"]
-    paint: Painting = Painting()
+    synthetic_photometry: SyntheticPhotometrySettings = SyntheticPhotometrySettings()
 
 
 class PopulationSimulation(Section):
@@ -110,8 +116,8 @@ class PopulationSimulation(Section):
         default=0.3, ge=0, le=1, description="power of the halo mass function; 0 is uniform"
     )
     satellites: float = Field(default=0.25, ge=0, lt=1, description="share that are satellites")
-    least_mass: float = Field(default=1e7, gt=0, description="surviving stellar mass in Msun")
-    paint: Painting = Painting()
+    min_mass: float = Field(default=1e7, gt=0, description="surviving stellar mass in Msun")
+    synthetic_photometry: SyntheticPhotometrySettings = SyntheticPhotometrySettings()
 
     @model_validator(mode="after")
     def _ordered(self) -> PopulationSimulation:
@@ -137,7 +143,7 @@ Simulation = Annotated[
 ]
 
 
-class Target(Section):
+class TargetSettings(Section):
     """What is predicted."""
 
     property: str = Field(description="of the simulation, such as stellar_mass")
@@ -147,7 +153,7 @@ class Target(Section):
     )
 
 
-class Fitted(Section):
+class RegressionSettings(Section):
     """What all regressors are trained with."""
 
     held_out: float = Field(default=0.1, gt=0, lt=0.5, description="share that stops the training")
@@ -156,7 +162,7 @@ class Fitted(Section):
     reweight: bool = Field(default=False, description="weigh galaxies towards the survey's")
 
 
-class SingleLayer(Fitted):
+class SingleLayerSettings(RegressionSettings):
     """Networks of one hidden layer, fully connected, an ensemble over seeds."""
 
     kind: Literal["single_layer"] = "single_layer"
@@ -170,7 +176,7 @@ class SingleLayer(Fitted):
     learning_rate: float = Field(default=3e-3, gt=0)
 
 
-class Trees(Fitted):
+class TreeSettings(RegressionSettings):
     """Gradient-boosted trees of scikit-learn, as a control."""
 
     kind: Literal["trees"]
@@ -179,7 +185,7 @@ class Trees(Fitted):
     learning_rate: float = Field(default=0.05, gt=0)
 
 
-class FlowRegression(Fitted):
+class FlowRegressionSettings(RegressionSettings):
     """sedum's conditional flow: the full posterior of the targets."""
 
     kind: Literal["flow"]
@@ -195,19 +201,19 @@ class FlowRegression(Fitted):
 
 
 _REGRESSORS: dict[str, tuple[str, Any]] = {
-    "single_layer": ("single_layer", SingleLayer),
-    "trees": ("trees", Trees),
-    "flow": ("flow", FlowRegression),
+    "single_layer": ("single_layer", SingleLayerSettings),
+    "trees": ("trees", TreeSettings),
+    "flow": ("flow", FlowRegressionSettings),
 }
 Regression = Annotated[
-    Annotated[SingleLayer, Tag("single_layer")]
-    | Annotated[Trees, Tag("trees")]
-    | Annotated[FlowRegression, Tag("flow")],
+    Annotated[SingleLayerSettings, Tag("single_layer")]
+    | Annotated[TreeSettings, Tag("trees")]
+    | Annotated[FlowRegressionSettings, Tag("flow")],
     Discriminator(lambda v: tag_of(v, _REGRESSORS, "single_layer")),
 ]
 
 
-class Correction(Section):
+class CorrectionSettings(Section):
     """Smooth function of the predicted value that is subtracted from it."""
 
     kind: Literal["spline", "polynomial", "none"] = "spline"
@@ -216,7 +222,7 @@ class Correction(Section):
     folds: int = Field(default=5, ge=2, description="no galaxy corrects itself")
 
 
-class Audit(Section):
+class AuditSettings(Section):
     """Which features may be used, by where the survey's values lie among the simulation's."""
 
     tail: float = Field(
@@ -229,7 +235,7 @@ class Audit(Section):
     keep: list[str] = Field(default_factory=list, description="features never dropped")
 
 
-class RestFit(Section):
+class RestFitSettings(Section):
     """Absolute magnitudes by sedum's own fit at the known redshift."""
 
     run: str = Field(description="run file of the fit, for the same bands")
@@ -237,14 +243,14 @@ class RestFit(Section):
     draws: int = Field(default=100, ge=10)
 
 
-class Survey(Section):
+class SurveySettings(Section):
     """The catalogue to predict for."""
 
     file: str | None = None
-    catalogue: Catalogue
+    catalogue: CatalogueSettings
     magnitudes: Literal["apparent", "absolute"] = "apparent"
-    rest_fit: RestFit | None = None
-    least_snr: float = Field(default=2.0, gt=0, description="below it a band counts as missing")
+    rest_fit: RestFitSettings | None = None
+    min_snr: float = Field(default=2.0, gt=0, description="below it a band counts as missing")
     floor: float = Field(default=0.0, ge=0, description="mag, added to errors in quadrature")
     reference: dict[str, str] = Field(default_factory=dict, description="target: column")
     reference_error: dict[str, str] = Field(default_factory=dict, description="target: column")
@@ -253,7 +259,7 @@ class Survey(Section):
     )
 
 
-class BridgeRun(Section):
+class BridgeFile(Section):
     """A whole bridge."""
 
     name: str = "bridge"
@@ -264,17 +270,17 @@ class BridgeRun(Section):
     cosmology: Literal["Planck18", "Planck15", "WMAP9"] = "Planck18"
     bands: dict[str, Band] = Field(min_length=1, description="short name: band")
     simulations: list[Simulation] = Field(min_length=1)
-    targets: dict[str, Target] = Field(
-        default_factory=lambda: {"log_mass": Target(property="stellar_mass")}, min_length=1
+    targets: dict[str, TargetSettings] = Field(
+        default_factory=lambda: {"log_mass": TargetSettings(property="stellar_mass")}, min_length=1
     )
     features: list[str] | None = Field(
         default=None, description="M_r, u-r, z; those of GAMA that the bands allow if not given"
     )
-    regression: Regression = SingleLayer()
-    correction: Correction = Correction()
-    audit: Audit = Audit()
+    regression: Regression = SingleLayerSettings()
+    correction: CorrectionSettings = CorrectionSettings()
+    audit: AuditSettings = AuditSettings()
     perturbations: int = Field(default=32, ge=2, description="behind errors; by linear at 10^7")
-    survey: Survey | None = None
+    survey: SurveySettings | None = None
 
     @field_validator("name")
     @classmethod
@@ -295,7 +301,7 @@ class BridgeRun(Section):
         return value
 
     @model_validator(mode="after")
-    def _consistent(self) -> BridgeRun:
+    def _consistent(self) -> BridgeFile:
         for i, simulation in enumerate(self.simulations):
             if isinstance(simulation, TableSimulation):
                 self._known(f"simulations[{i}].columns", list(simulation.columns))
@@ -312,7 +318,7 @@ class BridgeRun(Section):
             self._check_survey(self.survey)
         return self
 
-    def _check_survey(self, survey: Survey) -> None:
+    def _check_survey(self, survey: SurveySettings) -> None:
         for key, bands in survey.catalogue.mentioned():
             self._known(f"survey.{key}", bands)
         for key in ("reference", "reference_error"):
@@ -355,22 +361,22 @@ _SECTIONS: dict[str, Any] = {
     **{kind: model for kind, (_, model) in _REGRESSORS.items()},
     "EazyBand": EazyBand,
     "CurveBand": CurveBand,
-    "paint": Painting,
-    "targets": Target,
-    "regression": SingleLayer,
-    "correction": Correction,
-    "audit": Audit,
-    "survey": Survey,
-    "rest_fit": RestFit,
-    "catalogue": Catalogue,
-    "columns": Column,
-    "aperture": Aperture,
-    "extinction": Extinction,
+    "synthetic_photometry": SyntheticPhotometrySettings,
+    "targets": TargetSettings,
+    "regression": SingleLayerSettings,
+    "correction": CorrectionSettings,
+    "audit": AuditSettings,
+    "survey": SurveySettings,
+    "rest_fit": RestFitSettings,
+    "catalogue": CatalogueSettings,
+    "columns": BandColumns,
+    "aperture": ApertureCorrection,
+    "extinction": ExtinctionCorrection,
     "limits": ReportedLimits,
 }
 
 
-def load_bridge(path: str | Path) -> BridgeRun:
+def load_bridge(path: str | Path) -> BridgeFile:
     """Read and check the run file of a bridge; relative paths are taken from its folder.
 
     Raises
@@ -382,16 +388,16 @@ def load_bridge(path: str | Path) -> BridgeRun:
     return parse_bridge(read_mapping(path), source=str(path), folder=path.parent)
 
 
-def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeRun:
+def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
     """Check a bridge's run file that is already a mapping; see :func:`load_bridge`."""
     if not isinstance(data, dict):
         raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
     if folder is not None:
         data = _anchored(data, folder)
     try:
-        return BridgeRun.model_validate(data)
+        return BridgeFile.model_validate(data)
     except ValidationError as error:
-        raise SedumError(f"{source}: {describe(error, BridgeRun, _SECTIONS, _KINDS)}") from None
+        raise SedumError(f"{source}: {describe(error, BridgeFile, _SECTIONS, _KINDS)}") from None
 
 
 def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,7 +8,13 @@ from pydantic import Field, field_validator, model_validator
 
 from sedum.config.section import Section
 
-__all__ = ["Aperture", "Catalogue", "Column", "Extinction", "ReportedLimits"]
+__all__ = [
+    "ApertureCorrection",
+    "BandColumns",
+    "CatalogueSettings",
+    "ExtinctionCorrection",
+    "ReportedLimits",
+]
 
 
 def _check_zeropoint(unit: str | None, zeropoint: float | None) -> None:
@@ -16,7 +22,7 @@ def _check_zeropoint(unit: str | None, zeropoint: float | None) -> None:
         raise ValueError("unit: zeropoint and a zeropoint: value go together")
 
 
-class Column(Section):
+class BandColumns(Section):
     """Where a band's measurement stands in the catalogue."""
 
     value: str
@@ -34,12 +40,12 @@ class Column(Section):
         return value
 
     @model_validator(mode="after")
-    def _zeropoint(self) -> Column:
+    def _zeropoint(self) -> BandColumns:
         _check_zeropoint(self.unit, self.zeropoint)
         return self
 
 
-class Aperture(Section):
+class ApertureCorrection(Section):
     """From aperture to total: all bands are scaled as a reference band is."""
 
     total: str | None = Field(default=None, description="column of the total measurement")
@@ -50,7 +56,7 @@ class Aperture(Section):
     bands: list[str] | None = Field(default=None, description="those scaled; all if not given")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Aperture:
+    def _one_way(self) -> ApertureCorrection:
         if (self.total is None) == (self.offset is None):
             raise ValueError("give either total and reference, or offset")
         if (self.total is None) != (not self.reference):
@@ -58,7 +64,7 @@ class Aperture(Section):
         return self
 
 
-class Extinction(Section):
+class ExtinctionCorrection(Section):
     """Correction for the dust of the Milky Way."""
 
     ebv: str | float = Field(description="a column of E(B-V) in mag, or one value")
@@ -83,10 +89,10 @@ class ReportedLimits(Section):
     sigma: float = Field(default=3.0, gt=0, description="of the limits in the catalogue")
 
 
-class Catalogue(Section):
+class CatalogueSettings(Section):
     """How to read a catalogue."""
 
-    columns: dict[str, Column]
+    columns: dict[str, BandColumns]
     unit: str = Field(
         default="uJy", description="a flux-density unit, 'ABmag', 'Vegamag' or 'zeropoint'"
     )
@@ -106,8 +112,8 @@ class Catalogue(Section):
     offsets: dict[str, float] = Field(
         default_factory=dict, description="mag to add to each band, or a file of them"
     )
-    extinction: Extinction | None = None
-    aperture: Aperture | None = None
+    extinction: ExtinctionCorrection | None = None
+    aperture: ApertureCorrection | None = None
     limits: ReportedLimits | None = None
 
     @field_validator("missing", mode="before")
@@ -116,7 +122,7 @@ class Catalogue(Section):
         return [value] if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
-    def _consistent(self) -> Catalogue:
+    def _consistent(self) -> CatalogueSettings:
         _check_zeropoint(self.unit, self.zeropoint)
         if not self.columns:
             raise ValueError("columns: map at least one band")

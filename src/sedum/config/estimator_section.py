@@ -11,15 +11,15 @@ from sedum.config.section import Section, tag_of
 __all__ = [
     "ESTIMATORS",
     "AnyEstimator",
-    "AutoregressiveEstimator",
-    "EnsembleEstimator",
-    "Estimator",
-    "MixtureEstimator",
-    "VectorFieldEstimator",
+    "AutoregressiveSettings",
+    "EnsembleSettings",
+    "FlowSettings",
+    "MixtureSettings",
+    "VectorFieldSettings",
 ]
 
 
-class EstimatorCommon(Section):
+class EstimatorSettings(Section):
     """The network that reads an observation; all kinds but ensembles have one."""
 
     embedding: Literal["mlp", "bands"] = Field(
@@ -30,13 +30,13 @@ class EstimatorCommon(Section):
     heads: int = Field(default=4, ge=1, description="of the attention of embedding bands")
 
     @model_validator(mode="after")
-    def _heads(self) -> EstimatorCommon:
+    def _heads(self) -> EstimatorSettings:
         if self.embedding == "bands" and self.width % self.heads:
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         return self
 
 
-class Estimator(EstimatorCommon):
+class FlowSettings(EstimatorSettings):
     """The default: a flow whose parameters are written once for each galaxy."""
 
     kind: Literal["flow"] = "flow"
@@ -45,7 +45,7 @@ class Estimator(EstimatorCommon):
     components: int = Field(default=16, ge=1, description="normals that the flow starts from")
 
 
-class AutoregressiveEstimator(EstimatorCommon):
+class AutoregressiveSettings(EstimatorSettings):
     """Neural spline flow or masked autoregressive flow, of zuko."""
 
     kind: Literal["nsf", "maf"]
@@ -54,14 +54,14 @@ class AutoregressiveEstimator(EstimatorCommon):
     bins: int = Field(default=8, ge=2, description="of the splines of nsf")
 
 
-class MixtureEstimator(EstimatorCommon):
+class MixtureSettings(EstimatorSettings):
     """A mixture density network of full covariances, of zuko."""
 
     kind: Literal["mixture"]
     components: int = Field(default=10, ge=1)
 
 
-class VectorFieldEstimator(EstimatorCommon):
+class VectorFieldSettings(EstimatorSettings):
     """Flow matching or score-based, of sbi."""
 
     kind: Literal["flow_matching", "score"]
@@ -70,7 +70,7 @@ class VectorFieldEstimator(EstimatorCommon):
     steps: int = Field(default=20, ge=1, description="of the integration, for draws")
 
 
-class EnsembleEstimator(Section):
+class EnsembleSettings(Section):
     """Several estimators, trained one by one, as a mixture."""
 
     kind: Literal["ensemble"]
@@ -82,13 +82,13 @@ class EnsembleEstimator(Section):
 
 #: Tags of the kinds, which differ from keys of the file so that messages can leave them out.
 ESTIMATORS: dict[str, tuple[str, type[Section]]] = {
-    "flow": ("FlowEstimator", Estimator),
-    "nsf": ("AutoregressiveEstimator", AutoregressiveEstimator),
-    "maf": ("AutoregressiveEstimator", AutoregressiveEstimator),
-    "mixture": ("MixtureEstimator", MixtureEstimator),
-    "flow_matching": ("VectorFieldEstimator", VectorFieldEstimator),
-    "score": ("VectorFieldEstimator", VectorFieldEstimator),
-    "ensemble": ("EnsembleEstimator", EnsembleEstimator),
+    "flow": ("FlowEstimator", FlowSettings),
+    "nsf": ("AutoregressiveSettings", AutoregressiveSettings),
+    "maf": ("AutoregressiveSettings", AutoregressiveSettings),
+    "mixture": ("MixtureSettings", MixtureSettings),
+    "flow_matching": ("VectorFieldSettings", VectorFieldSettings),
+    "score": ("VectorFieldSettings", VectorFieldSettings),
+    "ensemble": ("EnsembleSettings", EnsembleSettings),
 }
 
 
@@ -98,18 +98,18 @@ def estimator_kind(value: Any) -> str:
 
 
 AnyMember = Annotated[
-    Annotated[Estimator, Tag("FlowEstimator")]
-    | Annotated[AutoregressiveEstimator, Tag("AutoregressiveEstimator")]
-    | Annotated[MixtureEstimator, Tag("MixtureEstimator")]
-    | Annotated[VectorFieldEstimator, Tag("VectorFieldEstimator")],
+    Annotated[FlowSettings, Tag("FlowEstimator")]
+    | Annotated[AutoregressiveSettings, Tag("AutoregressiveSettings")]
+    | Annotated[MixtureSettings, Tag("MixtureSettings")]
+    | Annotated[VectorFieldSettings, Tag("VectorFieldSettings")],
     Discriminator(estimator_kind),
 ]
 AnyEstimator = Annotated[
-    Annotated[Estimator, Tag("FlowEstimator")]
-    | Annotated[AutoregressiveEstimator, Tag("AutoregressiveEstimator")]
-    | Annotated[MixtureEstimator, Tag("MixtureEstimator")]
-    | Annotated[VectorFieldEstimator, Tag("VectorFieldEstimator")]
-    | Annotated[EnsembleEstimator, Tag("EnsembleEstimator")],
+    Annotated[FlowSettings, Tag("FlowEstimator")]
+    | Annotated[AutoregressiveSettings, Tag("AutoregressiveSettings")]
+    | Annotated[MixtureSettings, Tag("MixtureSettings")]
+    | Annotated[VectorFieldSettings, Tag("VectorFieldSettings")]
+    | Annotated[EnsembleSettings, Tag("EnsembleSettings")],
     Discriminator(estimator_kind),
 ]
-EnsembleEstimator.model_rebuild()
+EnsembleSettings.model_rebuild()

@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 
 from sedum.config.section import Section
 
-__all__ = ["HISTORIES", "HistorySpec"]
+__all__ = ["HISTORIES", "AnySFH"]
 
 
-class SingleHistory(Section):
+class SingleSFH(Section):
     """A history that is not a sum of others."""
 
     def parameters(self) -> list[str]:
@@ -24,7 +24,7 @@ class SingleHistory(Section):
         return {}
 
 
-class Constant(SingleHistory):
+class ConstantSFH(SingleSFH):
     """A constant rate since ``age``, which may have ended."""
 
     kind: Literal["constant"] = "constant"
@@ -34,7 +34,7 @@ class Constant(SingleHistory):
         return ["age", "quiet_fraction"]
 
 
-class Burst(SingleHistory):
+class BurstSFH(SingleSFH):
     """All stars at one age, within a narrow range of it."""
 
     kind: Literal["burst"] = "burst"
@@ -45,7 +45,7 @@ class Burst(SingleHistory):
         return ["age"]
 
 
-class Exponential(SingleHistory):
+class ExponentialSFH(SingleSFH):
     """A rate proportional to exp(-t / tau) since ``age``."""
 
     kind: Literal["exponential"] = "exponential"
@@ -55,7 +55,7 @@ class Exponential(SingleHistory):
         return ["age", "log_tau"]
 
 
-class DelayedTau(SingleHistory):
+class DelayedTauSFH(SingleSFH):
     """A rate proportional to t exp(-t / tau) since ``age``."""
 
     kind: Literal["delayed_tau"] = "delayed_tau"
@@ -65,7 +65,7 @@ class DelayedTau(SingleHistory):
         return ["age", "log_tau"]
 
 
-class LogNormal(SingleHistory):
+class LogNormalSFH(SingleSFH):
     """A rate log-normal in time since the Big Bang (Gladders et al. 2013)."""
 
     kind: Literal["log_normal"] = "log_normal"
@@ -75,7 +75,7 @@ class LogNormal(SingleHistory):
         return ["t_peak", "fwhm"]
 
 
-class DoublePowerLaw(SingleHistory):
+class DoublePowerLawSFH(SingleSFH):
     """A rate 1 / ((t / turn)^alpha + (t / turn)^-beta) in time since the Big Bang."""
 
     kind: Literal["double_power_law"] = "double_power_law"
@@ -85,7 +85,7 @@ class DoublePowerLaw(SingleHistory):
         return ["alpha", "beta", "t_turn"]
 
 
-class DenseBasis(SingleHistory):
+class DenseBasisSFH(SingleSFH):
     """Mass-assembly quantiles and a present star-formation rate (Iyer et al. 2019)."""
 
     kind: Literal["dense_basis"] = "dense_basis"
@@ -101,7 +101,7 @@ class DenseBasis(SingleHistory):
         return {"quantiles": [f"t{round(100 * i / count)}" for i in range(1, count)]}
 
 
-class Binned(SingleHistory):
+class BinnedSFH(SingleSFH):
     """A rate constant in bins of lookback time.
 
     The bins are those of Leja et al. (2019): up to 30 and 100 Myr, the last 15% of the age of
@@ -129,7 +129,7 @@ class Binned(SingleHistory):
         return self.bins if self.edges is None else len(self.edges)
 
 
-class Continuity(Binned):
+class ContinuitySFH(BinnedSFH):
     """Log ratios of the rates in adjacent bins (Leja et al. 2019)."""
 
     kind: Literal["continuity"] = "continuity"
@@ -143,7 +143,7 @@ class Continuity(Binned):
         return {"log_sfr_ratios": [f"log_sfr_ratio_{i}" for i in range(1, self.count)]}
 
 
-class DirichletHistory(Binned):
+class DirichletBinsSFH(BinnedSFH):
     """Shares of the summed rates of bins, from a Dirichlet distribution (Leja et al. 2017)."""
 
     kind: Literal["dirichlet_bins"] = "dirichlet_bins"
@@ -157,7 +157,7 @@ class DirichletHistory(Binned):
         return {"shares": [f"share_{i}" for i in range(1, self.count)]}
 
 
-class ContinuityFlex(SingleHistory):
+class FlexibleContinuitySFH(SingleSFH):
     """Bins of equal mass whose edges move, between two of fixed width (Leja et al. 2019)."""
 
     kind: Literal["continuity_flex"] = "continuity_flex"
@@ -177,21 +177,21 @@ class ContinuityFlex(SingleHistory):
 
 
 Single = Annotated[
-    Constant
-    | Burst
-    | Exponential
-    | DelayedTau
-    | LogNormal
-    | DoublePowerLaw
-    | DenseBasis
-    | Continuity
-    | ContinuityFlex
-    | DirichletHistory,
+    ConstantSFH
+    | BurstSFH
+    | ExponentialSFH
+    | DelayedTauSFH
+    | LogNormalSFH
+    | DoublePowerLawSFH
+    | DenseBasisSFH
+    | ContinuitySFH
+    | FlexibleContinuitySFH
+    | DirichletBinsSFH,
     Field(discriminator="kind"),
 ]
 
 
-class Sum(Section):
+class SumSFH(Section):
     """A history with others added to it, such as a burst.
 
     The parameters of the first component keep their names. Those of the others get their kind
@@ -229,31 +229,31 @@ class Sum(Section):
         }
 
 
-HistorySpec = Annotated[
-    Constant
-    | Burst
-    | Exponential
-    | DelayedTau
-    | LogNormal
-    | DoublePowerLaw
-    | DenseBasis
-    | Continuity
-    | ContinuityFlex
-    | DirichletHistory
-    | Sum,
+AnySFH = Annotated[
+    ConstantSFH
+    | BurstSFH
+    | ExponentialSFH
+    | DelayedTauSFH
+    | LogNormalSFH
+    | DoublePowerLawSFH
+    | DenseBasisSFH
+    | ContinuitySFH
+    | FlexibleContinuitySFH
+    | DirichletBinsSFH
+    | SumSFH,
     Field(discriminator="kind"),
 ]
 
 HISTORIES = (
-    DenseBasis,
-    DelayedTau,
-    Exponential,
-    Constant,
-    Burst,
-    LogNormal,
-    DoublePowerLaw,
-    Continuity,
-    ContinuityFlex,
-    DirichletHistory,
-    Sum,
+    DenseBasisSFH,
+    DelayedTauSFH,
+    ExponentialSFH,
+    ConstantSFH,
+    BurstSFH,
+    LogNormalSFH,
+    DoublePowerLawSFH,
+    ContinuitySFH,
+    FlexibleContinuitySFH,
+    DirichletBinsSFH,
+    SumSFH,
 )

@@ -6,12 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from sedum.config.history_section import DenseBasis, HistorySpec
+from sedum.config.history_section import AnySFH, DenseBasisSFH
 from sedum.config.parameters import parameter
 from sedum.config.section import Section
 from sedum.errors import allowed
 
-__all__ = ["DUST_PARAMETERS", "AnyModel", "Dust", "External", "Model", "default_prior"]
+__all__ = [
+    "DUST_PARAMETERS",
+    "AnyModel",
+    "DustSettings",
+    "ExternalModelSettings",
+    "ModelSettings",
+    "default_prior",
+]
 
 LIBRARIES = ("bc03_miles", "popstar")
 GRID_SUFFIXES = (".hdf5", ".h5")
@@ -43,7 +50,7 @@ def _known_cosmology(value: str) -> str:
 Cosmology = Annotated[str, AfterValidator(_known_cosmology)]
 
 
-class Dust(Section):
+class DustSettings(Section):
     """Attenuation, and the emission of what it absorbs."""
 
     law: Literal["none", "calzetti", "smc", "milky_way", "power_law", "charlot_fall", "salim"] = (
@@ -53,7 +60,7 @@ class Dust(Section):
     emission: Literal["none", "draine_li", "modified_black_body"] = "none"
 
     @model_validator(mode="after")
-    def _possible(self) -> Dust:
+    def _possible(self) -> DustSettings:
         if self.law == "none" and (self.birth_clouds or self.emission != "none"):
             raise ValueError("without a law, dust has neither birth_clouds nor emission")
         return self
@@ -71,11 +78,11 @@ class Dust(Section):
         return ["av", *eta, *DUST_PARAMETERS[self.law], *EMISSION_PARAMETERS[self.emission]]
 
 
-class Model(Section):
+class ModelSettings(Section):
     """The components of the forward model."""
 
     stellar: str = Field(default="bc03_miles", description="a library, or a grid's HDF5 file")
-    history: HistorySpec = DenseBasis()
+    history: AnySFH = DenseBasisSFH()
     metallicity: Literal["single", "spread"] = "single"
     nebular: bool = True
     ionisation: Literal["free", "grid"] = Field(
@@ -84,7 +91,7 @@ class Model(Section):
     gas_metallicity: Literal["stellar", "free"] = "stellar"
     escape: bool = Field(default=False, description="let a share of young stars be seen bare")
     birth_cloud_age: float = Field(default=10.0, gt=0, le=25.0, description="Myr")
-    dust: Dust = Dust()
+    dust: DustSettings = DustSettings()
     igm: Literal["inoue14", "madau95", "none"] = "inoue14"
     damping_wing: bool = False
     agn: bool = False
@@ -107,7 +114,7 @@ class Model(Section):
         return value
 
     @model_validator(mode="after")
-    def _gas(self) -> Model:
+    def _gas(self) -> ModelSettings:
         if not self.nebular and (self.gas_metallicity == "free" or self.escape):
             raise ValueError("gas_metallicity and escape need nebular: true")
         if self.damping_wing and self.igm == "none":
@@ -130,7 +137,7 @@ class Model(Section):
         return names
 
 
-class External(Section):
+class ExternalModelSettings(Section):
     """A simulator of one's own: its parameters, each with a prior in the run file.
 
     Commands cannot run it; in Python, ``simulate`` and ``fit`` take it as ``model``.
@@ -153,7 +160,7 @@ def model_kind(value: Any) -> str:
 
 
 AnyModel = Annotated[
-    Annotated[Model, Tag("sedum")] | Annotated[External, Tag("external")],
+    Annotated[ModelSettings, Tag("sedum")] | Annotated[ExternalModelSettings, Tag("external")],
     Discriminator(model_kind),
 ]
 

@@ -14,59 +14,59 @@ __all__ = [
     "NOISES",
     "AnyNoise",
     "BootstrapNoise",
+    "DepthNoise",
+    "DepthRegion",
     "LearnedNoise",
-    "Missing",
-    "Noise",
-    "NoiseCommon",
-    "Pattern",
-    "Region",
+    "MissingPattern",
+    "MissingSettings",
+    "NoiseSettings",
     "RegionNoise",
-    "Selection",
-    "TemplateError",
-    "UpperLimits",
+    "SelectionSettings",
+    "TemplateErrorSettings",
+    "UpperLimitSettings",
 ]
 
 
-class Selection(Section):
+class SelectionSettings(Section):
     """The survey's cut on what it observed: signal-to-noise in one band."""
 
     band: str
     snr: float = Field(gt=0)
 
 
-class UpperLimits(Section):
+class UpperLimitSettings(Section):
     """Non-detections that the survey reports as upper limits only."""
 
     sigma: float = Field(default=3.0, gt=0, description="the limit in units of the error")
-    share: float = Field(default=1.0, gt=0, le=1, description="of galaxies reported so")
+    fraction: float = Field(default=1.0, gt=0, le=1, description="of galaxies reported so")
     bands: list[str] | None = Field(default=None, description="all bands if not given")
 
 
-class Pattern(Section):
+class MissingPattern(Section):
     """Bands that a part of the survey does not have."""
 
-    share: float = Field(gt=0, le=1, description="of the galaxies")
+    fraction: float = Field(gt=0, le=1, description="of the galaxies")
     absent: list[str] = Field(min_length=1)
 
 
-class Missing(Section):
+class MissingSettings(Section):
     """Bands that are not there: at random, by the thinning of some galaxies, or by patterns."""
 
     rate: float = Field(default=0.05, ge=0, lt=1, description="chance of each band")
-    thinned: float = Field(
+    band_dropout: float = Field(
         default=0.2, ge=0, le=1, description="share of galaxies that lack any part of their bands"
     )
-    patterns: list[Pattern] = Field(default_factory=list)
+    patterns: list[MissingPattern] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _shares(self) -> Missing:
-        total = sum(p.share for p in self.patterns)
+    def _fractions(self) -> MissingSettings:
+        total = sum(p.fraction for p in self.patterns)
         if total > 1 + 1e-9:
-            raise ValueError(f"patterns: the shares add up to {total:g}, more than 1")
+            raise ValueError(f"patterns: the fractions add up to {total:g}, more than 1")
         return self
 
 
-class TemplateError(Section):
+class TemplateErrorSettings(Section):
     """Error of the models themselves, as a fraction of the flux against rest wavelength."""
 
     wavelength: list[float] = Field(min_length=2, description="rest frame, Angstrom, increasing")
@@ -74,7 +74,7 @@ class TemplateError(Section):
     scale: float = Field(default=1.0, ge=0)
 
     @model_validator(mode="after")
-    def _table(self) -> TemplateError:
+    def _table(self) -> TemplateErrorSettings:
         if len(self.wavelength) != len(self.fraction):
             raise ValueError("wavelength and fraction need the same number of values")
         if any(b <= a for a, b in zip(self.wavelength, self.wavelength[1:], strict=False)):
@@ -84,27 +84,29 @@ class TemplateError(Section):
         return self
 
 
-class NoiseCommon(Section):
+class NoiseSettings(Section):
     """What all kinds of noise share."""
 
     floor: float | dict[str, float] = Field(default=0.02, description="fraction of model flux")
     zeropoint_error: float | dict[str, float] = Field(
         default=0.0, description="mag, shared by galaxies, marginalised"
     )
-    template_error: TemplateError | None = None
+    template_error: TemplateErrorSettings | None = None
     student_dof: float | None = Field(
         default=None, ge=1, description="heavy tails: degrees of freedom of Student's t"
     )
     space: Literal["flux", "asinh"] = Field(
         default="flux", description="where the noise is symmetric"
     )
-    missing: float | Missing = Field(default=Missing(), description="a number: at random only")
-    limits: UpperLimits | None = None
+    missing: float | MissingSettings = Field(
+        default=MissingSettings(), description="a number: at random only"
+    )
+    limits: UpperLimitSettings | None = None
     redshift_given: float = Field(default=0.2, ge=0, le=1, description="share with known z")
     redshift_error: float | tuple[float, float] = Field(
         default=0.001, description="of 1 + z; or a range, drawn evenly in its logarithm"
     )
-    selection: Selection | None = None
+    selection: SelectionSettings | None = None
 
     @field_validator("floor")
     @classmethod
@@ -118,7 +120,7 @@ class NoiseCommon(Section):
 
     @field_validator("missing")
     @classmethod
-    def _missing(cls, value: float | Missing) -> float | Missing:
+    def _missing(cls, value: float | MissingSettings) -> float | MissingSettings:
         if isinstance(value, float) and not 0 <= value < 1:
             raise ValueError(f"the chance that a band is missing is in [0, 1), not {value}")
         return value
@@ -132,11 +134,11 @@ class NoiseCommon(Section):
         return value
 
     @property
-    def missing_bands(self) -> Missing:
+    def missing_bands(self) -> MissingSettings:
         """How bands are missing; a plain number in the run file means at random only."""
-        if isinstance(self.missing, Missing):
+        if isinstance(self.missing, MissingSettings):
             return self.missing
-        return Missing(rate=self.missing, thinned=0.0)
+        return MissingSettings(rate=self.missing, band_dropout=0.0)
 
     @property
     def redshift_error_range(self) -> tuple[float, float]:
@@ -183,14 +185,14 @@ Depths = Annotated[
 ]
 
 
-class ScatteredNoise(NoiseCommon):
+class ScatteredNoise(NoiseSettings):
     """Errors that scatter about depths."""
 
     scatter: float = Field(default=0.05, ge=0, description="dex, independent in each band")
     shared_scatter: float = Field(default=0.05, ge=0, description="dex, common to all bands")
 
 
-class Noise(ScatteredNoise):
+class DepthNoise(ScatteredNoise):
     """Errors about one depth for each band."""
 
     kind: Literal["depths"] = "depths"
@@ -202,10 +204,10 @@ class Noise(ScatteredNoise):
         yield from super().mentioned()
 
 
-class Region(Section):
+class DepthRegion(Section):
     """A part of the survey with depths of its own."""
 
-    share: float = Field(gt=0, le=1, description="of the area")
+    fraction: float = Field(gt=0, le=1, description="of the area")
     depths: Depths
 
 
@@ -213,13 +215,13 @@ class RegionNoise(ScatteredNoise):
     """A depth map: regions of the survey with their share of its area."""
 
     kind: Literal["regions"]
-    regions: list[Region] = Field(min_length=1)
+    regions: list[DepthRegion] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _shares(self) -> RegionNoise:
-        total = sum(r.share for r in self.regions)
+    def _fractions(self) -> RegionNoise:
+        total = sum(r.fraction for r in self.regions)
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"regions: the shares add up to {total:g}, not to 1")
+            raise ValueError(f"regions: the fractions add up to {total:g}, not to 1")
         return self
 
     def mentioned(self) -> Iterator[tuple[str, list[str], bool]]:
@@ -229,7 +231,7 @@ class RegionNoise(ScatteredNoise):
         yield from super().mentioned()
 
 
-class LearnedNoise(NoiseCommon):
+class LearnedNoise(NoiseSettings):
     """Errors against brightness, as ``sedum noise fit`` learns them from a catalogue."""
 
     kind: Literal["learned"]
@@ -237,7 +239,7 @@ class LearnedNoise(NoiseCommon):
     survey_patterns: bool = Field(default=True, description="missing bands as in the catalogue")
 
 
-class BootstrapNoise(NoiseCommon):
+class BootstrapNoise(NoiseSettings):
     """Whole error vectors, missing bands and limits of real galaxies of like brightness."""
 
     kind: Literal["bootstrap"]
@@ -246,8 +248,8 @@ class BootstrapNoise(NoiseCommon):
 
 
 #: Tags of the kinds, which differ from keys of the file so that messages can leave them out.
-NOISES: dict[str, tuple[str, type[NoiseCommon]]] = {
-    "depths": ("DepthNoise", Noise),
+NOISES: dict[str, tuple[str, type[NoiseSettings]]] = {
+    "depths": ("DepthNoise", DepthNoise),
     "regions": ("RegionNoise", RegionNoise),
     "learned": ("LearnedNoise", LearnedNoise),
     "bootstrap": ("BootstrapNoise", BootstrapNoise),
@@ -260,7 +262,7 @@ def noise_kind(value: Any) -> str:
 
 
 AnyNoise = Annotated[
-    Annotated[Noise, Tag("DepthNoise")]
+    Annotated[DepthNoise, Tag("DepthNoise")]
     | Annotated[RegionNoise, Tag("RegionNoise")]
     | Annotated[LearnedNoise, Tag("LearnedNoise")]
     | Annotated[BootstrapNoise, Tag("BootstrapNoise")],

@@ -9,13 +9,13 @@ import math
 from dataclasses import dataclass
 
 from sedum.config.prior_section import (
-    DirichletQuantiles,
-    Fixed,
-    LogUniform,
-    PriorSpec,
-    StudentT,
-    Uniform,
-    UniverseAge,
+    AnyPrior,
+    DirichletPrior,
+    FixedPrior,
+    LogUniformPrior,
+    StudentTPrior,
+    UniformPrior,
+    UniverseAgePrior,
 )
 
 __all__ = ["PARAMETERS", "Parameter", "parameter"]
@@ -37,25 +37,25 @@ class Parameter:
 
     description: str
     unit: str
-    prior: PriorSpec
+    prior: AnyPrior
     low: float = -math.inf
     high: float = math.inf
 
 
-def _flat(low: float, high: float) -> Uniform:
-    return Uniform(kind="uniform", low=low, high=high)
+def _flat(low: float, high: float) -> UniformPrior:
+    return UniformPrior(kind="uniform", low=low, high=high)
 
 
-def _log_flat(low: float, high: float) -> LogUniform:
-    return LogUniform(kind="log_uniform", low=low, high=high)
+def _log_flat(low: float, high: float) -> LogUniformPrior:
+    return LogUniformPrior(kind="log_uniform", low=low, high=high)
 
 
-def _fixed(value: float) -> Fixed:
-    return Fixed(kind="fixed", value=value)
+def _fixed(value: float) -> FixedPrior:
+    return FixedPrior(kind="fixed", value=value)
 
 
-_RATIO = StudentT(kind="student_t", mean=0.0, sigma=0.3, dof=2.0, low=-5.0, high=5.0)
-_SHARES = DirichletQuantiles(kind="dirichlet", concentration=1.0)
+_RATIO = StudentTPrior(kind="student_t", mean=0.0, sigma=0.3, dof=2.0, low=-5.0, high=5.0)
+_SHARES = DirichletPrior(kind="dirichlet", concentration=1.0)
 
 PARAMETERS: dict[str, Parameter] = {
     "redshift": Parameter("redshift", "", _flat(0.01, 14.0), 0.0, 20.0),
@@ -134,7 +134,7 @@ PARAMETERS: dict[str, Parameter] = {
         20.0,
     ),
     "age": Parameter(
-        "time since star formation began", "Gyr", UniverseAge(kind="universe_age"), 1e-4, 14.0
+        "time since star formation began", "Gyr", UniverseAgePrior(kind="universe_age"), 1e-4, 14.0
     ),
     "log_tau": Parameter(
         "log10 e-folding time of the star-formation rate", "dex(Gyr)", _flat(-2.0, 1.3), -4.0, 4.0

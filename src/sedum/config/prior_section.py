@@ -9,28 +9,28 @@ from pydantic import Field, model_validator
 from sedum.config.section import Bounded, Section
 
 __all__ = [
-    "DirichletQuantiles",
-    "Fixed",
-    "LogUniform",
-    "MainSequence",
-    "MassMetallicity",
-    "Normal",
-    "PriorSpec",
-    "StudentT",
-    "Tabulated",
-    "Uniform",
-    "UniverseAge",
+    "AnyPrior",
+    "DirichletPrior",
+    "FixedPrior",
+    "LogUniformPrior",
+    "MainSequencePrior",
+    "MassMetallicityPrior",
+    "NormalPrior",
+    "StudentTPrior",
+    "TabulatedPrior",
+    "UniformPrior",
+    "UniverseAgePrior",
 ]
 
 
-class Fixed(Section):
+class FixedPrior(Section):
     """A parameter that is known: it takes no part in the inference."""
 
     kind: Literal["fixed"]
     value: float
 
 
-class Uniform(Bounded):
+class UniformPrior(Bounded):
     """Flat between two limits."""
 
     kind: Literal["uniform"]
@@ -38,7 +38,7 @@ class Uniform(Bounded):
     high: float
 
 
-class LogUniform(Bounded):
+class LogUniformPrior(Bounded):
     """Flat in the logarithm between two positive limits."""
 
     kind: Literal["log_uniform"]
@@ -46,7 +46,7 @@ class LogUniform(Bounded):
     high: float = Field(gt=0)
 
 
-class Normal(Bounded):
+class NormalPrior(Bounded):
     """A normal distribution, truncated where limits are given."""
 
     kind: Literal["normal"]
@@ -56,7 +56,7 @@ class Normal(Bounded):
     high: float | None = None
 
 
-class StudentT(Bounded):
+class StudentTPrior(Bounded):
     """Student's t distribution, truncated where limits are given."""
 
     kind: Literal["student_t"]
@@ -67,7 +67,7 @@ class StudentT(Bounded):
     high: float | None = None
 
 
-class Tabulated(Section):
+class TabulatedPrior(Section):
     """A density given at points and linear between them; it need not be normalised."""
 
     kind: Literal["tabulated"]
@@ -75,7 +75,7 @@ class Tabulated(Section):
     density: list[float] = Field(min_length=2)
 
     @model_validator(mode="after")
-    def _density(self) -> Tabulated:
+    def _density(self) -> TabulatedPrior:
         if len(self.x) != len(self.density):
             raise ValueError(f"x has {len(self.x)} values and density {len(self.density)}")
         if any(b <= a for a, b in zip(self.x, self.x[1:], strict=False)):
@@ -85,7 +85,7 @@ class Tabulated(Section):
         return self
 
 
-class DirichletQuantiles(Section):
+class DirichletPrior(Section):
     """Times by which equal fractions of the mass had formed, from a Dirichlet distribution.
 
     The intervals between the times, as fractions of the age of the Universe, are
@@ -96,7 +96,7 @@ class DirichletQuantiles(Section):
     concentration: float = Field(default=1.0, gt=0)
 
 
-class MainSequence(Bounded):
+class MainSequencePrior(Bounded):
     """log10 specific star-formation rate, Student-t about a star-forming sequence.
 
     The centre is ``at_1e10 + slope * (log_mass - 10) + evolution * log10(1 + z)``.
@@ -112,7 +112,7 @@ class MainSequence(Bounded):
     high: float = -7.0
 
 
-class UniverseAge(Bounded):
+class UniverseAgePrior(Bounded):
     """An age in Gyr, flat between ``low`` and the smaller of ``high`` and the Universe's age."""
 
     kind: Literal["universe_age"]
@@ -120,7 +120,7 @@ class UniverseAge(Bounded):
     high: float = Field(default=14.0, gt=0)
 
 
-class MassMetallicity(Bounded):
+class MassMetallicityPrior(Bounded):
     """log10 metallicity, normal about a relation with mass and truncated to the grid.
 
     The centre is ``at_1e10 + slope * (log_mass - 10)``.
@@ -134,16 +134,16 @@ class MassMetallicity(Bounded):
     high: float = -1.39
 
 
-PriorSpec = Annotated[
-    Fixed
-    | Uniform
-    | LogUniform
-    | Normal
-    | StudentT
-    | Tabulated
-    | DirichletQuantiles
-    | MainSequence
-    | MassMetallicity
-    | UniverseAge,
+AnyPrior = Annotated[
+    FixedPrior
+    | UniformPrior
+    | LogUniformPrior
+    | NormalPrior
+    | StudentTPrior
+    | TabulatedPrior
+    | DirichletPrior
+    | MainSequencePrior
+    | MassMetallicityPrior
+    | UniverseAgePrior,
     Field(discriminator="kind"),
 ]

@@ -11,31 +11,44 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from sedum.config import history_section as histories
 from sedum.config import prior_section as priors
-from sedum.config.catalogue_section import Aperture, Catalogue, Column, Extinction, ReportedLimits
-from sedum.config.estimator_section import ESTIMATORS, AnyEstimator, Estimator
-from sedum.config.model_section import GRID_SUFFIXES, AnyModel, Dust, External, Model, default_prior
+from sedum.config.catalogue_section import (
+    ApertureCorrection,
+    BandColumns,
+    CatalogueSettings,
+    ExtinctionCorrection,
+    ReportedLimits,
+)
+from sedum.config.estimator_section import ESTIMATORS, AnyEstimator, FlowSettings
+from sedum.config.model_section import (
+    GRID_SUFFIXES,
+    AnyModel,
+    DustSettings,
+    ExternalModelSettings,
+    ModelSettings,
+    default_prior,
+)
 from sedum.config.noise_section import (
     NOISES,
     AnyNoise,
-    Missing,
-    Pattern,
-    Region,
-    Selection,
-    TemplateError,
-    UpperLimits,
+    DepthRegion,
+    MissingPattern,
+    MissingSettings,
+    SelectionSettings,
+    TemplateErrorSettings,
+    UpperLimitSettings,
 )
-from sedum.config.prior_section import PriorSpec
+from sedum.config.prior_section import AnyPrior
 from sedum.config.run_sections import (
     Band,
     CurveBand,
     EazyBand,
-    Features,
-    Library,
-    Output,
-    Pz,
-    Training,
-    Typical,
-    Verify,
+    FeatureSettings,
+    LibrarySettings,
+    OutputSettings,
+    PzSettings,
+    TrainingSettings,
+    TypicalitySettings,
+    VerifySettings,
 )
 from sedum.config.section import Section
 from sedum.config.validation_messages import describe
@@ -50,15 +63,15 @@ class RunFile(Section):
 
     name: str = "run"
     filters: list[Band] = Field(min_length=1)
-    model: AnyModel = Model()
-    priors: dict[str, PriorSpec] = Field(default_factory=dict)
+    model: AnyModel = ModelSettings()
+    priors: dict[str, AnyPrior] = Field(default_factory=dict)
     noise: AnyNoise
-    features: Features = Features()
-    library: Library = Library()
-    estimator: AnyEstimator = Estimator()
-    training: Training = Training()
-    catalogue: Catalogue | None = None
-    output: Output = Output()
+    features: FeatureSettings = FeatureSettings()
+    library: LibrarySettings = LibrarySettings()
+    estimator: AnyEstimator = FlowSettings()
+    training: TrainingSettings = TrainingSettings()
+    catalogue: CatalogueSettings | None = None
+    output: OutputSettings = OutputSettings()
 
     @field_validator("name")
     @classmethod
@@ -87,7 +100,7 @@ class RunFile(Section):
                 raise ValueError(
                     f"priors.{name}: the model has no such parameter{allowed(name, needed)}"
                 )
-        if isinstance(self.model, External):
+        if isinstance(self.model, ExternalModelSettings):
             absent = [name for name in needed if name not in self.priors]
             if absent:
                 raise ValueError(f"priors: missing for {', '.join(absent)} of the external model")
@@ -236,16 +249,16 @@ def _by_kind(*models: type[Section]) -> dict[str, type[BaseModel]]:
 
 
 _PRIORS = _by_kind(
-    priors.Fixed,
-    priors.Uniform,
-    priors.LogUniform,
-    priors.Normal,
-    priors.StudentT,
-    priors.Tabulated,
-    priors.DirichletQuantiles,
-    priors.MainSequence,
-    priors.MassMetallicity,
-    priors.UniverseAge,
+    priors.FixedPrior,
+    priors.UniformPrior,
+    priors.LogUniformPrior,
+    priors.NormalPrior,
+    priors.StudentTPrior,
+    priors.TabulatedPrior,
+    priors.DirichletPrior,
+    priors.MainSequencePrior,
+    priors.MassMetallicityPrior,
+    priors.UniverseAgePrior,
 )
 _HISTORIES = _by_kind(*histories.HISTORIES)
 
@@ -273,29 +286,29 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     **_HISTORIES,
     "EazyBand": EazyBand,
     "CurveBand": CurveBand,
-    "model": Model,
-    "dust": Dust,
-    "external": External,
+    "model": ModelSettings,
+    "dust": DustSettings,
+    "external": ExternalModelSettings,
     **dict(NOISES.values()),
     "noise": NOISES["depths"][1],
-    "selection": Selection,
-    "limits": UpperLimits,
-    "Missing": Missing,
-    "patterns": Pattern,
-    "regions": Region,
-    "template_error": TemplateError,
-    "features": Features,
-    "library": Library,
+    "selection": SelectionSettings,
+    "limits": UpperLimitSettings,
+    "MissingSettings": MissingSettings,
+    "patterns": MissingPattern,
+    "regions": DepthRegion,
+    "template_error": TemplateErrorSettings,
+    "features": FeatureSettings,
+    "library": LibrarySettings,
     **dict(ESTIMATORS.values()),
-    "estimator": Estimator,
-    "training": Training,
-    "catalogue": Catalogue,
-    "columns": Column,
-    "aperture": Aperture,
-    "extinction": Extinction,
+    "estimator": FlowSettings,
+    "training": TrainingSettings,
+    "catalogue": CatalogueSettings,
+    "columns": BandColumns,
+    "aperture": ApertureCorrection,
+    "extinction": ExtinctionCorrection,
     "catalogue.limits": ReportedLimits,
-    "output": Output,
-    "pz": Pz,
-    "typicality": Typical,
-    "verify": Verify,
+    "output": OutputSettings,
+    "pz": PzSettings,
+    "typicality": TypicalitySettings,
+    "verify": VerifySettings,
 }

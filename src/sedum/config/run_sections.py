@@ -14,13 +14,13 @@ __all__ = [
     "Band",
     "CurveBand",
     "EazyBand",
-    "Features",
-    "Library",
-    "Output",
-    "Pz",
-    "Training",
-    "Typical",
-    "Verify",
+    "FeatureSettings",
+    "LibrarySettings",
+    "OutputSettings",
+    "PzSettings",
+    "TrainingSettings",
+    "TypicalitySettings",
+    "VerifySettings",
 ]
 #: Derived quantities that every catalogue has unless others are asked for.
 DEFAULT_DERIVED = (
@@ -50,7 +50,7 @@ class CurveBand(Section):
 Band = str | EazyBand | CurveBand
 
 
-class Library(Section):
+class LibrarySettings(Section):
     """How many galaxies to simulate, and in what portions."""
 
     size: int = Field(default=200_000, gt=0)
@@ -58,7 +58,7 @@ class Library(Section):
     seed: int = Field(default=1, ge=0)
 
 
-class Training(Section):
+class TrainingSettings(Section):
     """Optimisation."""
 
     steps: int = Field(default=20_000, gt=0)
@@ -91,7 +91,7 @@ class Training(Section):
         return value
 
 
-class Features(Section):
+class FeatureSettings(Section):
     """What the estimator sees beside fluxes, errors and presence."""
 
     colours: bool = Field(
@@ -99,7 +99,7 @@ class Features(Section):
     )
 
 
-class Verify(Section):
+class VerifySettings(Section):
     """Checking each posterior against the exact likelihood."""
 
     rounds: int = Field(default=1, ge=0, description="of refinement, where weights are poor")
@@ -110,7 +110,7 @@ class Verify(Section):
 _NEEDED = 10
 
 
-class Typical(Section):
+class TypicalitySettings(Section):
     """Telling galaxies that the simulations could have made from those that they could not."""
 
     level: float = Field(
@@ -119,7 +119,7 @@ class Typical(Section):
     galaxies: int = Field(default=10_000, ge=100, description="mock galaxies to compare with")
 
     @model_validator(mode="after")
-    def _enough(self) -> Typical:
+    def _enough(self) -> TypicalitySettings:
         needed = round(_NEEDED / self.level)
         if self.galaxies < needed:
             raise ValueError(
@@ -135,7 +135,7 @@ ALWAYS = (16.0, 50.0, 84.0)
 _MOST_PERCENTILES = 25
 
 
-class Pz(Section):
+class PzSettings(Section):
     """The grid of redshifts at which p(z) is given."""
 
     low: float | None = Field(default=None, ge=0, description="the prior's least redshift if null")
@@ -145,13 +145,13 @@ class Pz(Section):
     points: int = Field(default=300, ge=10, le=10_000)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Pz:
+    def _ordered(self) -> PzSettings:
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low: {self.low:g} is not below high: {self.high:g}")
         return self
 
 
-class Output(Section):
+class OutputSettings(Section):
     """What to write of each posterior."""
 
     draws: int = Field(default=1000, gt=1)
@@ -166,9 +166,9 @@ class Output(Section):
     quantiles: int | None = Field(
         default=None, ge=5, le=1001, description="so many quantiles of each posterior, as lists"
     )
-    pz: Pz | None = Field(default=None, description="p(z) on a grid, as lists")
-    verify: Verify | None = Field(default=None, description="by importance weights")
-    typicality: Typical | None = Field(
+    pz: PzSettings | None = Field(default=None, description="p(z) on a grid, as lists")
+    verify: VerifySettings | None = Field(default=None, description="by importance weights")
+    typicality: TypicalitySettings | None = Field(
         default=None, description="p-value of each galaxy among simulated ones; with verify, always"
     )
     derived: list[str] = Field(

@@ -48,7 +48,7 @@ def parameter_bounds(prior: Prior, grid: StellarGrid) -> dict[str, tuple[float, 
 
 
 def check_priors(
-    spec: config.Model,
+    spec: config.ModelSettings,
     prior: Prior,
     grid: StellarGrid,
     bounds: dict[str, tuple[float, float]],
@@ -77,7 +77,7 @@ def check_priors(
 
 def check_bands(
     filters: FilterSet,
-    spec: config.Model,
+    spec: config.ModelSettings,
     grid: StellarGrid,
     redshifts: tuple[float, float],
     medium: torch.Tensor | None,

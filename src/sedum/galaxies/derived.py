@@ -46,7 +46,7 @@ from sedum.galaxies.stellar_grids.emission_lines import LINES, line_indices
 from sedum.photometry.filters import FilterSet
 
 if TYPE_CHECKING:
-    from sedum.galaxies.components.starlight import Galaxies
+    from sedum.galaxies.components.starlight import GalaxyBatch
     from sedum.galaxies.light import GalaxyLight
 
 __all__ = ["DEFAULTS", "Derived", "derived_quantities", "describe_derived"]
@@ -72,7 +72,7 @@ _LEAST_SFR = 1e-10
 #: Keeps logarithms of no light at all finite.
 _LEAST = 1e-35
 
-Compute = Callable[["GalaxyLight", "Galaxies"], torch.Tensor]
+Compute = Callable[["GalaxyLight", "GalaxyBatch"], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,11 @@ def _quantity(name: str) -> Derived:
 # --- mass, star formation, ages ----------------------------------------------------------
 
 
-def _surviving(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _surviving(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     return galaxies.log_mass + torch.log10(model.starlight.surviving(galaxies.mixture))
 
 
-def _sfr(model: GalaxyLight, galaxies: Galaxies, window: float) -> torch.Tensor:
+def _sfr(model: GalaxyLight, galaxies: GalaxyBatch, window: float) -> torch.Tensor:
     """Return log10 of the mean rate in Msun/yr over the last ``window`` yr."""
     # At high redshift the Universe may be younger than the window; the mean is over its age.
     since = galaxies.universe.clamp(max=window)[:, None]
@@ -133,15 +133,15 @@ def _sfr(model: GalaxyLight, galaxies: Galaxies, window: float) -> torch.Tensor:
     return torch.log10((10**galaxies.log_mass * formed[:, 0]).clamp(min=_LEAST_SFR))
 
 
-def _ssfr(model: GalaxyLight, galaxies: Galaxies, window: float) -> torch.Tensor:
+def _ssfr(model: GalaxyLight, galaxies: GalaxyBatch, window: float) -> torch.Tensor:
     return _sfr(model, galaxies, window) - _surviving(model, galaxies)
 
 
-def _mean_age(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _mean_age(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     return model.mean_age(galaxies) / 1e9
 
 
-def _light_age(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _light_age(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     """Return the age in Gyr weighted by stellar light at 5500 Å, bins at their centres."""
     edges = torch.from_numpy(model.grid.age_edges).to(model.device)
     _, cells = model.rest_axis(5450, 5550)
@@ -154,7 +154,7 @@ def _light_age(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
     return (by_age * ages).sum(1) / by_age.sum(1)
 
 
-def _lookback(model: GalaxyLight, galaxies: Galaxies, percent: float) -> torch.Tensor:
+def _lookback(model: GalaxyLight, galaxies: GalaxyBatch, percent: float) -> torch.Tensor:
     """Return the lookback time in Gyr by which ``percent`` of the mass had formed."""
     low = torch.zeros_like(galaxies.universe)
     high = galaxies.universe.clone()
@@ -169,7 +169,7 @@ def _lookback(model: GalaxyLight, galaxies: Galaxies, percent: float) -> torch.T
 
 
 def _mean_light(
-    model: GalaxyLight, galaxies: Galaxies, low: float, high: float, dust: bool = True
+    model: GalaxyLight, galaxies: GalaxyBatch, low: float, high: float, dust: bool = True
 ) -> torch.Tensor:
     """Return the mean of λ² L_λ over ln λ in a window: proportional to f_ν, [n]."""
     axis, cells = model.rest_axis(low, high)
@@ -181,7 +181,7 @@ def _mean_light(
 
 def _light_sum(
     model: GalaxyLight,
-    galaxies: Galaxies,
+    galaxies: GalaxyBatch,
     cells: slice,
     weights: torch.Tensor,
     dust: bool = True,
@@ -192,7 +192,7 @@ def _light_sum(
     return out
 
 
-def _uv_slope(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _uv_slope(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     """Return the least-squares slope of log f_λ against log λ in the windows."""
     axis, cells = model.rest_axis(UV_WINDOWS[0][0], UV_WINDOWS[-1][1])
     inside = np.any([(axis.centres > a) & (axis.centres < b) for a, b in UV_WINDOWS], axis=0)
@@ -205,18 +205,18 @@ def _uv_slope(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
     return slope
 
 
-def _magnitude(model: GalaxyLight, galaxies: Galaxies, f_nu: torch.Tensor) -> torch.Tensor:
+def _magnitude(model: GalaxyLight, galaxies: GalaxyBatch, f_nu: torch.Tensor) -> torch.Tensor:
     """Return absolute AB magnitudes of means of λ² L_λ / c per solar mass."""
     microjansky = f_nu.clamp(min=_LEAST) * model.flux_scale(galaxies, rest=True)
     return 23.9 - 2.5 * torch.log10(microjansky)
 
 
-def _m_uv(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _m_uv(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     light = _mean_light(model, galaxies, 1450, 1550) / LIGHT_SPEED
     return _magnitude(model, galaxies, light)
 
 
-def _absolute(model: GalaxyLight, galaxies: Galaxies, filters: FilterSet) -> torch.Tensor:
+def _absolute(model: GalaxyLight, galaxies: GalaxyBatch, filters: FilterSet) -> torch.Tensor:
     (band,) = filters
     low, high = model.axis.edges[0], model.axis.edges[-1]
     if band.limits[0] < low or band.limits[1] > high:
@@ -234,13 +234,13 @@ def _absolute(model: GalaxyLight, galaxies: Galaxies, filters: FilterSet) -> tor
 
 
 def _colour(
-    model: GalaxyLight, galaxies: Galaxies, blue: FilterSet, red: FilterSet
+    model: GalaxyLight, galaxies: GalaxyBatch, blue: FilterSet, red: FilterSet
 ) -> torch.Tensor:
     return _absolute(model, galaxies, blue) - _absolute(model, galaxies, red)
 
 
 def _break(
-    model: GalaxyLight, galaxies: Galaxies, red: tuple[int, int], blue: tuple[int, int]
+    model: GalaxyLight, galaxies: GalaxyBatch, red: tuple[int, int], blue: tuple[int, int]
 ) -> torch.Tensor:
     return _mean_light(model, galaxies, *red) / _mean_light(model, galaxies, *blue)
 
@@ -253,7 +253,7 @@ def _require_gas(model: GalaxyLight, what: str) -> None:
         raise SedumError(f"output.derived: {what} needs model.nebular: true")
 
 
-def _line(model: GalaxyLight, galaxies: Galaxies, line: str) -> tuple[torch.Tensor, list[int]]:
+def _line(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> tuple[torch.Tensor, list[int]]:
     """Return luminosities before dust of the members of a line in Lsun/Msun, [n, members]."""
     _require_gas(model, f"the line {line}")
     which = line_indices(line, model.grid.line_names, model.grid.line_wavelengths)
@@ -262,7 +262,9 @@ def _line(model: GalaxyLight, galaxies: Galaxies, line: str) -> tuple[torch.Tens
     return model.starlight.lines(galaxies.mixture, which).double(), which
 
 
-def _screen(model: GalaxyLight, galaxies: Galaxies, which: list[int], clouds: bool) -> torch.Tensor:
+def _screen(
+    model: GalaxyLight, galaxies: GalaxyBatch, which: list[int], clouds: bool
+) -> torch.Tensor:
     """Return the share of light at lines that dust lets pass, [n, members]."""
     if model.emergent.line_attenuation is None:
         return torch.ones(1, len(which), dtype=torch.float64, device=model.device)
@@ -273,12 +275,12 @@ def _screen(model: GalaxyLight, galaxies: Galaxies, which: list[int], clouds: bo
     return torch.exp(-depth.double())
 
 
-def _line_luminosity(model: GalaxyLight, galaxies: Galaxies, line: str) -> torch.Tensor:
+def _line_luminosity(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
     bright = _line(model, galaxies, line)[0].sum(1) * SOLAR_LUMINOSITY
     return galaxies.log_mass + torch.log10(bright.clamp(min=_LEAST))
 
 
-def _line_flux(model: GalaxyLight, galaxies: Galaxies, line: str) -> torch.Tensor:
+def _line_flux(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
     bright, which = _line(model, galaxies, line)
     seen = (bright * _screen(model, galaxies, which, clouds=True)).sum(1) * SOLAR_LUMINOSITY
     # The scale to µJy at rest, without the factor (1 + z) of bandwidths and the units.
@@ -286,7 +288,7 @@ def _line_flux(model: GalaxyLight, galaxies: Galaxies, line: str) -> torch.Tenso
     return torch.log10((seen * scale).clamp(min=1e-60))
 
 
-def _equivalent_width(model: GalaxyLight, galaxies: Galaxies, line: str) -> torch.Tensor:
+def _equivalent_width(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
     """Return line over continuum, the stars' from both sides of the line and the gas's at it."""
     bright, which = _line(model, galaxies, line)
     bright = bright * _screen(model, galaxies, which, clouds=True)
@@ -301,18 +303,18 @@ def _equivalent_width(model: GalaxyLight, galaxies: Galaxies, line: str) -> torc
     return bright.sum(1) / (gas_free + beneath).clamp(min=_LEAST)
 
 
-def _ionising(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _ionising(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     photons = model.starlight.ionising(galaxies.mixture).clamp(min=1.0)
     return galaxies.log_mass + torch.log10(photons)
 
 
-def _xi_ion(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _xi_ion(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     light = _mean_light(model, galaxies, 1450, 1550, dust=False) / LIGHT_SPEED
     density = torch.log10((light * SOLAR_LUMINOSITY).clamp(min=_LEAST))
     return _ionising(model, galaxies) - galaxies.log_mass - density
 
 
-def _infrared(model: GalaxyLight, galaxies: Galaxies) -> torch.Tensor:
+def _infrared(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     _, cells = model.rest_axis(LYMAN_LIMIT, 5e4)
     lost = model.emergent.absorbed(galaxies, cells).double()
     return galaxies.log_mass + torch.log10(lost.clamp(min=_LEAST))

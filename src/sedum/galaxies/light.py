@@ -15,7 +15,7 @@ from sedum.galaxies.band_averages import BandProjection
 from sedum.galaxies.components.emergent import EmergentLight
 from sedum.galaxies.components.foreground import MilkyWay
 from sedum.galaxies.components.igm import Medium
-from sedum.galaxies.components.starlight import Galaxies, Starlight
+from sedum.galaxies.components.starlight import GalaxyBatch, Starlight
 from sedum.galaxies.constants import SOLAR_LUMINOSITY
 from sedum.galaxies.cosmology import CosmologyTable
 from sedum.galaxies.coverage import (
@@ -47,13 +47,13 @@ class GalaxyLight:
     def __init__(
         self,
         filters: FilterSet,
-        model: config.Model | None = None,
-        priors: dict[str, config.PriorSpec] | None = None,
+        model: config.ModelSettings | None = None,
+        priors: dict[str, config.AnyPrior] | None = None,
         grid: StellarGrid | None = None,
         device: str | torch.device = "cpu",
     ):
         self.filters = filters
-        self.config = spec = model or config.Model()
+        self.config = spec = model or config.ModelSettings()
         self.device = torch.device(device)
         self.cosmology = CosmologyTable(spec.cosmology)
         self.prior = prior_of(spec, priors or {})
@@ -75,7 +75,7 @@ class GalaxyLight:
 
     def galaxies(
         self, theta: torch.Tensor, histories: TabulatedHistories | None = None
-    ) -> Galaxies:
+    ) -> GalaxyBatch:
         """Return what galaxies are made of, from parameters [n, d]; without checks."""
         p = dict(zip(self.prior.names, theta.unbind(1), strict=True))
         universe = self.cosmology.age(p["redshift"])
@@ -83,25 +83,25 @@ class GalaxyLight:
             metals = histories.shares(self._age_edges, self.grid.log_z).to(self.device)
             mixture = self.starlight.mixture(metals.sum(1), p, metals)
             mass = torch.from_numpy(np.log10(histories.mass)).to(self.device)
-            return Galaxies(p, universe, mass, mixture, histories)
+            return GalaxyBatch(p, universe, mass, mixture, histories)
         formed = self.history.formed_since(self._age_edges, p, universe)
         mixture = self.starlight.mixture(formed[:, 1:] - formed[:, :-1], p)
-        return Galaxies(p, universe, p["log_mass"], mixture)
+        return GalaxyBatch(p, universe, p["log_mass"], mixture)
 
-    def formed_since(self, galaxies: Galaxies, lookback: torch.Tensor) -> torch.Tensor:
+    def formed_since(self, galaxies: GalaxyBatch, lookback: torch.Tensor) -> torch.Tensor:
         """Return the share of the mass formed since lookback times in yr, [n, k]."""
         if galaxies.histories is not None:
             return galaxies.histories.formed_since(lookback)
         return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
 
-    def mean_age(self, galaxies: Galaxies) -> torch.Tensor:
+    def mean_age(self, galaxies: GalaxyBatch) -> torch.Tensor:
         """Return the mean age of the mass formed in yr, [n]."""
         if galaxies.histories is not None:
             return mean_age(galaxies.histories.formed_since, galaxies.universe)
         return self.history.mean_age(galaxies.p, galaxies.universe)
 
     def on_the_way(
-        self, light: torch.Tensor, galaxies: Galaxies, rows: torch.Tensor, cells: slice
+        self, light: torch.Tensor, galaxies: GalaxyBatch, rows: torch.Tensor, cells: slice
     ) -> torch.Tensor:
         """Return spectra [rows, cells] behind the intergalactic medium and the Milky Way."""
         redshift = galaxies.p["redshift"][rows]
@@ -114,7 +114,7 @@ class GalaxyLight:
             light = light * self.foreground.transmission(ebv, redshift, cells)
         return light
 
-    def flux_scale(self, galaxies: Galaxies, rest: bool = False) -> torch.Tensor:
+    def flux_scale(self, galaxies: GalaxyBatch, rest: bool = False) -> torch.Tensor:
         """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
         redshift = galaxies.p["redshift"]
         if rest:

@@ -14,7 +14,7 @@ import torch
 
 from sedum import config
 from sedum.errors import SedumError
-from sedum.galaxies.components.starlight import Galaxies
+from sedum.galaxies.components.starlight import GalaxyBatch
 from sedum.galaxies.derived import DEFAULTS, Derived, derived_quantities
 from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.galaxies.light import GalaxyLight
@@ -64,7 +64,7 @@ class GalaxyModel(GalaxyLight):
     @classmethod
     def from_run(cls, run: config.RunFile, device: str | torch.device = "cpu") -> GalaxyModel:
         """Build the model of a run file."""
-        if isinstance(run.model, config.External):
+        if isinstance(run.model, config.ExternalModelSettings):
             raise SedumError(
                 f"model: {run.model.name!r} is an external simulator; run it from Python, with "
                 "model=... given to simulate and fit"
@@ -213,7 +213,7 @@ class GalaxyModel(GalaxyLight):
 
     def _portions(
         self, theta: np.ndarray, histories: TabulatedHistories | None, portion: int = _PORTION
-    ) -> Iterator[tuple[slice, Galaxies]]:
+    ) -> Iterator[tuple[slice, GalaxyBatch]]:
         """Yield galaxies of checked parameters in portions that bound the memory."""
         if histories is not None:
             if len(histories) != len(theta):
@@ -225,7 +225,7 @@ class GalaxyModel(GalaxyLight):
             part = torch.from_numpy(theta[rows]).to(self.device)
             yield rows, self.galaxies(part, histories[rows] if histories is not None else None)
 
-    def _flux(self, galaxies: Galaxies) -> torch.Tensor:
+    def _flux(self, galaxies: GalaxyBatch) -> torch.Tensor:
         p = galaxies.p
         # index_copy rather than assignment, so that gradients pass.
         out = p["redshift"].new_zeros(len(p["redshift"]), len(self.filters))

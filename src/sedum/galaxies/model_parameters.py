@@ -15,7 +15,7 @@ from sedum.priors.joint import Prior
 __all__ = ["prior_of"]
 
 
-def prior_of(model: config.AnyModel, priors: Mapping[str, config.PriorSpec]) -> Prior:
+def prior_of(model: config.AnyModel, priors: Mapping[str, config.AnyPrior]) -> Prior:
     """Return the joint prior of a model, without building the model itself.
 
     Parameters
@@ -30,7 +30,7 @@ def prior_of(model: config.AnyModel, priors: Mapping[str, config.PriorSpec]) -> 
     SedumError
         If a prior allows values that mean nothing for its parameter.
     """
-    if isinstance(model, config.External):
+    if isinstance(model, config.ExternalModelSettings):
         specs = {name: priors[name] for name in model.parameters()}
         return Prior(specs, CosmologyTable(model.cosmology).age_gyr)
     specs = {name: priors.get(name, config.default_prior(name)) for name in model.parameters()}
@@ -42,13 +42,13 @@ def prior_of(model: config.AnyModel, priors: Mapping[str, config.PriorSpec]) -> 
     return prior
 
 
-def _check_range(name: str, spec: config.PriorSpec) -> None:
+def _check_range(name: str, spec: config.AnyPrior) -> None:
     """Refuse values at which the parameter has no meaning."""
     known = config.parameter(name)
     values = [getattr(spec, key, None) for key in ("value", "low", "high")]
     values += getattr(spec, "x", [])
     # Unbounded normal priors of bounded parameters would give such values some day.
-    if isinstance(spec, config.Normal | config.StudentT):
+    if isinstance(spec, config.NormalPrior | config.StudentTPrior):
         values += [-math.inf if spec.low is None else spec.low]
         values += [math.inf if spec.high is None else spec.high]
     for value in values:
@@ -64,7 +64,7 @@ def _check_ages(prior: Prior, cosmology: CosmologyTable) -> None:
     oldest_redshift = prior.support("redshift")[1]
     limit = float(cosmology.age_gyr(np.array([oldest_redshift]))[0])
     for name, spec in prior.specs.items():
-        if not name.endswith("age") or isinstance(spec, config.UniverseAge):
+        if not name.endswith("age") or isinstance(spec, config.UniverseAgePrior):
             continue
         high = prior.support(name)[1]
         if high > limit:

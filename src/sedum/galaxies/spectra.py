@@ -11,7 +11,7 @@ from sedum.errors import SedumError, allowed
 from sedum.galaxies.axis import WavelengthAxis
 
 if TYPE_CHECKING:
-    from sedum.galaxies.components.starlight import Galaxies
+    from sedum.galaxies.components.starlight import GalaxyBatch
     from sedum.galaxies.light import GalaxyLight
 
 __all__ = ["observed_spectrum"]
@@ -22,7 +22,7 @@ _FWHM = 2.3548200450309493
 
 def observed_spectrum(
     model: GalaxyLight,
-    galaxies: Galaxies,
+    galaxies: GalaxyBatch,
     wavelength: np.ndarray | None,
     frame: str,
     resolution: float | None,

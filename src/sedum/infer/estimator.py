@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn.functional import pad
 
 from sedum import config
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.conditional_density import Density, LogProb
-from sedum.infer.densities.hypernetwork_flow import WrittenFlow
+from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
 from sedum.infer.embedding import BandTransformer, ResidualNetwork
-from sedum.infer.recalibration import Warp
+from sedum.infer.recalibration import BaseTransform
 from sedum.observe.features import FeatureLayout
 
 __all__ = ["ROWS", "Ensemble", "Estimator", "build_estimator"]
@@ -61,7 +61,7 @@ class Estimator(nn.Module):
         y: torch.Tensor,
         features: torch.Tensor,
         anchor: torch.Tensor,
-        warp: Warp | None = None,
+        warp: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return the log density in the latent space.
 
@@ -90,10 +90,10 @@ class Estimator(nn.Module):
 
     def sample(
         self,
-        numbers: Numbers,
+        numbers: BaseSamples,
         features: torch.Tensor,
         anchor: torch.Tensor,
-        warp: Warp | None = None,
+        warp: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return latent draws, [n, draws, d]."""
         n = len(features)
@@ -144,7 +144,7 @@ class Ensemble(nn.Module):
         """Return the log density; see :class:`Estimator`. One map serves all members."""
         members = [m.at(y, features, anchor) for m in self._estimators()]
 
-        def log_prob(warp: Warp | None) -> torch.Tensor:
+        def log_prob(warp: BaseTransform | None) -> torch.Tensor:
             each = torch.stack([member(warp) for member in members], dim=-1)
             return (each + self.log_weights.to(each)).logsumexp(-1)
 
@@ -155,24 +155,26 @@ class Ensemble(nn.Module):
         y: torch.Tensor,
         features: torch.Tensor,
         anchor: torch.Tensor,
-        warp: Warp | None = None,
+        warp: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return the log density; see :class:`Estimator`."""
         return self.at(y, features, anchor)(warp)
 
     def sample(
         self,
-        numbers: Numbers,
+        numbers: BaseSamples,
         features: torch.Tensor,
         anchor: torch.Tensor,
-        warp: Warp | None = None,
+        warp: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return latent draws; see :class:`Estimator`."""
         uniform = torch.from_numpy(numbers.uniforms()[..., -1]).to(features)
         chosen = (uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(features)).sum(-1)
         drawn = None
         for k, member in enumerate(self._estimators()):
-            part = Numbers(numbers.points[: member.numbers], numbers.shifts[:, : member.numbers])
+            part = BaseSamples(
+                numbers.points[: member.numbers], numbers.shifts[:, : member.numbers]
+            )
             y = member.sample(part, features, anchor, warp)
             drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
         assert drawn is not None
@@ -218,7 +220,7 @@ def build_estimator(
         Pivot wavelengths in Angstrom, needed by the embedding ``bands``; they are stored with
         its weights, so that an estimator that is read needs none.
     """
-    if isinstance(spec, config.EnsembleEstimator):
+    if isinstance(spec, config.EnsembleSettings):
         members = [build_estimator(m, layout, dimension, anchored, pivots) for m in spec.members]
         return Ensemble([m for m in members if isinstance(m, Estimator)])
     embedding: nn.Module
@@ -232,19 +234,19 @@ def build_estimator(
 
 def _density(spec: config.AnyEstimator, dimension: int) -> Density:
     match spec:
-        case config.Estimator():
-            return WrittenFlow(dimension, spec.width, spec.layers, spec.bins, spec.components)
-        case config.AutoregressiveEstimator():
+        case config.FlowSettings():
+            return HypernetworkFlow(dimension, spec.width, spec.layers, spec.bins, spec.components)
+        case config.AutoregressiveSettings():
             from sedum.infer.densities.zuko_flows import AutoregressiveFlow
 
             return AutoregressiveFlow(
                 spec.kind, dimension, spec.width, spec.transforms, spec.hidden, spec.bins
             )
-        case config.MixtureEstimator():
+        case config.MixtureSettings():
             from sedum.infer.densities.zuko_flows import GaussianMixture
 
             return GaussianMixture(dimension, spec.width, spec.components)
-        case config.VectorFieldEstimator():
+        case config.VectorFieldSettings():
             from sedum.infer.densities.vector_fields import VectorField
 
             return VectorField(

@@ -13,10 +13,10 @@ import torch
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
 from sedum.infer.known_redshift import anchor_of
-from sedum.infer.recalibration import Recalibration, Warp
+from sedum.infer.recalibration import BaseTransform, Recalibration
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.filters import FilterSet
@@ -111,7 +111,7 @@ class Posterior:
         n = len(photometry)
         out = np.empty((n, draws, len(self.names)))
         keys = np.arange(n) if keys is None else np.asarray(keys)
-        numbers = Numbers.of(keys, draws, self.estimator.numbers, seed)
+        numbers = BaseSamples.of(keys, draws, self.estimator.numbers, seed)
 
         def fill(start: int) -> None:
             rows = slice(start, min(start + _PORTION, n))
@@ -134,7 +134,7 @@ class Posterior:
             torch.set_num_threads(before)
         return out
 
-    def _sample_latent(self, photometry: Photometry, numbers: Numbers) -> np.ndarray:
+    def _sample_latent(self, photometry: Photometry, numbers: BaseSamples) -> np.ndarray:
         features, anchor = self._context(photometry)
         with torch.no_grad():
             warp = self._warp(photometry, features.device)
@@ -188,7 +188,7 @@ class Posterior:
             values = self.estimator.log_prob(at, features, anchor, warp)
         return np.where(valid, values.cpu().numpy(), -np.inf)
 
-    def _warp(self, photometry: Photometry, device: torch.device) -> Warp | None:
+    def _warp(self, photometry: Photometry, device: torch.device) -> BaseTransform | None:
         return self.recalibration.warp(photometry, device) if self.recalibration else None
 
     def recalibrated(self, recalibration: Recalibration | None) -> Posterior:

@@ -19,7 +19,7 @@ import torch
 
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Covariates", "Recalibration", "Warp", "log_standard"]
+__all__ = ["BaseTransform", "Covariates", "Recalibration", "log_standard"]
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 #: Arguments of hyperbolic sines are kept within this, so that squares stay finite.
@@ -29,7 +29,7 @@ _REACH = 2.5
 
 
 @dataclass(frozen=True)
-class Warp:
+class BaseTransform:
     """The map g of n galaxies: x = shift + scale (1 + lower) sinh(tail asinh(z) + skew).
 
     The innermost part is the sinh-arcsinh transformation (Jones & Pewsey 2009): the tail's
@@ -80,7 +80,7 @@ class Warp:
         return tuple(p.to(x).reshape(shape) for p in parts)
 
 
-def log_standard(x: torch.Tensor, warp: Warp | None) -> torch.Tensor:
+def log_standard(x: torch.Tensor, warp: BaseTransform | None) -> torch.Tensor:
     """Return log densities of mapped standard normals at x [n, ..., d]; not mapped if None."""
     if warp is None:
         return -0.5 * (x.square() + _LOG_TWO_PI).sum(-1)
@@ -132,7 +132,7 @@ class Recalibration:
         How shift, log scale, log tail and skew of each coordinate depend on each covariate,
         [covariates, 4, d].
     lower
-        As for :class:`Warp`, [d, d].
+        As for :class:`BaseTransform`, [d, d].
     covariates
         The covariates.
     about
@@ -144,7 +144,7 @@ class Recalibration:
     covariates: Covariates
     about: dict[str, Any] = field(default_factory=dict)
 
-    def warp(self, photometry: Photometry, device: torch.device | None = None) -> Warp:
+    def warp(self, photometry: Photometry, device: torch.device | None = None) -> BaseTransform:
         """Return the maps of n observations."""
         known = self.covariates(photometry)
         # Sums by hand: matrix products round differently for different numbers of rows.
@@ -152,7 +152,7 @@ class Recalibration:
         tensor = torch.from_numpy(np.asarray(parts, np.float32)).to(device)
         lower = torch.from_numpy(np.tril(self.lower, -1).astype(np.float32)).to(device)
         shift, log_scale, log_tail, skew = tensor.unbind(1)
-        return Warp(shift, log_scale, log_tail, skew, lower)
+        return BaseTransform(shift, log_scale, log_tail, skew, lower)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the arrays that define it, for storing."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from sedum.config import External, RunFile
+from sedum.config import ExternalModelSettings, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
@@ -27,7 +27,7 @@ class _Make:
 
     def __init__(self, run: RunFile, model: Simulator):
         self.run, self.fingerprint = run, model.fingerprint()
-        own = isinstance(model, GalaxyModel) and not isinstance(run.model, External)
+        own = isinstance(model, GalaxyModel) and not isinstance(run.model, ExternalModelSettings)
         # Grids are big and lie on every machine; somebody else's simulator has to travel.
         self.model = None if own else model
 

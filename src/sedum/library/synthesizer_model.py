@@ -82,7 +82,7 @@ class SynthesizerModel:
             raise SedumError(
                 "Synthesizer is not installed; run: pip install 'sedum[synthesizer]'"
             ) from None
-        if not isinstance(run.model, config.External):
+        if not isinstance(run.model, config.ExternalModelSettings):
             raise SedumError("model: a Synthesizer model needs kind: external in the run file")
         self.prior = prior_of(run.model, run.priors)
         if "redshift" not in self.prior.names:

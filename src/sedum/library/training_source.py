@@ -13,12 +13,12 @@ from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
 from sedum.library.library_file import Library, open_library
 
-__all__ = ["Galaxies", "LibraryStream", "Simulation", "galaxies_of"]
+__all__ = ["LibraryStream", "Simulation", "TrainingGalaxies", "galaxies_of"]
 
 Portion = tuple[np.ndarray, np.ndarray]
 
 
-class Galaxies(Protocol):
+class TrainingGalaxies(Protocol):
     """Where training finds its galaxies: parameters [n, d] and noiseless fluxes [n, bands]."""
 
     names: list[str]
@@ -59,14 +59,14 @@ class InMemory:
         return str(len(self._library))
 
     def training(self, rng: np.random.Generator, rows: int) -> Iterator[Portion]:
-        """Yield the training galaxies; see :class:`Galaxies`."""
+        """Yield the training galaxies; see :class:`GalaxyBatch`."""
         order = rng.permutation(self._training)
         for start in range(0, self._training, rows):
             at = order[start : start + rows]
             yield self._library.theta[at], self._library.flux[at]
 
     def held_out(self, most: int) -> Portion:
-        """Return galaxies that are held out; see :class:`Galaxies`."""
+        """Return galaxies that are held out; see :class:`GalaxyBatch`."""
         at = slice(self._training, self._training + most)
         return self._library.theta[at], self._library.flux[at]
 
@@ -104,7 +104,7 @@ class LibraryStream:
         return str(self._size)
 
     def training(self, rng: np.random.Generator, rows: int) -> Iterator[Portion]:
-        """Yield the training galaxies; see :class:`Galaxies`."""
+        """Yield the training galaxies; see :class:`GalaxyBatch`."""
         starts = rng.permutation(np.arange(0, self._training, self._chunk))
         held: list[Portion] = []
         with h5py.File(self._path, "r") as file:
@@ -117,7 +117,7 @@ class LibraryStream:
                     held = []
 
     def held_out(self, most: int) -> Portion:
-        """Return galaxies that are held out; see :class:`Galaxies`."""
+        """Return galaxies that are held out; see :class:`GalaxyBatch`."""
         with h5py.File(self._path, "r") as file:
             return self._read(file, self._training, min(self._training + most, self._size))
 
@@ -155,12 +155,12 @@ class Simulation:
         return f"simulated, seed {self._seed}, {self._size}"
 
     def training(self, rng: np.random.Generator, rows: int) -> Iterator[Portion]:
-        """Yield new galaxies; see :class:`Galaxies`."""
+        """Yield new galaxies; see :class:`GalaxyBatch`."""
         for start in range(0, self._size, rows):
             yield self._simulate(min(rows, self._size - start), rng)
 
     def held_out(self, most: int) -> Portion:
-        """Return galaxies that are held out; see :class:`Galaxies`."""
+        """Return galaxies that are held out; see :class:`GalaxyBatch`."""
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(2**31,)))
         return self._simulate(most, rng)
 
@@ -170,8 +170,8 @@ class Simulation:
 
 
 def galaxies_of(
-    source: Library | str | Path | Simulator | Galaxies, share: float, size: int, seed: int
-) -> Galaxies:
+    source: Library | str | Path | Simulator | TrainingGalaxies, share: float, size: int, seed: int
+) -> TrainingGalaxies:
     """Return the galaxies of a library, of its file, or of a forward model.
 
     Parameters

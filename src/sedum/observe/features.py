@@ -110,10 +110,10 @@ class FeatureTransform:
 
     @classmethod
     def of(
-        cls, noise: NoiseModel, spec: config.Features | None = None, alike: bool = False
+        cls, noise: NoiseModel, spec: config.FeatureSettings | None = None, alike: bool = False
     ) -> FeatureTransform:
         """Build for a noise model; fit before use."""
-        spec = spec or config.Features()
+        spec = spec or config.FeatureSettings()
         return cls(noise.depth, spec.colours, noise.spec.limits is not None, alike)
 
     @property

@@ -57,7 +57,7 @@ class NoiseModel:
         self.spec = spec
         self.sample: SurveySample | None = None
         self.errors: ErrorModel
-        if isinstance(spec, config.Noise | config.RegionNoise):
+        if isinstance(spec, config.DepthNoise | config.RegionNoise):
             self.errors = DepthErrors(bands, spec)
         else:
             self.sample = (sample or SurveySample.read(spec.file)).of_bands(bands)
@@ -176,7 +176,7 @@ class NoiseModel:
         if limits is None:
             return seen, error, np.zeros(seen.shape, bool)
         faint = self.errors.scale(np.zeros_like(seen), latent)
-        reported = rng.random((len(seen), 1)) < limits.share
+        reported = rng.random((len(seen), 1)) < limits.fraction
         upper = reported & self._limited & (seen < limits.sigma * faint)
         return (
             np.where(upper, limits.sigma * faint, seen),

@@ -57,17 +57,20 @@ class DepthErrors:
         The noise section of the run file, of kind ``depths`` or ``regions``.
     """
 
-    def __init__(self, bands: list[str], spec: config.Noise | config.RegionNoise):
+    def __init__(self, bands: list[str], spec: config.DepthNoise | config.RegionNoise):
         self._spec = spec
         if isinstance(spec, config.RegionNoise):
-            regions, shares = [r.depths for r in spec.regions], [r.share for r in spec.regions]
+            regions, fractions = (
+                [r.depths for r in spec.regions],
+                [r.fraction for r in spec.regions],
+            )
         else:
-            regions, shares = [spec.depths], [1.0]
+            regions, fractions = [spec.depths], [1.0]
         depths = np.array([[region[band] for band in bands] for region in regions])
         sigma = magnitude_to_flux(depths) / 5
-        self._shares = np.array(shares) / np.sum(shares)
+        self._fractions = np.array(fractions) / np.sum(fractions)
         #: Mean depth over the area, in the logarithm.
-        self.depth = np.exp(self._shares @ np.log(sigma))
+        self.depth = np.exp(self._fractions @ np.log(sigma))
         self._region = np.log10(sigma / self.depth)
 
     def draw(
@@ -77,8 +80,8 @@ class DepthErrors:
         bands = len(self.depth)
         shared = self._spec.shared_scatter * rng.standard_normal((n, 1), np.float32)
         latent = shared + self._spec.scatter * rng.standard_normal((n, bands), np.float32)
-        if len(self._shares) > 1:
-            latent = latent + self._region[rng.choice(len(self._shares), n, p=self._shares)]
+        if len(self._fractions) > 1:
+            latent = latent + self._region[rng.choice(len(self._fractions), n, p=self._fractions)]
         return latent, np.ones((n, bands), bool)
 
     def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:

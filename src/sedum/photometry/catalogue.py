@@ -72,7 +72,7 @@ class CatalogueRows:
 
 
 def read_catalogue(
-    source: TableLike, mapping: config.Catalogue, filters: FilterSet
+    source: TableLike, mapping: config.CatalogueSettings, filters: FilterSet
 ) -> CatalogueRows:
     """Read a file, an astropy Table or a pandas DataFrame; see :func:`to_photometry`."""
     table = read_table(source, mapping.extension)
@@ -93,7 +93,7 @@ def read_for_run(source: TableLike, run: config.RunFile, filters: FilterSet) -> 
 
 
 def stream_catalogue(
-    source: TableLike, mapping: config.Catalogue, filters: FilterSet, rows: int = 50_000
+    source: TableLike, mapping: config.CatalogueSettings, filters: FilterSet, rows: int = 50_000
 ) -> Iterator[CatalogueRows]:
     """Read a catalogue in portions; Parquet, FITS and HDF5 of any size in little memory.
 
@@ -107,7 +107,7 @@ def stream_catalogue(
 
 def to_photometry(
     table: Table,
-    mapping: config.Catalogue,
+    mapping: config.CatalogueSettings,
     filters: FilterSet,
     source: str = "catalogue",
     first: int = 0,
@@ -170,7 +170,9 @@ def to_photometry(
 class _Reader:
     """Reads single bands of one table, and marks the rows where they are bad."""
 
-    def __init__(self, table: Table, mapping: config.Catalogue, source: str, standing: RowStatus):
+    def __init__(
+        self, table: Table, mapping: config.CatalogueSettings, source: str, standing: RowStatus
+    ):
         self.table, self.mapping, self.source, self.standing = table, mapping, source, standing
 
     def band(self, band: Filter, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -220,7 +222,7 @@ class _Reader:
 
     def _limit(
         self,
-        column: config.Column,
+        column: config.BandColumns,
         unit: str,
         value: np.ndarray,
         sigma: np.ndarray,

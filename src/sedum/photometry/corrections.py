@@ -27,7 +27,7 @@ class Corrections:
         What messages call the table.
     """
 
-    def __init__(self, table: Table, mapping: config.Catalogue, source: str):
+    def __init__(self, table: Table, mapping: config.CatalogueSettings, source: str):
         self._mapping = mapping
         self._rows = len(table)
         self._ebv = np.zeros(self._rows)
@@ -54,7 +54,7 @@ class Corrections:
         return factor
 
 
-def _reddening(table: Table, spec: config.Extinction, source: str) -> np.ndarray:
+def _reddening(table: Table, spec: config.ExtinctionCorrection, source: str) -> np.ndarray:
     if not isinstance(spec.ebv, str):
         return np.full(len(table), spec.ebv)
     ebv = numeric(table, spec.ebv, source, "catalogue.extinction.ebv")
@@ -63,7 +63,7 @@ def _reddening(table: Table, spec: config.Extinction, source: str) -> np.ndarray
 
 
 def _to_total(
-    table: Table, mapping: config.Catalogue, spec: config.Aperture, source: str
+    table: Table, mapping: config.CatalogueSettings, spec: config.ApertureCorrection, source: str
 ) -> np.ndarray:
     """Return total over aperture flux, NaN where it is not known, [n]."""
 

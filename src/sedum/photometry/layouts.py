@@ -44,7 +44,7 @@ class Reading:
 
     layout: str
     filters: list[config.Band]
-    catalogue: config.Catalogue
+    catalogue: config.CatalogueSettings
     note: str
 
 
@@ -133,7 +133,7 @@ def read_layout(
     if unit is not None:
         mapping["unit"] = unit
         mapping.pop("zeropoint", None)
-    catalogue = config.Catalogue.model_validate(mapping)
+    catalogue = config.CatalogueSettings.model_validate(mapping)
     return Reading(layout, filters, catalogue, known[layout].get("note", ""))
 
 

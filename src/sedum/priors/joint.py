@@ -57,7 +57,7 @@ class Prior:
 
     def __init__(
         self,
-        specs: dict[str, config.PriorSpec],
+        specs: dict[str, config.AnyPrior],
         universe_age: Callable[[np.ndarray], np.ndarray],
         vectors: Mapping[str, list[str]] | None = None,
     ):
@@ -68,9 +68,9 @@ class Prior:
         for entry, spec in specs.items():
             names = (vectors or {}).get(entry, [entry])
             self.entry_of |= dict.fromkeys(names, entry)
-            if isinstance(spec, config.Fixed):
+            if isinstance(spec, config.FixedPrior):
                 self._steps += [(name, spec.value) for name in names]
-            elif isinstance(spec, config.DirichletQuantiles):
+            elif isinstance(spec, config.DirichletPrior):
                 self._steps += _dirichlet(spec, names)
             else:
                 self._steps += [(name, make_transform(name, spec, universe_age)) for name in names]
@@ -186,7 +186,7 @@ class Prior:
         return np.clip(y, -LATENT_LIMIT, LATENT_LIMIT)
 
 
-def _dirichlet(spec: config.DirichletQuantiles, names: list[str]) -> list[tuple[str, Transform]]:
+def _dirichlet(spec: config.DirichletPrior, names: list[str]) -> list[tuple[str, Transform]]:
     """Return the steps of a Dirichlet distribution, whose running sums have the names."""
     before: list[str | None] = [None, *names[:-1]]
     return [

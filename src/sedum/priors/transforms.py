@@ -258,17 +258,17 @@ def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:
         Function from redshift to the Universe's age in Gyr.
     """
     match spec:
-        case config.Uniform():
+        case config.UniformPrior():
             return Flat(spec.low, spec.high)
-        case config.LogUniform():
+        case config.LogUniformPrior():
             return Flat(spec.low, spec.high, logarithmic=True)
-        case config.Normal():
+        case config.NormalPrior():
             return Located(spec.mean, spec.sigma, spec.low, spec.high)
-        case config.StudentT():
+        case config.StudentTPrior():
             return Located(spec.mean, spec.sigma, spec.low, spec.high, spec.dof)
-        case config.Tabulated():
+        case config.TabulatedPrior():
             return PiecewiseLinear(spec.x, spec.density)
-        case config.MainSequence():
+        case config.MainSequencePrior():
 
             def centre(given: Given) -> Array:
                 return (
@@ -278,12 +278,12 @@ def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:
                 )
 
             return Located(centre, spec.sigma, spec.low, spec.high, spec.dof)
-        case config.MassMetallicity():
+        case config.MassMetallicityPrior():
 
             def relation(given: Given) -> Array:
                 return spec.at_1e10 + spec.slope * (given["log_mass"] - 10)
 
             return Located(relation, spec.sigma, spec.low, spec.high)
-        case config.UniverseAge():
+        case config.UniverseAgePrior():
             return BelowUniverseAge(spec.low, spec.high, universe_age)
     raise SedumError(f"priors.{name}: a {spec.kind!r} prior cannot stand here")

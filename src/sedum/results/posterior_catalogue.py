@@ -19,7 +19,7 @@ from sedum.tables.read import format_of, parquet_files, read_table
 from sedum.tables.single_rows import RowReader
 from sedum.tables.stream import known_length, stream_table
 
-__all__ = ["ColumnInfo", "Results"]
+__all__ = ["ColumnInfo", "PosteriorCatalogue"]
 
 #: Rows that are in memory at a time.
 _TOGETHER = 100_000
@@ -34,7 +34,7 @@ class ColumnInfo:
 
 
 @dataclass(frozen=True)
-class Results:
+class PosteriorCatalogue:
     """A posterior catalogue of any size, written by sedum; rows are read when they are wanted.
 
     Attributes
@@ -57,7 +57,7 @@ class Results:
     provenance: dict[str, Any]
 
     @classmethod
-    def open(cls, path: str | Path) -> Results:
+    def open(cls, path: str | Path) -> PosteriorCatalogue:
         """Open a posterior catalogue.
 
         Raises

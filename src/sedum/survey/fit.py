@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Column, Table
 
-from sedum.config import Output, RunFile
+from sedum.config import OutputSettings, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
@@ -23,11 +23,11 @@ from sedum.photometry.row_status import RowStatus
 from sedum.progress import progress
 from sedum.results.posterior_table import check_format, describe, write_table
 from sedum.storage import check_writable
-from sedum.survey.measures.in_distribution import InDistribution, typicality_asked_for
-from sedum.survey.measures.prior_bounds import AtEdge
+from sedum.survey.measures.prior_bounds import PriorBounds
 from sedum.survey.measures.summaries import Summaries
-from sedum.survey.measures.swapped_prior import OtherPrior
-from sedum.survey.measures.verification import Trust
+from sedum.survey.measures.swapped_prior import SwappedPrior
+from sedum.survey.measures.typicality_columns import TypicalityColumns, typicality_asked_for
+from sedum.survey.measures.verification import Verification
 from sedum.tables.read import TableLike, name_of
 
 __all__ = [
@@ -165,15 +165,15 @@ def fit_rows(
     mark_unfit(posterior, standing, photometry)
     good = np.flatnonzero(standing.ok)
     n, output = len(standing), run.output
-    other = OtherPrior(posterior, priors, n, output.seed) if priors is not None else None
+    other = SwappedPrior(posterior, priors, n, output.seed) if priors is not None else None
     summaries = Summaries(posterior.prior if other is None else other.new, output, n)
     # A parameter that is also asked for as a derived quantity keeps its own draws.
     derived = [name for name in summaries.names if name not in posterior.names]
-    trust = Trust(posterior, model, output, n, folder, workers) if output.verify else None
+    trust = Verification(posterior, model, output, n, folder, workers) if output.verify else None
     typicality = typicality or typicality_asked_for(posterior, model, output, show_progress)
-    typical = InDistribution(typicality, output, n) if typicality is not None else None
+    typical = TypicalityColumns(typicality, output, n) if typicality is not None else None
     keys = object_keys(rows.ids)
-    edges = AtEdge(posterior.prior, n)
+    edges = PriorBounds(posterior.prior, n)
     with progress(len(good), "fitting", "galaxies", show_progress) as advance:
         for some, draws in _drawn(posterior, photometry, good, keys, output, trust):
             at = good[some]
@@ -233,8 +233,8 @@ def _drawn(
     photometry: Photometry,
     good: np.ndarray,
     keys: np.ndarray,
-    output: Output,
-    trust: Trust | None,
+    output: OutputSettings,
+    trust: Verification | None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield draws of the good rows, portion by portion, verified where that is asked for."""
     if trust is None:

@@ -28,7 +28,7 @@ from sedum.results.concatenate import assemble, sample_rows
 from sedum.results.posterior_table import count_status, write_table
 from sedum.storage import atomic_path, check_writable, digest, file_digest, locked
 from sedum.survey.fit import check_output, fit_rows, trained_model
-from sedum.survey.measures.in_distribution import typicality_asked_for
+from sedum.survey.measures.typicality_columns import typicality_asked_for
 from sedum.tables.read import parquet_files
 from sedum.tables.stream import known_length
 

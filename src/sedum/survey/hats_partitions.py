@@ -26,7 +26,7 @@ from sedum.parallel.dask_cluster import broadcast, held, hold, require
 from sedum.photometry.catalogue import to_photometry
 from sedum.results.posterior_table import arrow_table, as_stored
 from sedum.survey.fit import fit_rows, trained_model
-from sedum.survey.measures.in_distribution import typicality_asked_for
+from sedum.survey.measures.typicality_columns import typicality_asked_for
 from sedum.tables.read import is_sky_catalogue, read_table
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from sedum.survey.measures.redshift_density import redshift_density
 
 __all__ = [
     "BANDS",
-    "Recovered",
-    "recover",
-    "recover_draws",
+    "Predictions",
+    "predict",
+    "predict_draws",
     "redshift_density",
     "spectrum_wavelengths",
 ]
@@ -33,7 +33,7 @@ _REDSHIFTS = 400
 
 
 @dataclass(frozen=True)
-class Recovered:
+class Predictions:
     """Posterior bands of n galaxies: percentiles 2.5, 16, 50, 84 and 97.5, :data:`BANDS`.
 
     Attributes
@@ -72,7 +72,7 @@ class Recovered:
         return len(self.draws)
 
 
-def recover(
+def predict(
     posterior: Posterior,
     model: GalaxyModel,
     photometry: Photometry,
@@ -83,7 +83,7 @@ def recover(
     spectra: bool = True,
     derived: Sequence[str] = DEFAULTS,
     wavelength: np.ndarray | None = None,
-) -> Iterator[tuple[slice, Recovered]]:
+) -> Iterator[tuple[slice, Predictions]]:
     """Draw from posteriors and evaluate the model, portion by portion of any number of galaxies.
 
     Parameters
@@ -98,7 +98,7 @@ def recover(
         As for :meth:`Posterior.sample`: with the row numbers of a catalogue as keys, the first
         of the draws behind its fit.
     spectra, derived, wavelength
-        As for :func:`recover_draws`.
+        As for :func:`predict_draws`.
 
     Yields
     ------
@@ -110,18 +110,18 @@ def recover(
     for start in range(0, n, _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, n))
         theta = posterior.sample(photometry[rows], draws, seed, keys[rows])
-        found = recover_draws(model, theta, spectra=spectra, derived=derived, wavelength=wavelength)
+        found = predict_draws(model, theta, spectra=spectra, derived=derived, wavelength=wavelength)
         yield rows, found
 
 
-def recover_draws(
+def predict_draws(
     model: GalaxyModel,
     draws: np.ndarray,
     *,
     spectra: bool = True,
     derived: Sequence[str] = DEFAULTS,
     wavelength: np.ndarray | None = None,
-) -> Recovered:
+) -> Predictions:
     """Evaluate the model at posterior draws.
 
     Parameters
@@ -154,7 +154,7 @@ def recover_draws(
     redshift = draws[..., model.prior.names.index("redshift")]
     grid = np.linspace(*model.prior.support("redshift", tail=1e-6), _REDSHIFTS)
     quantities = model.derived(flat, list(derived)) if derived else {}
-    return Recovered(
+    return Predictions(
         draws=draws,
         photometry=bands(model.photometry(flat)),
         wavelength=wavelength,

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Pz
+from sedum.config import PzSettings
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
 from sedum.progress import progress
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.provenance import read_metadata, swapped_run
 from sedum.storage import atomic_path, check_writable
 from sedum.survey.measures.quantiles import quantile_draws
@@ -101,7 +101,7 @@ def to_qp(
     target = check_writable(output)
     if target.suffix.lower() not in (".hdf5", ".h5"):
         raise SedumError(f"cannot write {target}: qp ensembles are HDF5; give a name ending .hdf5")
-    found = Results.open(results)
+    found = PosteriorCatalogue.open(results)
     source = next((name for name in _SOURCES if name in found.columns), None)
     if source is None:
         raise SedumError(
@@ -148,7 +148,7 @@ def _qp() -> Any:
 
 
 def _grid(
-    results: Results, source: str, metadata: dict[str, str]
+    results: PosteriorCatalogue, source: str, metadata: dict[str, str]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """Return the redshifts of the densities, and where the prior ends if they are computed."""
     if source == "pz":
@@ -159,10 +159,10 @@ def _grid(
         return np.array(json.loads(metadata["pz_grid"])), None
     run = swapped_run(results.run, results.provenance) or results.run
     prior = prior_of(run.model, run.priors)
-    return pz_grid(prior, run.output.pz or Pz()), pz_bounds(prior)
+    return pz_grid(prior, run.output.pz or PzSettings()), pz_bounds(prior)
 
 
-def _widths(results: Results, portion: int) -> dict[str, int]:
+def _widths(results: PosteriorCatalogue, portion: int) -> dict[str, int]:
     """Return the bytes of the longest texts: HDF5 holds texts of one width."""
     widths: dict[str, int] = {}
     for table in results.stream(["id", "status"], portion):

@@ -14,13 +14,13 @@ from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
 from sedum.survey.fit import give_redshifts, mark_unfit, object_keys
-from sedum.survey.measures.verification import Trust
+from sedum.survey.measures.verification import Verification
 
-__all__ = ["Chosen", "choose_rows", "draw_chosen"]
+__all__ = ["SelectedGalaxies", "draw_selected", "select_rows"]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedGalaxies:
     """Some galaxies of a catalogue with the draws behind their fit.
 
     Attributes
@@ -41,7 +41,7 @@ class Chosen:
     draws: np.ndarray
 
 
-def choose_rows(
+def select_rows(
     catalogue: CatalogueRows, rows: Sequence[int] = (), ids: Sequence[str] = ()
 ) -> np.ndarray:
     """Return the numbers of rows that are named by number, from 0, or by identifier.
@@ -68,13 +68,13 @@ def choose_rows(
     return np.array(list(dict.fromkeys(found)))
 
 
-def draw_chosen(
+def draw_selected(
     run: RunFile,
     posterior: Posterior,
     model: Simulator,
     catalogue: CatalogueRows,
     rows: np.ndarray,
-) -> Chosen:
+) -> SelectedGalaxies:
     """Draw from the posteriors of some rows, as :func:`sedum.fit` does with the whole catalogue.
 
     Seeds are those of the fit, and so is verification, where the run file asks for it.
@@ -94,7 +94,7 @@ def draw_chosen(
     seen, output = photometry[rows], run.output
     keys = object_keys(catalogue.ids[rows])
     if output.verify:
-        draws = Trust(posterior, model, output, len(standing)).verify(seen, rows, keys)
+        draws = Verification(posterior, model, output, len(standing)).verify(seen, rows, keys)
     else:
         draws = posterior.sample(seen, output.draws, output.seed, keys=keys)
-    return Chosen(rows, catalogue.ids[rows], seen, draws)
+    return SelectedGalaxies(rows, catalogue.ids[rows], seen, draws)

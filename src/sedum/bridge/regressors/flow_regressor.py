@@ -9,10 +9,10 @@ import torch
 
 from sedum.bridge.regressors.regressor import Inputs
 from sedum.bridge.training_examples import Examples, Scaling
-from sedum.config import Training
-from sedum.config.bridge_file import FlowRegression
-from sedum.infer.densities.base_samples import Numbers
-from sedum.infer.densities.hypernetwork_flow import WrittenFlow
+from sedum.config import TrainingSettings
+from sedum.config.bridge_file import FlowRegressionSettings
+from sedum.infer.densities.base_samples import BaseSamples
+from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
 from sedum.infer.embedding import ResidualNetwork
 from sedum.infer.estimator import Estimator
 from sedum.infer.training.training_state import TrainingState
@@ -39,7 +39,7 @@ class FlowRegressor:
     """
 
     def __init__(
-        self, spec: FlowRegression, inputs: Inputs, outputs: Scaling, estimator: Estimator
+        self, spec: FlowRegressionSettings, inputs: Inputs, outputs: Scaling, estimator: Estimator
     ):
         self.spec, self.inputs, self.outputs = spec, inputs, outputs
         self.estimator = estimator.eval().requires_grad_(False)
@@ -52,7 +52,7 @@ class FlowRegressor:
             rows = slice(start, start + _PORTION)
             features = torch.from_numpy(self.inputs(x[rows]))
             keys = np.arange(start, start + len(features))
-            numbers = Numbers.of(keys, draws, self.estimator.numbers, seed)
+            numbers = BaseSamples.of(keys, draws, self.estimator.numbers, seed)
             drawn = self.estimator.sample(numbers, features, _unanchored(len(features)))
             out[rows] = self.outputs.back(drawn.numpy())
         return out
@@ -92,7 +92,9 @@ class FlowRegressor:
         return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
-    def from_arrays(cls, spec: FlowRegression, arrays: dict[str, np.ndarray]) -> FlowRegressor:
+    def from_arrays(
+        cls, spec: FlowRegressionSettings, arrays: dict[str, np.ndarray]
+    ) -> FlowRegressor:
         """Undo :meth:`arrays`."""
         inputs = Inputs(Scaling(arrays["x.mean"], arrays["x.spread"]), bool(arrays["masks"][0]))
         outputs = Scaling(arrays["y.mean"], arrays["y.spread"])
@@ -104,8 +106,8 @@ class FlowRegressor:
         return cls(spec, inputs, outputs, estimator)
 
 
-def _build(spec: FlowRegression, inputs: int, targets: int) -> Estimator:
-    density = WrittenFlow(targets, spec.width, spec.layers, spec.bins, spec.components)
+def _build(spec: FlowRegressionSettings, inputs: int, targets: int) -> Estimator:
+    density = HypernetworkFlow(targets, spec.width, spec.layers, spec.bins, spec.components)
     return Estimator(ResidualNetwork(inputs, spec.width, spec.blocks), density, None)
 
 
@@ -115,7 +117,7 @@ def _unanchored(n: int) -> torch.Tensor:
 
 
 def fit_flow(
-    spec: FlowRegression,
+    spec: FlowRegressionSettings,
     examples: Examples,
     held_out: Examples,
     seed: int,
@@ -128,7 +130,7 @@ def fit_flow(
     masks = bool(np.isnan(first).any()) or examples.missing
     inputs, outputs = Inputs(Scaling.of(first), masks), Scaling.of(examples.y)
     estimator = _build(spec, inputs.size, examples.y.shape[1])
-    training = Training(steps=spec.steps, learning_rate=spec.learning_rate, averaging=0.995)
+    training = TrainingSettings(steps=spec.steps, learning_rate=spec.learning_rate, averaging=0.995)
     state = TrainingState(estimator, training)
     y = torch.from_numpy(outputs.to_unit(examples.y))
     weight = torch.from_numpy(examples.weight.astype(np.float32))

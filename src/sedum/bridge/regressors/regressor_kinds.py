@@ -8,22 +8,27 @@ import numpy as np
 
 from sedum.bridge.regressors.regressor import Regressor
 from sedum.bridge.training_examples import Examples
-from sedum.config.bridge_file import BridgeRun, FlowRegression, SingleLayer, Trees
+from sedum.config.bridge_file import (
+    BridgeFile,
+    FlowRegressionSettings,
+    SingleLayerSettings,
+    TreeSettings,
+)
 from sedum.progress import Advance
 
 __all__ = ["fit_regressor", "read_regressor"]
 
 
 def fit_regressor(
-    run: BridgeRun, examples: Examples, held_out: Examples, advance: Advance | None = None
+    run: BridgeFile, examples: Examples, held_out: Examples, advance: Advance | None = None
 ) -> Regressor:
     """Train the regressor that a run file asks for; ``held_out`` galaxies stop the training."""
     spec = run.regression
-    if isinstance(spec, Trees):
+    if isinstance(spec, TreeSettings):
         from sedum.bridge.regressors.trees import fit_trees
 
         return fit_trees(spec, examples, held_out, run.seed)
-    if isinstance(spec, FlowRegression):
+    if isinstance(spec, FlowRegressionSettings):
         from sedum.bridge.regressors.flow_regressor import fit_flow
 
         return fit_flow(spec, examples, held_out, run.seed, advance)
@@ -33,15 +38,15 @@ def fit_regressor(
 
 
 def read_regressor(
-    spec: SingleLayer | Trees | FlowRegression, arrays: dict[str, np.ndarray]
+    spec: SingleLayerSettings | TreeSettings | FlowRegressionSettings, arrays: dict[str, np.ndarray]
 ) -> Regressor:
     """Make a regressor of what :meth:`Regressor.arrays` returned."""
     kinds: dict[str, Any] = {}
-    if isinstance(spec, Trees):
+    if isinstance(spec, TreeSettings):
         from sedum.bridge.regressors.trees import BoostedTrees
 
         kinds["trees"] = BoostedTrees
-    elif isinstance(spec, FlowRegression):
+    elif isinstance(spec, FlowRegressionSettings):
         from sedum.bridge.regressors.flow_regressor import FlowRegressor
 
         kinds["flow"] = FlowRegressor

@@ -11,7 +11,7 @@ from torch import nn
 
 from sedum.bridge.regressors.regressor import Inputs
 from sedum.bridge.training_examples import Examples, Scaling
-from sedum.config.bridge_file import SingleLayer
+from sedum.config.bridge_file import SingleLayerSettings
 from sedum.progress import Advance
 
 __all__ = ["SingleLayerEnsemble", "fit_single_layer"]
@@ -66,7 +66,9 @@ class SingleLayerEnsemble:
         The weights.
     """
 
-    def __init__(self, spec: SingleLayer, inputs: Inputs, outputs: Scaling, layers: _Layers):
+    def __init__(
+        self, spec: SingleLayerSettings, inputs: Inputs, outputs: Scaling, layers: _Layers
+    ):
         self.spec, self.inputs, self.outputs, self.layers = spec, inputs, outputs, layers
         self.partial = inputs.masks
         self.layers.requires_grad_(False)
@@ -121,7 +123,9 @@ class SingleLayerEnsemble:
         return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
-    def from_arrays(cls, spec: SingleLayer, arrays: dict[str, np.ndarray]) -> SingleLayerEnsemble:
+    def from_arrays(
+        cls, spec: SingleLayerSettings, arrays: dict[str, np.ndarray]
+    ) -> SingleLayerEnsemble:
         """Undo :meth:`arrays`."""
         inputs = Inputs(Scaling(arrays["x.mean"], arrays["x.spread"]), bool(arrays["masks"][0]))
         members, size, width = arrays["layers.first"].shape
@@ -138,7 +142,7 @@ class SingleLayerEnsemble:
 
 
 def fit_single_layer(
-    spec: SingleLayer,
+    spec: SingleLayerSettings,
     examples: Examples,
     held_out: Examples,
     seed: int,

@@ -7,7 +7,7 @@ from numba import njit, prange
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sedum.bridge.training_examples import Examples
-from sedum.config.bridge_file import Trees
+from sedum.config.bridge_file import TreeSettings
 
 __all__ = ["BoostedTrees", "fit_trees"]
 
@@ -69,12 +69,14 @@ class BoostedTrees:
         return self._arrays
 
     @classmethod
-    def from_arrays(cls, spec: Trees, arrays: dict[str, np.ndarray]) -> BoostedTrees:
+    def from_arrays(cls, spec: TreeSettings, arrays: dict[str, np.ndarray]) -> BoostedTrees:
         """Undo :meth:`arrays`."""
         return cls(arrays)
 
 
-def fit_trees(spec: Trees, examples: Examples, held_out: Examples, seed: int) -> BoostedTrees:
+def fit_trees(
+    spec: TreeSettings, examples: Examples, held_out: Examples, seed: int
+) -> BoostedTrees:
     """Train with squared error; held-out galaxies stop the boosting."""
     rng = np.random.default_rng(seed)
     views = _VIEWS if examples.varied else 1

@@ -89,7 +89,7 @@ def read_shark(spec: SharkSimulation, bands: dict[str, str]) -> SimulatedGalaxie
             magnitude = np.asarray(table[sorted(wanted)], float)[rows].T
         bad = ~((magnitude > _BRIGHTEST) & (magnitude < _FAINTEST))
         magnitude[bad] = np.nan
-        keep = subvolume.properties["stellar_mass"] >= spec.least_mass
+        keep = subvolume.properties["stellar_mass"] >= spec.min_mass
         if keep.any():
             chosen = {k: v[keep] for k, v in subvolume.properties.items()}
             parts.append(SimulatedGalaxies.make(name, list(bands), magnitude[keep], chosen))
@@ -125,13 +125,13 @@ def read_shark_histories(
                 rate += rates
                 metals += rates * z[:, order]
         z = np.divide(metals, rate, out=np.full_like(rate, 1e-4), where=rate > 0)
-        keep = (subvolume.properties["stellar_mass"] >= spec.least_mass) & (rate.sum(1) > 0)
+        keep = (subvolume.properties["stellar_mass"] >= spec.min_mass) & (rate.sum(1) > 0)
         if keep.any():
             found = True
             chosen = {k: v[keep] for k, v in subvolume.properties.items()}
             yield TabulatedHistories(edges, rate[keep], z[keep]), chosen
     if not found:
-        raise SedumError(f"{spec.folder}: no galaxy above {spec.least_mass:g} Msun")
+        raise SedumError(f"{spec.folder}: no galaxy above {spec.min_mass:g} Msun")
 
 
 def _folders(spec: SharkFiles) -> list[Path]:
@@ -242,7 +242,7 @@ def _steps(file: h5py.File, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _joined(parts: list[SimulatedGalaxies], spec: SharkFiles, name: str) -> SimulatedGalaxies:
     if not parts:
-        raise SedumError(f"{spec.folder}: no galaxy above {spec.least_mass:g} Msun")
+        raise SedumError(f"{spec.folder}: no galaxy above {spec.min_mass:g} Msun")
     whole = SimulatedGalaxies.concatenate(parts)
     # Subvolumes are parts of one simulation.
     one = SimulatedGalaxies.make(

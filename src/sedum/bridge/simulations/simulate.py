@@ -11,9 +11,9 @@ from sedum.bridge.simulations.population import draw_population
 from sedum.bridge.simulations.shark_files import read_shark, read_shark_histories
 from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.simulations.simulation_tables import read_simulation_table
-from sedum.bridge.simulations.synthetic_photometry import Painter
+from sedum.bridge.simulations.synthetic_photometry import SyntheticPhotometry
 from sedum.config.bridge_file import (
-    BridgeRun,
+    BridgeFile,
     PopulationSimulation,
     SharkHistories,
     SharkSimulation,
@@ -32,13 +32,13 @@ __all__ = ["bridge_filters", "galaxies_of", "simulate_bridge"]
 _PORTION = 5000
 
 
-def bridge_filters(run: BridgeRun) -> FilterSet:
+def bridge_filters(run: BridgeFile) -> FilterSet:
     """Return the bands of a bridge under their short names."""
     found = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
     return FilterSet([replace(f, name=n) for f, n in zip(found, run.bands, strict=True)])
 
 
-def simulate_bridge(run: BridgeRun, *, show_progress: bool = False) -> SimulatedGalaxies:
+def simulate_bridge(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
     """Read, or draw and light, the galaxies of all simulations of a run file.
 
     Raises
@@ -53,7 +53,7 @@ def simulate_bridge(run: BridgeRun, *, show_progress: bool = False) -> Simulated
 
 
 def galaxies_of(
-    run: BridgeRun, path: str | Path, *, show_progress: bool = False
+    run: BridgeFile, path: str | Path, *, show_progress: bool = False
 ) -> SimulatedGalaxies:
     """Return the simulated galaxies of a file, which is made where it is absent.
 
@@ -78,12 +78,14 @@ def galaxies_of(
     return made
 
 
-def _identity(run: BridgeRun) -> str:
+def _identity(run: BridgeFile) -> str:
     stored = run.model_dump(mode="json", include={"seed", "frame", "cosmology", "simulations"})
     return digest({**stored, "filters": bridge_filters(run).digest()})
 
 
-def _one(run: BridgeRun, spec: Simulation, index: int, *, show_progress: bool) -> SimulatedGalaxies:
+def _one(
+    run: BridgeFile, spec: Simulation, index: int, *, show_progress: bool
+) -> SimulatedGalaxies:
     bands = list(run.bands)
     if isinstance(spec, TableSimulation):
         return read_simulation_table(spec, bands)
@@ -95,21 +97,23 @@ def _one(run: BridgeRun, spec: Simulation, index: int, *, show_progress: bool) -
 
 
 def _paint_shark(
-    run: BridgeRun, spec: SharkHistories, index: int, *, show_progress: bool
+    run: BridgeFile, spec: SharkHistories, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or Path(spec.folder).name
     rng = np.random.default_rng([run.seed, index])
     parts = list(read_shark_histories(spec))
     total = sum(len(p["stellar_mass"]) for _, p in parts)
     share = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
-    painter: Painter | None = None
+    painter: SyntheticPhotometry | None = None
     made = []
     for histories, properties in parts:
         z = properties.get("redshift", np.zeros(len(histories)))
         if run.frame == "rest":
             z = np.zeros(len(z))
         if painter is None:
-            painter = Painter(bridge_filters(run), spec.paint, float(z.max()), run.cosmology)
+            painter = SyntheticPhotometry(
+                bridge_filters(run), spec.synthetic_photometry, float(z.max()), run.cosmology
+            )
         keep = np.flatnonzero(rng.uniform(size=len(z)) < share)
         log_z = painter.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
         limited = TabulatedHistories(histories.edges, histories.rate[keep], 10**log_z)
@@ -120,7 +124,7 @@ def _paint_shark(
 
 
 def _paint_population(
-    run: BridgeRun, spec: PopulationSimulation, index: int, *, show_progress: bool
+    run: BridgeFile, spec: PopulationSimulation, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or spec.calibration
     at_rest = run.frame == "rest"
@@ -128,29 +132,32 @@ def _paint_population(
     rng = np.random.default_rng([run.seed, index])
     formed = drawn.rate @ np.diff(drawn.edges)
     # What has formed less than this has not grown a galaxy of the least mass.
-    keep = formed > spec.least_mass
+    keep = formed > spec.min_mass
     rate, z = drawn.rate[keep], drawn.redshift[keep]
     if not keep.any():
-        raise SedumError(f"simulation {name}: no galaxy above {spec.least_mass:g} Msun")
-    painter = Painter(
-        bridge_filters(run), spec.paint, 0.0 if at_rest else spec.redshift[1], run.cosmology
+        raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
+    painter = SyntheticPhotometry(
+        bridge_filters(run),
+        spec.synthetic_photometry,
+        0.0 if at_rest else spec.redshift[1],
+        run.cosmology,
     )
     histories = painter.enriched(drawn.edges, rate, z, rng)
     properties = {k: v[keep] for k, v in drawn.properties.items()}
     made = _paint(painter, histories, z, rng, name, run, properties, show_progress)
-    heavy = made.properties["stellar_mass"] > spec.least_mass
+    heavy = made.properties["stellar_mass"] > spec.min_mass
     if not heavy.any():
-        raise SedumError(f"simulation {name}: no galaxy above {spec.least_mass:g} Msun")
+        raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
     return made[heavy]
 
 
 def _paint(
-    painter: Painter,
+    painter: SyntheticPhotometry,
     histories: TabulatedHistories,
     redshift: np.ndarray,
     rng: np.random.Generator,
     name: str,
-    run: BridgeRun,
+    run: BridgeFile,
     properties: dict[str, np.ndarray],
     show_progress: bool,
 ) -> SimulatedGalaxies:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from sedum.config.bridge_file import Target
+from sedum.config.bridge_file import TargetSettings
 from sedum.errors import SedumError, allowed
 from sedum.storage import atomic_path
 
@@ -126,7 +126,7 @@ class SimulatedGalaxies:
             self.about,
         )
 
-    def targets(self, spec: dict[str, Target]) -> np.ndarray:
+    def targets(self, spec: dict[str, TargetSettings]) -> np.ndarray:
         """Return what is to be predicted, [n, targets]; NaN where a galaxy has no value.
 
         Raises

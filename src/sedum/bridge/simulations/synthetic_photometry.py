@@ -13,14 +13,20 @@ import numpy as np
 from scipy.special import expit
 
 from sedum import config
-from sedum.config.bridge_file import Painting
+from sedum.config.bridge_file import SyntheticPhotometrySettings
 from sedum.galaxies.cosmology import CosmologyTable
 from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.galaxies.model import GalaxyModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.units import flux_to_magnitude
 
-__all__ = ["Painter", "gas_metallicity", "half_light_radius", "mass_attenuation", "slab"]
+__all__ = [
+    "SyntheticPhotometry",
+    "gas_metallicity",
+    "half_light_radius",
+    "mass_attenuation",
+    "slab",
+]
 
 #: Mass fraction of metals of the Sun and its 12 + log(O/H) (Asplund et al. 2009).
 _SOLAR_Z, _SOLAR_OH = 0.0142, 8.69
@@ -76,7 +82,7 @@ def mass_attenuation(log_mass: np.ndarray) -> np.ndarray:
     return np.maximum(0.91 + 0.77 * x + 0.11 * x**2 - 0.09 * x**3, 0.0) * 0.44 * 1.22
 
 
-class Painter:
+class SyntheticPhotometry:
     """Lights histories.
 
     Parameters
@@ -91,20 +97,22 @@ class Painter:
         Its name.
     """
 
-    def __init__(self, filters: FilterSet, spec: Painting, redshift: float, cosmology: str):
+    def __init__(
+        self, filters: FilterSet, spec: SyntheticPhotometrySettings, redshift: float, cosmology: str
+    ):
         self.spec = spec
-        model = config.Model(
+        model = config.ModelSettings(
             stellar=spec.stellar,
-            history=config.DelayedTau(),  # tables take its place
+            history=config.DelayedTauSFH(),  # tables take its place
             gas_metallicity="free",
-            dust=config.Dust(law="charlot_fall"),
+            dust=config.DustSettings(law="charlot_fall"),
             cosmology=cosmology,
         )
         top = max(redshift, 0.01)
-        flat: Callable[[float, float], Any] = lambda low, high: config.Uniform(  # noqa: E731
+        flat: Callable[[float, float], Any] = lambda low, high: config.UniformPrior(  # noqa: E731
             kind="uniform", low=low, high=high
         )
-        priors: dict[str, config.PriorSpec] = {
+        priors: dict[str, config.AnyPrior] = {
             "redshift": flat(0.0, top),
             "log_mass": flat(4.0, 14.0),
             "av": flat(0.0, _MOST_AV),

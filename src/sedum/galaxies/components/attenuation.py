@@ -61,7 +61,7 @@ class Attenuation:
     and a Drude profile at 2175 Å.
     """
 
-    def __init__(self, spec: config.Dust, wavelength: np.ndarray, device: torch.device):
+    def __init__(self, spec: config.DustSettings, wavelength: np.ndarray, device: torch.device):
         self.spec = spec
 
         def tensor(values: np.ndarray) -> torch.Tensor:

@@ -92,7 +92,7 @@ DustEmission = DraineLi | ModifiedBlackBody
 
 
 def make_emission(
-    spec: config.Dust, axis: WavelengthAxis, device: torch.device
+    spec: config.DustSettings, axis: WavelengthAxis, device: torch.device
 ) -> DustEmission | None:
     """Build the emission that a run file names, or None for none."""
     if spec.emission == "draine_li":

@@ -12,7 +12,7 @@ from sedum.galaxies.axis import LYMAN_LIMIT
 from sedum.galaxies.components.agn import ActiveNucleus
 from sedum.galaxies.components.attenuation import Attenuation
 from sedum.galaxies.components.dust_emission import make_emission
-from sedum.galaxies.components.starlight import Galaxies, Light, Starlight
+from sedum.galaxies.components.starlight import GalaxyBatch, Light, Starlight
 
 __all__ = ["EmergentLight"]
 
@@ -38,7 +38,7 @@ class EmergentLight:
         Attenuation at the wavelengths of the grid's lines; None without dust.
     """
 
-    def __init__(self, starlight: Starlight, spec: config.Model, device: torch.device):
+    def __init__(self, starlight: Starlight, spec: config.ModelSettings, device: torch.device):
         self.starlight, self.config, self.device = starlight, spec, device
         self.axis = starlight.grid.axis
         self._widths = torch.from_numpy(self.axis.widths.astype(np.float32)).to(device)
@@ -52,7 +52,7 @@ class EmergentLight:
         return None if spec.law == "none" else Attenuation(spec, wavelength, self.device)
 
     def spectra(
-        self, galaxies: Galaxies, cells: slice, dust: bool = True
+        self, galaxies: GalaxyBatch, cells: slice, dust: bool = True
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield rows and their L_λ [rows, cells] per solar mass, as it leaves the galaxy.
 
@@ -89,7 +89,7 @@ class EmergentLight:
         agn = ["agn_fraction", "agn_torus", "agn_slope", "agn_av"] if self.config.agn else []
         return self.config.dust.parameters() + agn
 
-    def stellar_continuum(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+    def stellar_continuum(self, galaxies: GalaxyBatch, cells: slice) -> torch.Tensor:
         """Return the mean L_λ per solar mass of attenuated starlight without gas, [n]."""
         bare = galaxies.mixture._replace(gas=torch.zeros_like(galaxies.mixture.gas))
         out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=self.device)
@@ -98,7 +98,7 @@ class EmergentLight:
             out[rows] = self._through_dust(light, own, cells)[0].mean(1).double()
         return out
 
-    def absorbed(self, galaxies: Galaxies, cells: slice) -> torch.Tensor:
+    def absorbed(self, galaxies: GalaxyBatch, cells: slice) -> torch.Tensor:
         """Return the luminosity in Lsun/Msun that dust absorbs in some of the cells, [n]."""
         out = torch.empty(len(galaxies.universe), dtype=torch.float32, device=self.device)
         for rows, light in self.starlight.light(galaxies.mixture, cells, galaxies.p.get("f_esc")):

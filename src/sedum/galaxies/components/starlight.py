@@ -20,7 +20,7 @@ from sedum.galaxies.components.dust_emission import bracket
 from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.galaxies.stellar_grids.grid import StellarGrid
 
-__all__ = ["Galaxies", "Light", "Mixture", "Starlight", "metal_weights"]
+__all__ = ["GalaxyBatch", "Light", "Mixture", "Starlight", "metal_weights"]
 
 
 class Mixture(NamedTuple):
@@ -45,7 +45,7 @@ class Mixture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Galaxies:
+class GalaxyBatch:
     """Galaxies on their way through the model.
 
     Attributes
@@ -100,7 +100,7 @@ class Starlight:
         Where to compute.
     """
 
-    def __init__(self, grid: StellarGrid, spec: config.Model, device: torch.device):
+    def __init__(self, grid: StellarGrid, spec: config.ModelSettings, device: torch.device):
         self.grid, self.spec = grid, spec
         self._split = spec.dust.two_components or spec.escape
 

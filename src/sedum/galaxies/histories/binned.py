@@ -15,7 +15,7 @@ __all__ = ["BinnedHistory", "FlexibleBins", "bin_edges"]
 
 
 def bin_edges(
-    spec: config.Continuity | config.DirichletHistory, universe: torch.Tensor
+    spec: config.ContinuitySFH | config.DirichletBinsSFH, universe: torch.Tensor
 ) -> torch.Tensor:
     """Return the edges of the bins in yr, young to old, for Universes of age [n]: [n, bins + 1].
 
@@ -72,7 +72,7 @@ class BinnedHistory(_ConstantInBins):
 
     def __init__(
         self,
-        spec: config.Continuity | config.DirichletHistory,
+        spec: config.ContinuitySFH | config.DirichletBinsSFH,
         ratios: list[str] | None = None,
         shares: list[str] | None = None,
     ):
@@ -105,7 +105,7 @@ class FlexibleBins(_ConstantInBins):
     The ratio of the rates of adjacent flexible bins is the inverse ratio of their widths.
     """
 
-    def __init__(self, spec: config.ContinuityFlex):
+    def __init__(self, spec: config.FlexibleContinuitySFH):
         self.spec = spec
         self.ratios = spec.vectors()["log_sfr_ratios"]
 

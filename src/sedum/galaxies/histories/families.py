@@ -251,27 +251,27 @@ class SumHistory(History):
             yield component, own
 
 
-def make_history(spec: config.HistorySpec) -> History:
+def make_history(spec: config.AnySFH) -> History:
     """Build the history that a run file names."""
     match spec:
-        case config.Sum():
+        case config.SumSFH():
             return SumHistory([make_history(c) for c in spec.components], spec.prefixes())
-        case config.DenseBasis():
+        case config.DenseBasisSFH():
             return DenseBasisHistory(spec.vectors()["quantiles"])
-        case config.Continuity():
+        case config.ContinuitySFH():
             return BinnedHistory(spec, ratios=spec.vectors()["log_sfr_ratios"])
-        case config.DirichletHistory():
+        case config.DirichletBinsSFH():
             return BinnedHistory(spec, shares=spec.vectors()["shares"])
-        case config.ContinuityFlex():
+        case config.FlexibleContinuitySFH():
             return FlexibleBins(spec)
-        case config.Burst():
+        case config.BurstSFH():
             return BurstHistory(spec.width)
-        case config.Constant():
+        case config.ConstantSFH():
             return ConstantHistory()
-        case config.Exponential():
+        case config.ExponentialSFH():
             return ExponentialHistory()
-        case config.LogNormal():
+        case config.LogNormalSFH():
             return LogNormalHistory()
-        case config.DoublePowerLaw():
+        case config.DoublePowerLawSFH():
             return DoublePowerLawHistory()
     return DelayedTauHistory()

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from scipy import special, stats
 
-__all__ = ["Numbers", "hashed_uniforms"]
+__all__ = ["BaseSamples", "hashed_uniforms"]
 
 #: The least probability that is told from zero in single precision.
 LEAST = 1e-7
 
 
 @dataclass(frozen=True)
-class Numbers:
+class BaseSamples:
     """What turns into the draws of some galaxies.
 
     A Sobol sequence, common to all galaxies, is shifted modulo one by a random vector of each
@@ -34,7 +34,7 @@ class Numbers:
     shifts: np.ndarray
 
     @classmethod
-    def of(cls, keys: np.ndarray, draws: int, dimension: int, seed: int) -> Numbers:
+    def of(cls, keys: np.ndarray, draws: int, dimension: int, seed: int) -> BaseSamples:
         """Make the numbers of galaxies with integer keys, [n]."""
         shifts = hashed_uniforms(keys, dimension, seed).astype(np.float32)
         return cls(_sobol(draws, dimension, seed), shifts)
@@ -53,8 +53,8 @@ class Numbers:
         """Return standard normal variates, float32, [n, draws, d]."""
         return torch.from_numpy(special.ndtri(self.uniforms())).to(device)
 
-    def __getitem__(self, rows: slice) -> Numbers:
-        return Numbers(self.points, self.shifts[rows])
+    def __getitem__(self, rows: slice) -> BaseSamples:
+        return BaseSamples(self.points, self.shifts[rows])
 
 
 @lru_cache(maxsize=8)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from sedum.infer.densities.base_samples import Numbers
-from sedum.infer.recalibration import Warp
+from sedum.infer.densities.base_samples import BaseSamples
+from sedum.infer.recalibration import BaseTransform
 
 __all__ = ["Density", "LogProb"]
 
 #: Log densities of fixed points, as a function of the map of the base normals.
-LogProb = Callable[[Warp | None], torch.Tensor]
+LogProb = Callable[[BaseTransform | None], torch.Tensor]
 
 
 class Density(nn.Module):
@@ -43,12 +43,12 @@ class Density(nn.Module):
         Returns
         -------
         callable
-            From a :class:`~sedum.infer.recalibration.Warp`, or None, to [n] or [n, draws].
+            From a :class:`~sedum.infer.recalibration.BaseTransform`, or None, to [n] or [n, draws].
         """
         raise NotImplementedError
 
     def log_prob(
-        self, y: torch.Tensor, context: torch.Tensor, warp: Warp | None = None
+        self, y: torch.Tensor, context: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return log densities, [n] or [n, draws], of y [n, d] or [n, draws, d]."""
         return self.at(y, context)(warp)
@@ -62,7 +62,7 @@ class Density(nn.Module):
         return context
 
     def sample(
-        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws, float32, [n, draws, d], from what :meth:`prepare` returned."""
         raise NotImplementedError

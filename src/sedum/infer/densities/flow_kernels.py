@@ -216,7 +216,7 @@ def _mix(p: np.ndarray, components: int, d: int, uniform: np.ndarray, values: np
 
 @_jit
 def _warped(p: np.ndarray, d: int, values: np.ndarray) -> None:
-    """Map standard normals [d, draws] as :class:`sedum.infer.recalibration.Warp` does."""
+    """Map standard normals [d, draws] as :class:`sedum.infer.recalibration.BaseTransform` does."""
     draws = values.shape[1]
     for j in range(d):
         tail, skew = p[2 * d + j], p[3 * d + j]
@@ -269,8 +269,9 @@ def drawing(bins: int) -> Callable[..., None]:
         layers, components
             The shape of the flow and of its base.
         warps
-            Maps of the standard normals, as :class:`sedum.infer.recalibration.Warp` packs them,
-            float32, [n, size]; [n, 0] for none.
+            Maps of the standard normals, as
+            :class:`~sedum.infer.recalibration.BaseTransform` packs them, float32, [n, size];
+            [n, 0] for none.
         out
             Latent draws, float32, [n, d, draws].
         """

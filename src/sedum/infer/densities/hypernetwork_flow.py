@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.conditional_density import Density, LogProb
 from sedum.infer.densities.flow_limits import FIRST_LIMIT, LATER_LIMIT, WIDTH_LIMIT
 from sedum.infer.densities.rational_splines import Splines
-from sedum.infer.recalibration import Warp, log_standard
+from sedum.infer.recalibration import BaseTransform, log_standard
 
-__all__ = ["FlowShape", "MixtureBase", "WrittenFlow"]
+__all__ = ["FlowShape", "HypernetworkFlow", "MixtureBase"]
 
 
 class FlowShape:
@@ -165,7 +165,7 @@ class MixtureBase:
         return lambda warp: (each + log_standard(z, warp)).logsumexp(-1)
 
     def sample(
-        self, p: torch.Tensor, normals: torch.Tensor, warp: Warp | None = None
+        self, p: torch.Tensor, normals: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Turn normals [n, draws, d (+ 1)] into draws; the last chooses the component."""
         own = normals[..., : self.dimension]
@@ -179,7 +179,7 @@ class MixtureBase:
         return centres[rows, chosen] + widths[rows, chosen].exp() * own
 
 
-class WrittenFlow(Density):
+class HypernetworkFlow(Density):
     """The density of a flow whose parameters are a linear map of the context.
 
     Parameters
@@ -227,7 +227,7 @@ class WrittenFlow(Density):
         return self.head(context)
 
     def sample(
-        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`. On a CPU by a fused kernel, else in torch."""
         if prepared.device.type != "cpu" or prepared.dtype != torch.float32:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from sedum.errors import SedumError
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.conditional_density import Density, LogProb
-from sedum.infer.recalibration import Warp, log_standard
+from sedum.infer.recalibration import BaseTransform, log_standard
 
 __all__ = ["VectorField"]
 
@@ -59,7 +59,7 @@ class VectorField(Density):
         return self.field.ode_fn(flat, wide, torch.full((len(flat),), time).to(y)).reshape(y.shape)
 
     def sample(
-        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
         base = numbers.normals(prepared.device).to(prepared)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from zuko.flows import GMM, MAF, NSF
 
-from sedum.infer.densities.base_samples import Numbers
+from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.conditional_density import Density, LogProb
-from sedum.infer.recalibration import Warp, log_standard
+from sedum.infer.recalibration import BaseTransform, log_standard
 
 __all__ = ["AutoregressiveFlow", "GaussianMixture"]
 
@@ -54,7 +54,7 @@ class AutoregressiveFlow(Density):
         return lambda warp: log_slope + log_standard(x, warp)
 
     def sample(
-        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
         base = numbers.normals(prepared.device).to(prepared)
@@ -97,7 +97,7 @@ class GaussianMixture(Density):
         return lambda warp: (weights + log_standard(x, warp)).logsumexp(-1)
 
     def sample(
-        self, numbers: Numbers, prepared: torch.Tensor, warp: Warp | None = None
+        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`. The last number chooses the component."""
         found = self.mixture(prepared)

@@ -11,7 +11,7 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
 from sedum.infer.known_redshift import anchor_of
-from sedum.library.training_source import Galaxies
+from sedum.library.training_source import TrainingGalaxies
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.observed import Photometry
@@ -51,7 +51,7 @@ class Batches:
     def __init__(
         self,
         run: RunFile,
-        galaxies: Galaxies,
+        galaxies: TrainingGalaxies,
         features: FeatureTransform | None = None,
         seed: int | None = None,
     ):

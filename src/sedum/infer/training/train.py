@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sedum.config import EnsembleEstimator, RunFile
+from sedum.config import EnsembleSettings, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.model_parameters import prior_of
@@ -20,7 +20,7 @@ from sedum.infer.posterior import Posterior, make_estimator, training_fingerprin
 from sedum.infer.training.batches import Batch, Batches
 from sedum.infer.training.training_state import TrainingState, schedule
 from sedum.library.library_file import Library
-from sedum.library.training_source import Galaxies, galaxies_of
+from sedum.library.training_source import TrainingGalaxies, galaxies_of
 from sedum.photometry.filters import FilterSet
 from sedum.progress import Advance, progress
 from sedum.storage import check_writable, digest, lock_path, locked, require_same, sweep
@@ -39,7 +39,7 @@ _WEIGHED = 2048
 
 def train(
     run: RunFile,
-    library: Library | str | Path | Simulator | Galaxies,
+    library: Library | str | Path | Simulator | TrainingGalaxies,
     *,
     checkpoint: str | Path | None = None,
     show_progress: bool = True,
@@ -92,7 +92,7 @@ def train(
             estimator, batches.features, run, fingerprint, history, noise=batches.noise
         )
 
-    if isinstance(run.estimator, EnsembleEstimator):
+    if isinstance(run.estimator, EnsembleSettings):
         return finished(*_train_members(run, galaxies, batches, path, show_progress))
     try:
         return finished(*train_rounds(run, batches, path, show_progress))
@@ -189,10 +189,14 @@ def train_rounds(
 
 
 def _train_members(
-    run: RunFile, galaxies: Galaxies, batches: Batches, path: Path | None, show_progress: bool
+    run: RunFile,
+    galaxies: TrainingGalaxies,
+    batches: Batches,
+    path: Path | None,
+    show_progress: bool,
 ) -> tuple[Ensemble, list[float]]:
     """Train the members of an ensemble one by one, each with a seed of its own."""
-    assert isinstance(run.estimator, EnsembleEstimator)
+    assert isinstance(run.estimator, EnsembleSettings)
     members, losses = [], []
     for k, spec in enumerate(run.estimator.members):
         alone = run.model_copy(update={"estimator": spec})
@@ -245,7 +249,7 @@ def train_to_file(
         check_writable(path)
     model = model or GalaxyModel.from_run(run)
     fingerprint = model.fingerprint()
-    source: Galaxies | Simulator = model
+    source: TrainingGalaxies | Simulator = model
     if library is not None:
         source = galaxies_of(library, run.training.held_out, run.library.size, run.library.seed)
         require_same(source.fingerprint, fingerprint, f"library {library}", "simulate again")
@@ -277,7 +281,11 @@ def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Posterio
 
 
 def _train_to_file(
-    run: RunFile, source: Galaxies | Simulator, path: Path, checkpoint: Path, show_progress: bool
+    run: RunFile,
+    source: TrainingGalaxies | Simulator,
+    path: Path,
+    checkpoint: Path,
+    show_progress: bool,
 ) -> Posterior:
     try:
         posterior = train(run, source, checkpoint=checkpoint, show_progress=show_progress)
@@ -294,7 +302,7 @@ def _train_to_file(
 
 def _checkpoints(path: Path, run: RunFile) -> list[Path]:
     """Return where the state of a training is kept; members of an ensemble have their own."""
-    members = run.estimator.members if isinstance(run.estimator, EnsembleEstimator) else []
+    members = run.estimator.members if isinstance(run.estimator, EnsembleSettings) else []
     return [path, *(path.with_name(f"{path.name}.member-{k}") for k in range(len(members)))]
 
 

@@ -31,7 +31,7 @@ class TrainingState:
     """
 
     estimator: Estimator
-    spec: config.Training
+    spec: config.TrainingSettings
     round: int = 0
     best_loss: float = math.inf
     best_round: int = 0
@@ -124,7 +124,7 @@ class TrainingState:
 
 
 def _optimisers(
-    estimator: Estimator, spec: config.Training
+    estimator: Estimator, spec: config.TrainingSettings
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Return the optimisers of all parameters, each with its factor on the learning rate."""
     hidden = hidden_matrices(estimator) if spec.optimiser == "muon" else []

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sedum.config import Estimator, RunFile
+from sedum.config import FlowSettings, RunFile
 from sedum.errors import SedumError
 from sedum.infer.training.batches import Batches
 from sedum.infer.training.train import Diverged, Stopped, train_rounds
@@ -97,7 +97,7 @@ def tune(
     SedumError
         If the estimator is of another kind, Optuna is missing, or no trial finished.
     """
-    if not isinstance(run.estimator, Estimator):
+    if not isinstance(run.estimator, FlowSettings):
         raise SedumError(f"estimator.kind: {run.estimator.kind!r} cannot be tuned; allowed: flow")
     study = open_study(run, storage)
     import optuna

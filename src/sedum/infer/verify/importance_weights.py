@@ -15,7 +15,7 @@ from sedum.photometry.observed import Photometry
 __all__ = [
     "GOOD_K",
     "LEAST_ESS",
-    "Weighted",
+    "WeightedDraws",
     "pareto_smoothed",
     "resampled",
     "reweight",
@@ -34,7 +34,7 @@ _PORTION = 64
 
 
 @dataclass(frozen=True)
-class Weighted:
+class WeightedDraws:
     """Weighted draws of n posteriors, K each.
 
     Attributes
@@ -87,7 +87,7 @@ def reweight(
     seed: int = 1,
     keys: np.ndarray | None = None,
     rounds: int = 2,
-) -> Weighted:
+) -> WeightedDraws:
     """Draw from the estimator and weigh each draw by the exact posterior.
 
     Galaxies whose weights cannot be trusted are refined, by adaptive importance sampling
@@ -127,11 +127,11 @@ def reweight(
         if rounds:
             found = _refine(posterior, exact, seen, found, log_p, log_q, keys[rows], rounds, seed)
         parts.append(found)
-    names = list(Weighted.__dataclass_fields__)
-    return Weighted(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+    names = list(WeightedDraws.__dataclass_fields__)
+    return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
-def resampled(weighted: Weighted, seed: int = 1) -> np.ndarray:
+def resampled(weighted: WeightedDraws, seed: int = 1) -> np.ndarray:
     """Return equally weighted draws, [n, K, d], by systematic resampling."""
     size = weighted.draws.shape[1]
     rng = np.random.default_rng(seed)
@@ -151,7 +151,7 @@ def _latent(posterior: Posterior, theta: np.ndarray) -> np.ndarray:
     return flat.reshape(*theta.shape[:2], -1)
 
 
-def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weighted:
+def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> WeightedDraws:
     """Return normalised, smoothed weights of log ratios of target to proposal, [n, K]."""
     n, size = log_ratio.shape
     log_ratio = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
@@ -163,7 +163,7 @@ def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weig
     smooth, k_hat = pareto_smoothed(safe - total[:, None])
     evidence = total - np.log(size)
     error = np.sqrt(np.maximum((weights**2).sum(axis=1) - 1 / size, 0) * size / (size - 1))
-    return Weighted(
+    return WeightedDraws(
         draws=theta,
         latent=latent,
         log_weights=smooth,
@@ -197,15 +197,15 @@ def _refine(
     posterior: Posterior,
     exact: ExactPosterior,
     seen: Photometry,
-    found: Weighted,
+    found: WeightedDraws,
     log_p: np.ndarray,
     log_q: np.ndarray,
     keys: np.ndarray,
     rounds: int,
     seed: int,
-) -> Weighted:
+) -> WeightedDraws:
     """Give galaxies that are not verified further proposals; return the whole with theirs."""
-    out = {name: getattr(found, name).copy() for name in Weighted.__dataclass_fields__}
+    out = {name: getattr(found, name).copy() for name in WeightedDraws.__dataclass_fields__}
     size = found.draws.shape[1]
     for i in np.flatnonzero(~found.verified):
         rng = np.random.default_rng([seed, int(keys[i]) & 0x7FFFFFFF])
@@ -233,7 +233,7 @@ class _Pool:
         self.proposals = log_q[None]
         self.kernels: list[_Kernels] = []
 
-    def weighed(self) -> Weighted:
+    def weighed(self) -> WeightedDraws:
         """Weigh all draws."""
         mixture = special.logsumexp(self.proposals, axis=0) - np.log(len(self.proposals))
         return _weigh(self.theta[None], self.latent[None], (self.log_p - mixture)[None])

@@ -10,11 +10,11 @@ from nautilus import Sampler
 from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Nested", "sample_nested"]
+__all__ = ["NestedResult", "sample_nested"]
 
 
 @dataclass(frozen=True)
-class Nested:
+class NestedResult:
     """A posterior from nested sampling.
 
     Attributes
@@ -48,7 +48,7 @@ def sample_nested(
     live: int = 1000,
     effective: int = 4000,
     seed: int = 1,
-) -> Nested:
+) -> NestedResult:
     """Sample the exact posterior of one galaxy with nautilus (Lange 2023).
 
     Parameters
@@ -91,7 +91,7 @@ def sample_nested(
     rng = np.random.default_rng(seed)
     points = (np.arange(draws) + rng.random()) / draws
     at = np.minimum(np.searchsorted(np.cumsum(weights), points), len(u) - 1)
-    return Nested(
+    return NestedResult(
         prior.from_unit(np.clip(u[at], 1e-16, 1 - 1e-16)),
         float(sampler.log_z),
         float(1 / (weights**2).sum()),

@@ -10,11 +10,11 @@ from scipy import stats
 from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Predictive", "posterior_predictive"]
+__all__ = ["PredictiveCheck", "posterior_predictive"]
 
 
 @dataclass(frozen=True)
-class Predictive:
+class PredictiveCheck:
     """What posteriors say of the data that they were drawn from.
 
     Attributes
@@ -39,7 +39,7 @@ class Predictive:
 
 def posterior_predictive(
     exact: ExactPosterior, photometry: Photometry, draws: np.ndarray
-) -> Predictive:
+) -> PredictiveCheck:
     """Compare observations with the models of their posterior draws.
 
     Parameters
@@ -59,7 +59,7 @@ def posterior_predictive(
     count = np.maximum(measured.sum(axis=-1), 1)
     typical = np.where(measured[:, 0], np.median(z, axis=1), 0.0)
     worst = np.abs(typical).argmax(axis=1)
-    return Predictive(
+    return PredictiveCheck(
         p_value=stats.chi2.sf(chi2, count).mean(axis=1),
         worst=worst,
         sigma=typical[np.arange(n), worst],

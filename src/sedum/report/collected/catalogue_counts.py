@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from sedum.check.known_redshifts import OUTLIER
 from sedum.photometry.row_status import OK
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = [
     "POOR_FIT",
@@ -37,13 +37,13 @@ _KEPT = 50_000
 WORST = 50
 
 
-def plain_columns(results: Results) -> list[str]:
+def plain_columns(results: PosteriorCatalogue) -> list[str]:
     """Return the columns that are of one value for each row: no lists, which take memory."""
     lists = ("_draws", "_quantiles")
     return [name for name in results.columns if name != "pz" and not name.endswith(lists)]
 
 
-def use_redshift(results: Results) -> bool:
+def use_redshift(results: PosteriorCatalogue) -> bool:
     """Say whether catalogue redshifts were given to the fit."""
     catalogue = results.run.catalogue
     return catalogue is not None and catalogue.use_redshift
@@ -196,7 +196,10 @@ class Counts:
     """
 
     def __init__(
-        self, results: Results, histograms: Iterable[Histogram], densities: Iterable[Density]
+        self,
+        results: PosteriorCatalogue,
+        histograms: Iterable[Histogram],
+        densities: Iterable[Density],
     ):
         self.rows = self.ok = 0
         self._given = use_redshift(results)

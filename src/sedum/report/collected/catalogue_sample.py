@@ -17,10 +17,10 @@ from sedum.report.collected.catalogue_counts import (
     floats,
     plain_columns,
 )
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
-__all__ = ["Collected", "collect", "mass_of", "nice_edges"]
+__all__ = ["CatalogueSample", "collect", "mass_of", "nice_edges"]
 
 #: Rows behind medians and percentiles over galaxies.
 SAMPLE = 100_000
@@ -39,7 +39,7 @@ _TRUST = {
 
 
 @dataclass(frozen=True)
-class Collected:
+class CatalogueSample:
     """What was read of a catalogue.
 
     Attributes
@@ -56,7 +56,7 @@ class Collected:
         The mass that relations are of, empty where there is none.
     """
 
-    results: Results
+    results: PosteriorCatalogue
     sample: Table
     complete: bool
     counts: Counts
@@ -82,11 +82,11 @@ class Collected:
 
 
 def collect(
-    results: Results,
+    results: PosteriorCatalogue,
     sample: int = SAMPLE,
     rows: int | None = None,
     show_progress: bool = False,
-) -> Collected:
+) -> CatalogueSample:
     """Read a catalogue twice: a sample that sets the ranges, then counts of all rows.
 
     Parameters
@@ -118,7 +118,7 @@ def collect(
         for portion in results.stream(names, **size):
             counts.note(portion)
             advance(len(portion))
-    return Collected(results, some, results.rows <= sample, counts, mass)
+    return CatalogueSample(results, some, results.rows <= sample, counts, mass)
 
 
 def mass_of(quantities: Sequence[str]) -> str:

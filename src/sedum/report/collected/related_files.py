@@ -12,13 +12,13 @@ import numpy as np
 
 from sedum.errors import SedumError
 from sedum.photometry.row_status import OK
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.storage import read_tensors, read_text
 from sedum.tables.stream import stream_table
 
 __all__ = [
     "FACTOR_EDGES",
-    "Compared",
+    "ModelComparison",
     "Scorecard",
     "find_comparison",
     "find_history",
@@ -42,7 +42,7 @@ class Scorecard:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ModelComparison:
     """A comparison of models.
 
     Attributes
@@ -68,7 +68,7 @@ class Compared:
 
 
 def find_scorecards(
-    results: Results, named: str | Path | None
+    results: PosteriorCatalogue, named: str | Path | None
 ) -> tuple[list[Scorecard], list[str]]:
     """Return scorecards that belong to results, and notes of those that do not.
 
@@ -115,7 +115,7 @@ def find_scorecards(
     return found, notes
 
 
-def _scorecard(path: Path, results: Results) -> Scorecard:
+def _scorecard(path: Path, results: PosteriorCatalogue) -> Scorecard:
     content = _json(path, "scorecard", "sedum validate")
     whole = {"galaxies", "parameters", "information", "tarp"} <= set(content)
     if not whole and not {"rows", "unfitted"} <= set(content):
@@ -133,7 +133,7 @@ def _json(path: Path, what: str, maker: str) -> dict[str, Any]:
     return content
 
 
-def _same(fingerprint: Any, results: Results) -> bool | None:
+def _same(fingerprint: Any, results: PosteriorCatalogue) -> bool | None:
     """Say whether a fingerprint is that of the results; None where either has none."""
     own = results.provenance.get("fingerprint")
     if not fingerprint or not own:
@@ -152,7 +152,9 @@ def _refuse_other(path: Path, same: bool | None, what: str) -> None:
 # --- comparisons ---------------------------------------------------------------------------
 
 
-def find_comparison(results: Results, named: str | Path | None) -> tuple[Compared | None, str]:
+def find_comparison(
+    results: PosteriorCatalogue, named: str | Path | None
+) -> tuple[ModelComparison | None, str]:
     """Return the comparison of models that belongs to results, and a note if one does not.
 
     Parameters
@@ -189,7 +191,7 @@ def find_comparison(results: Results, named: str | Path | None) -> tuple[Compare
     return None, ""
 
 
-def _comparison(path: Path, results: Results) -> Compared:
+def _comparison(path: Path, results: PosteriorCatalogue) -> ModelComparison:
     summary_path = path.with_suffix(".json")
     if not summary_path.is_file():
         raise SedumError(
@@ -203,13 +205,13 @@ def _comparison(path: Path, results: Results) -> Compared:
     tables = (path.with_suffix(suffix) for suffix in suffixes)
     table = next((t for t in tables if t.is_file()), None)
     if table is None:
-        return Compared(summary_path, summary)
+        return ModelComparison(summary_path, summary)
     models = list(summary["models"])
-    fingerprints = Results.told(table).get("models", {}).values()
+    fingerprints = PosteriorCatalogue.told(table).get("models", {}).values()
     same = [_same(entry.get("fingerprint"), results) for entry in fingerprints]
     known = True if True in same else False if False in same else None
     factors, preferred = _count_factors(table, models)
-    return Compared(summary_path, summary, factors, preferred, known)
+    return ModelComparison(summary_path, summary, factors, preferred, known)
 
 
 def _count_factors(table: Path, models: list[str]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
@@ -239,7 +241,7 @@ def _text(value: Any) -> str:
 # --- the estimator -------------------------------------------------------------------------
 
 
-def find_history(results: Results, named: str | Path | None) -> Mapping[str, Any]:
+def find_history(results: PosteriorCatalogue, named: str | Path | None) -> Mapping[str, Any]:
     """Return how the estimator was trained, from its file; empty where that is not found.
 
     Raises
@@ -261,7 +263,7 @@ def find_history(results: Results, named: str | Path | None) -> Mapping[str, Any
     return {}
 
 
-def _estimators(results: Results) -> Iterator[Path]:
+def _estimators(results: PosteriorCatalogue) -> Iterator[Path]:
     name = results.run.name
     for parent in dict.fromkeys([results.path.absolute().parent, Path.cwd()]):
         for file in (f"{name}.safetensors", "estimator.safetensors"):

@@ -19,15 +19,15 @@ from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
 from sedum.photometry.row_status import OK
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.provenance import swapped_run
 from sedum.survey.fit import object_keys, trained_model
-from sedum.survey.measures.swapped_prior import OtherPrior
-from sedum.survey.predict import Recovered, recover_draws
-from sedum.survey.select_rows import draw_chosen
+from sedum.survey.measures.swapped_prior import SwappedPrior
+from sedum.survey.predict import Predictions, predict_draws
+from sedum.survey.select_rows import draw_selected
 from sedum.tables.single_rows import RowReader
 
-__all__ = ["Galaxies", "Galaxy", "open_galaxies"]
+__all__ = ["ChosenGalaxy", "FittedGalaxies", "open_galaxies"]
 
 #: Draws behind the bands of spectra and histories: more take longer and look the same.
 _SPECTRA = 300
@@ -38,7 +38,7 @@ _ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
-class Galaxy:
+class ChosenGalaxy:
     """A galaxy of a posterior catalogue.
 
     Attributes
@@ -64,7 +64,7 @@ class Galaxy:
     told: dict[str, Any]
     photometry: Photometry | None = None
     draws: np.ndarray | None = None
-    found: Recovered | None = None
+    found: Predictions | None = None
     residual: np.ndarray | None = None
     notices: list[str] = field(default_factory=list)
 
@@ -79,7 +79,7 @@ class Galaxy:
         return bool(self.told["status"] == OK)
 
 
-class Galaxies:
+class FittedGalaxies:
     """Looks at single galaxies of a posterior catalogue.
 
     Parameters
@@ -95,7 +95,9 @@ class Galaxies:
         If they do not belong together.
     """
 
-    def __init__(self, results: Results, run: RunFile, posterior: Posterior, catalogue: RowReader):
+    def __init__(
+        self, results: PosteriorCatalogue, run: RunFile, posterior: Posterior, catalogue: RowReader
+    ):
         self.results, self.posterior, self.catalogue = results, posterior, catalogue
         if run.catalogue is None:
             raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
@@ -123,7 +125,7 @@ class Galaxies:
         names = [f"{name}_draws" for name in posterior.names]
         self._saved = names if all(name in results.columns for name in names) else []
 
-    def look(self, row: int) -> Galaxy:
+    def look(self, row: int) -> ChosenGalaxy:
         """Return a galaxy by its row number; its draws are those of the fit.
 
         Raises
@@ -134,14 +136,14 @@ class Galaxies:
         told = self.results.row(row)
         seen = self._observed(row, told)
         if told["status"] != OK:
-            return Galaxy(row, told, seen.photometry)
+            return ChosenGalaxy(row, told, seen.photometry)
         with _one_thread():
             draws, photometry, notices = self._draws(told, seen)
-            found = recover_draws(
+            found = predict_draws(
                 self.model, draws[None, :_SPECTRA], derived=self.run.output.derived
             )
             residual = self._residuals(photometry, draws)
-        return Galaxy(row, told, photometry, draws, found, residual, notices)
+        return ChosenGalaxy(row, told, photometry, draws, found, residual, notices)
 
     def warm_up(self) -> None:
         """Look at a galaxy that was fitted, so that what is slow only once is done."""
@@ -172,7 +174,7 @@ class Galaxies:
         self, told: dict[str, Any], seen: CatalogueRows
     ) -> tuple[np.ndarray, Photometry, list[str]]:
         """Return the draws of a galaxy, its photometry as the fit saw it, and notices."""
-        chosen = draw_chosen(self.run, self.posterior, self.model, seen, np.array([0]))
+        chosen = draw_selected(self.run, self.posterior, self.model, seen, np.array([0]))
         if self._saved:
             saved = np.stack([np.asarray(told[name], float) for name in self._saved], axis=-1)
             return saved, chosen.photometry, []
@@ -187,7 +189,7 @@ class Galaxies:
             )
         draws, notices = chosen.draws, []
         if self.priors is not None:
-            other = OtherPrior(self.posterior, self.priors, 1, self.run.output.seed)
+            other = SwappedPrior(self.posterior, self.priors, 1, self.run.output.seed)
             draws = other.apply(draws, np.array([0]), object_keys(chosen.ids))
             notices.append("Draws are weighted to the priors that the catalogue was given.")
         elif not self._agrees(told, draws[0]):
@@ -227,11 +229,11 @@ def _one_thread() -> Iterator[None]:
 
 
 def open_galaxies(
-    results: Results,
+    results: PosteriorCatalogue,
     catalogue: str | Path | None = None,
     estimator: str | Path | None = None,
     run: str | Path | None = None,
-) -> Galaxies | str:
+) -> FittedGalaxies | str:
     """Find what single galaxies are computed from; a sentence that says what is missing if not.
 
     Catalogue and estimator that are not named are looked for beside the results, then in the
@@ -261,7 +263,7 @@ def open_galaxies(
             "--estimator"
         )
     extension = found.catalogue.extension if found.catalogue is not None else None
-    return Galaxies(results, found, posterior, RowReader(at, extension))
+    return FittedGalaxies(results, found, posterior, RowReader(at, extension))
 
 
 def _beside(results: Path, name: str) -> Path | None:

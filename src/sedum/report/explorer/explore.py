@@ -32,7 +32,7 @@ def explore(
     Parameters
     ----------
     results
-        A posterior catalogue; see :class:`sedum.Results`.
+        A posterior catalogue; see :class:`sedum.PosteriorCatalogue`.
     catalogue, estimator
         What was fitted and with what; where None, looked for beside the results by the names in
         their provenance. Without them there is no more than the catalogue tells.

@@ -23,14 +23,14 @@ from bokeh.models import (
 )
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import Galaxies, Galaxy
+from sedum.report.explorer.chosen_galaxy import ChosenGalaxy, FittedGalaxies
 from sedum.report.explorer.galaxy_details import heading, percentiles, said
 from sedum.report.explorer.overview_panels import Overview
 from sedum.report.explorer.panels.corner_panel import MOST, CornerPanel
 from sedum.report.explorer.panels.posterior_panels import HistoryPanel, RedshiftPanel
 from sedum.report.explorer.panels.sed_panel import SedPanel
 from sedum.report.explorer.sampled_rows import Choice, SampledRows
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Page"]
 
@@ -76,11 +76,13 @@ class Page:
         What single galaxies are computed by; a sentence that says what is missing.
     """
 
-    def __init__(self, results: Results, rows: SampledRows, galaxies: Galaxies | str):
+    def __init__(
+        self, results: PosteriorCatalogue, rows: SampledRows, galaxies: FittedGalaxies | str
+    ):
         self.results, self.galaxies = results, galaxies
         self.overview = Overview(rows.copy())
         self.style = InlineStyleSheet(css=_STYLE)
-        self.galaxy: Galaxy | None = None
+        self.galaxy: ChosenGalaxy | None = None
         self._choice = Choice()
         self._waiting: int | None = None
         self._document: Document | None = None
@@ -294,11 +296,11 @@ class Page:
         missing = self.galaxies if isinstance(self.galaxies, str) else ""
         try:
             if isinstance(self.galaxies, str):
-                galaxy = Galaxy(row, self.results.row(row))
+                galaxy = ChosenGalaxy(row, self.results.row(row))
             else:
                 galaxy = self.galaxies.look(row)
         except SedumError as error:
-            missing, galaxy = str(error), Galaxy(row, self.results.row(row))
+            missing, galaxy = str(error), ChosenGalaxy(row, self.results.row(row))
         self.galaxy = galaxy
         with self._together():
             self.heading.text = heading(galaxy)

@@ -7,10 +7,10 @@ from html import escape
 
 import numpy as np
 
-from sedum.report.explorer.chosen_galaxy import Galaxy
+from sedum.report.explorer.chosen_galaxy import ChosenGalaxy
 from sedum.report.explorer.plain_labels import plain_unit
 from sedum.report.explorer.row_texts import status_meaning, trust_in_words
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
 __all__ = ["heading", "percentiles", "said"]
@@ -18,7 +18,7 @@ __all__ = ["heading", "percentiles", "said"]
 _SIGNS = {"good": "✓", "poor": "⚠", "plain": "·"}
 
 
-def heading(galaxy: Galaxy) -> str:
+def heading(galaxy: ChosenGalaxy) -> str:
     """Return the line above a galaxy's panels, as HTML."""
     told = galaxy.told
     parts = [f"<b>{escape(galaxy.identifier)}</b>", f"row {galaxy.row:,}"]
@@ -32,7 +32,7 @@ def heading(galaxy: Galaxy) -> str:
     return " &nbsp; ".join(parts)
 
 
-def said(galaxy: Galaxy, missing: str = "") -> str:
+def said(galaxy: ChosenGalaxy, missing: str = "") -> str:
     """Return what is to be known of a galaxy's fit, as HTML; every text is escaped."""
     lines = []
     if not galaxy.fitted:
@@ -50,7 +50,7 @@ def _line(tone: str, text: str) -> str:
     return f'<div class="{tone}"><span>{_SIGNS[tone]}</span> {text}</div>'
 
 
-def percentiles(galaxy: Galaxy, results: Results, names: list[str]) -> str:
+def percentiles(galaxy: ChosenGalaxy, results: PosteriorCatalogue, names: list[str]) -> str:
     """Return a table of percentiles of parameters and derived quantities, as HTML.
 
     Those of the draws where there are draws, else those of the catalogue.

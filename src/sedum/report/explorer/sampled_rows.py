@@ -10,7 +10,7 @@ import numpy as np
 
 from sedum.photometry.row_status import most_frequent_first
 from sedum.report.explorer.plain_labels import column_label
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Choice", "SampledRows"]
 
@@ -69,7 +69,7 @@ class SampledRows:
         Rows to hold.
     """
 
-    def __init__(self, results: Results, most: int = 20_000):
+    def __init__(self, results: PosteriorCatalogue, most: int = 20_000):
         self.results = results
         names = [n for n in results.columns if n == "id" or not _SKIPPED.search(n)]
         table = results.sample(names, most)

@@ -19,10 +19,10 @@ from tornado.ioloop import IOLoop
 from tornado.routing import HostMatches, Rule, RuleRouter
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import Galaxies, open_galaxies
+from sedum.report.explorer.chosen_galaxy import FittedGalaxies, open_galaxies
 from sedum.report.explorer.explorer_page import Page
 from sedum.report.explorer.sampled_rows import SampledRows
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Explorer"]
 
@@ -58,7 +58,7 @@ class Explorer:
         port: int = 0,
         most: int = 20_000,
     ):
-        self.results = Results.open(results)
+        self.results = PosteriorCatalogue.open(results)
         try:
             self._sockets, self.port = bind_sockets(_LOOPBACK, port)
         except OSError as error:
@@ -66,9 +66,11 @@ class Explorer:
                 f"cannot serve at port {port}: {error.strerror or error}; choose another --port"
             ) from None
         try:
-            self.galaxies: Galaxies | str = open_galaxies(self.results, catalogue, estimator, run)
+            self.galaxies: FittedGalaxies | str = open_galaxies(
+                self.results, catalogue, estimator, run
+            )
             self.rows = SampledRows(self.results, most)
-            if isinstance(self.galaxies, Galaxies):
+            if isinstance(self.galaxies, FittedGalaxies):
                 # What is slow only once is done before anybody waits for it.
                 self.galaxies.warm_up()
         except BaseException:

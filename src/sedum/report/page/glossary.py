@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sedum.config import RunFile
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
 __all__ = ["DEFINITIONS", "Definition", "define", "quantity", "readable_unit"]
@@ -397,7 +397,7 @@ def readable_unit(unit: str) -> str:
     return unit
 
 
-def define(key: str, results: Results) -> Definition:
+def define(key: str, results: PosteriorCatalogue) -> Definition:
     """Return the definition of a key.
 
     Raises

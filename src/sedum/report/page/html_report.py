@@ -33,7 +33,7 @@ from sedum.report.page.sections.run_section import run_section, written
 from sedum.report.page.sections.summary_section import summary_section
 from sedum.report.page.sections.trust_section import trust_section
 from sedum.report.page.sections.values_section import distributions_section, relations_section
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.storage import atomic_path, check_writable
 
 __all__ = ["write_report"]
@@ -42,7 +42,7 @@ _TEMPLATE = "report_page.html.j2"
 
 
 def write_report(
-    results: str | Path | Results,
+    results: str | Path | PosteriorCatalogue,
     output: str | Path = "report.html",
     *,
     title: str | None = None,
@@ -98,7 +98,9 @@ def write_report(
     folder = None if figures is None else Path(figures)
     if folder is not None:
         check_writable(folder / "figure.pdf")
-    results = results if isinstance(results, Results) else Results.open(results)
+    results = (
+        results if isinstance(results, PosteriorCatalogue) else PosteriorCatalogue.open(results)
+    )
     if output.resolve() == results.path.resolve():
         raise SedumError(f"{output} is the results themselves; choose another output path")
     cards, notes = find_scorecards(results, scorecard)
@@ -124,7 +126,7 @@ def write_report(
     return output
 
 
-def _page(title: str, sections: list[Section], results: Results) -> str:
+def _page(title: str, sections: list[Section], results: PosteriorCatalogue) -> str:
     """Return the page as HTML; whatever is text is escaped by the template."""
     environment = Environment(
         loader=PackageLoader("sedum", "report/page"),
@@ -153,7 +155,7 @@ def _data(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
 
 
-def _glossary(sections: list[Section], results: Results) -> list[tuple[str, Definition]]:
+def _glossary(sections: list[Section], results: PosteriorCatalogue) -> list[tuple[str, Definition]]:
     """Return the definitions that the page links to, by their keys, in order of their titles."""
     used = {"date", "version"}
     for section in sections:

@@ -12,7 +12,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.photometry.observed import Photometry
 from sedum.report.plots.galaxy_plots import draw_corner, draw_sed
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, save, styled
-from sedum.survey.predict import Recovered, redshift_density
+from sedum.survey.predict import Predictions, redshift_density
 
 __all__ = ["percentile_table", "plot_page"]
 
@@ -23,7 +23,7 @@ _DECADES = 4.0
 def plot_page(
     model: GalaxyModel,
     photometry: Photometry,
-    found: Recovered,
+    found: Predictions,
     path: str | Path,
     title: str = "",
     truth: np.ndarray | None = None,
@@ -77,7 +77,7 @@ def plot_page(
         return save(fig, path)
 
 
-def _draw_history(axis: Axes, found: Recovered, age: float) -> None:
+def _draw_history(axis: Axes, found: Predictions, age: float) -> None:
     """Draw the rate of star formation against lookback time in Myr."""
     edges = found.lookback / 1e6
     # The first bin begins now, which a logarithmic axis does not show.
@@ -126,7 +126,7 @@ def _draw_redshift(
     axis.set(xlabel="redshift", ylabel="p(z)", xlim=(grid[0], grid[-1]), ylim=(0, None))
 
 
-def percentile_table(names: list[str], draws: np.ndarray, found: Recovered, title: str) -> Table:
+def percentile_table(names: list[str], draws: np.ndarray, found: Predictions, title: str) -> Table:
     """Return percentiles of parameters, and of derived quantities, for the terminal.
 
     Parameters

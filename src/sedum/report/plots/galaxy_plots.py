@@ -14,7 +14,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
-from sedum.survey.predict import Recovered, recover_draws
+from sedum.survey.predict import Predictions, predict_draws
 
 __all__ = ["draw_corner", "draw_sed", "plot_corner", "plot_sed"]
 
@@ -41,7 +41,7 @@ def plot_sed(
     title
         A line above the axes.
     """
-    found = recover_draws(model, draws[None], derived=[])
+    found = predict_draws(model, draws[None], derived=[])
     with styled():
         fig = figure(7.2, 4.2)
         axis = fig.subplots()
@@ -50,7 +50,7 @@ def plot_sed(
         return save(fig, path)
 
 
-def draw_sed(axis: Axes, filters: FilterSet, photometry: Photometry, found: Recovered) -> None:
+def draw_sed(axis: Axes, filters: FilterSet, photometry: Photometry, found: Predictions) -> None:
     """Draw one observation over what was recovered of it, 68% and 95% of the spectrum."""
     lines, bands = found.spectrum[0], found.photometry[0]
     covered = np.isfinite(lines).all(axis=0)

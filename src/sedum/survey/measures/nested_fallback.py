@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sedum.infer.verify.exact_posterior import ExactPosterior
-from sedum.infer.verify.nested_sampling import Nested, sample_nested
+from sedum.infer.verify.nested_sampling import NestedResult, sample_nested
 from sedum.parallel.processes import worker_processes
 from sedum.photometry.observed import Photometry
 from sedum.storage import array_digest, atomic_path, digest
@@ -59,11 +59,11 @@ class NestedFallback:
 
     def sample(
         self, photometry: Photometry, report: Callable[[], None] | None = None
-    ) -> list[Nested]:
+    ) -> list[NestedResult]:
         """Sample n galaxies; ``report`` is called when one is done."""
         n = len(photometry)
         paths = [self._path(photometry[i : i + 1]) for i in range(n)]
-        found: list[Nested | None] = [_read(path) for path in paths]
+        found: list[NestedResult | None] = [_read(path) for path in paths]
         todo = [i for i, result in enumerate(found) if result is None]
         observed = [photometry[i : i + 1] for i in todo]
         for i, result in zip(todo, self._run(observed), strict=True):
@@ -79,7 +79,7 @@ class NestedFallback:
         seen = array_digest(one.flux, one.error, one.upper, one.redshift, one.redshift_error)
         return self.folder / f"{digest({**self._identity, 'seen': seen})[:32]}.npz"
 
-    def _run(self, observed: list[Photometry]) -> Iterator[Nested]:
+    def _run(self, observed: list[Photometry]) -> Iterator[NestedResult]:
         if min(self.workers, len(observed)) <= 1:
             for one in observed:
                 yield sample_nested(self.exact, one, self.draws, seed=self.seed)
@@ -98,13 +98,13 @@ def _start(exact: ExactPosterior) -> None:
     _exact = exact
 
 
-def _sample(one: Photometry, draws: int, seed: int) -> Nested:
+def _sample(one: Photometry, draws: int, seed: int) -> NestedResult:
     """Sample one galaxy in a worker process."""
     assert _exact is not None
     return sample_nested(_exact, one, draws, seed=seed)
 
 
-def _write(result: Nested, path: Path | None) -> None:
+def _write(result: NestedResult, path: Path | None) -> None:
     if path is None:
         return
     numbers = np.array([result.log_evidence, result.ess, result.evaluations])
@@ -112,13 +112,13 @@ def _write(result: Nested, path: Path | None) -> None:
         np.savez(temporary, draws=result.draws, numbers=numbers)
 
 
-def _read(path: Path | None) -> Nested | None:
+def _read(path: Path | None) -> NestedResult | None:
     """Return a result that was kept; None if there is none, or none that is whole."""
     if path is None or not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
             log_evidence, ess, evaluations = file["numbers"]
-            return Nested(file["draws"], float(log_evidence), float(ess), int(evaluations))
+            return NestedResult(file["draws"], float(log_evidence), float(ess), int(evaluations))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None

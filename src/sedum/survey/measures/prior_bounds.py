@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from sedum.priors.joint import Prior
 
-__all__ = ["AtEdge"]
+__all__ = ["PriorBounds"]
 
 #: The outermost part of the prior, and the share of the draws that must lie there.
 _OUTERMOST, _PILED = 0.01, 0.2
@@ -15,7 +15,7 @@ _OUTERMOST, _PILED = 0.01, 0.2
 _DRAWS = 200
 
 
-class AtEdge:
+class PriorBounds:
     """Keeps the column ``at_edge`` while a catalogue is fitted.
 
     A parameter is at an edge if a fifth of its draws lie in the outermost hundredth of the

@@ -7,7 +7,7 @@ import json
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Output, Pz
+from sedum.config import OutputSettings, PzSettings
 from sedum.errors import SedumError
 from sedum.priors.joint import Prior
 from sedum.results.schema import percentile_name
@@ -25,7 +25,7 @@ __all__ = ["Summaries", "pz_bounds", "pz_grid"]
 _TAIL = 1e-6
 
 
-def pz_grid(prior: Prior, spec: Pz) -> np.ndarray:
+def pz_grid(prior: Prior, spec: PzSettings) -> np.ndarray:
     """Return the redshifts at which p(z) is given, [points].
 
     Raises
@@ -70,7 +70,7 @@ class Summaries:
         If p(z) is asked for where there is none; see :func:`pz_grid`.
     """
 
-    def __init__(self, prior: Prior, output: Output, rows: int):
+    def __init__(self, prior: Prior, output: OutputSettings, rows: int):
         self._output, self._rows = output, rows
         self.parameters = list(prior.names)
         self.names = prior.names + [d for d in output.derived if d not in prior.names]
@@ -84,7 +84,9 @@ class Summaries:
         self._grid, self._pz = self._redshifts(prior)
         self._bounds = pz_bounds(prior) if self._grid is not None else None
         ends = output.pz is not None and (output.pz.low, output.pz.high) != (None, None)
-        self._whole = pz_grid(prior, Pz()) if ends and self._bounds is not None else self._grid
+        self._whole = (
+            pz_grid(prior, PzSettings()) if ends and self._bounds is not None else self._grid
+        )
         self._mode = np.full(rows, np.nan)
 
     def _blank(self, columns: int) -> np.ndarray:
@@ -101,7 +103,7 @@ class Summaries:
             return grid, self._blank(len(grid))
         if not self._output.point_estimates or "redshift" not in prior.free:
             return None, None
-        return pz_grid(prior, Pz()), None
+        return pz_grid(prior, PzSettings()), None
 
     def note(self, name: str, draws: np.ndarray, at: np.ndarray) -> None:
         """Note the posteriors of a parameter or quantity.

@@ -15,10 +15,10 @@ from sedum.infer.verify.importance_weights import LEAST_ESS, systematic
 from sedum.infer.verify.prior_swap import check_swap, swap_prior
 from sedum.photometry.row_status import RowStatus
 
-__all__ = ["OtherPrior"]
+__all__ = ["SwappedPrior"]
 
 
-class OtherPrior:
+class SwappedPrior:
     """Turns draws to the priors of another run file, and keeps the columns that say how well.
 
     Parameters

@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Output
+from sedum.config import OutputSettings
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.infer.verify.importance_weights import resampled, reweight
-from sedum.infer.verify.nested_sampling import Nested
+from sedum.infer.verify.nested_sampling import NestedResult
 from sedum.infer.verify.predictive_check import posterior_predictive
 from sedum.photometry.observed import Photometry
 from sedum.survey.measures.nested_fallback import NestedFallback
 
-__all__ = ["Trust"]
+__all__ = ["Verification"]
 
 #: Draws behind the posterior-predictive check.
 _PREDICTED = 50
 
 
-class Trust:
+class Verification:
     """Verifies posteriors, and keeps the columns that say how far each can be trusted.
 
     Parameters
@@ -40,7 +40,7 @@ class Trust:
         self,
         posterior: Posterior,
         model: Simulator,
-        output: Output,
+        output: OutputSettings,
         rows: int,
         folder: Path | None = None,
         workers: int = 1,
@@ -87,7 +87,7 @@ class Trust:
         self._predict(seen, at, explaining)
         return draws
 
-    def _note_nested(self, row: int, nested: Nested) -> None:
+    def _note_nested(self, row: int, nested: NestedResult) -> None:
         """Note that a galaxy was sampled otherwise."""
         self.numbers["log_evidence"][row] = nested.log_evidence
         self.numbers["log_evidence_error"][row] = nested.log_evidence_error

@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, Label, Legend, LegendItem, Range1d, S
 
 from sedum.galaxies.model import GalaxyModel
 from sedum.priors.joint import Prior
-from sedum.report.explorer.chosen_galaxy import Galaxy
+from sedum.report.explorer.chosen_galaxy import ChosenGalaxy
 from sedum.report.explorer.panels.plot_axes import plain_ticks, plot
 from sedum.report.plots.style import BLUE, GREEN, GREY, ORANGE
 from sedum.survey.measures.redshift_density import redshift_density
@@ -66,7 +66,7 @@ class HistoryPanel:
         made.xaxis.formatter, made.yaxis.formatter = plain_ticks(), plain_ticks()
         self.figure = made
 
-    def update(self, galaxy: Galaxy | None) -> None:
+    def update(self, galaxy: ChosenGalaxy | None) -> None:
         """Show a galaxy; nothing where it was not fitted."""
         fitted = galaxy is not None and galaxy.found is not None
         self._bang.visible = self._word.visible = fitted
@@ -131,7 +131,7 @@ class RedshiftPanel:
         made.xaxis.axis_label, made.yaxis.axis_label = "redshift", "p(z)"
         self.figure: Any = made
 
-    def update(self, galaxy: Galaxy | None) -> None:
+    def update(self, galaxy: ChosenGalaxy | None) -> None:
         """Show a galaxy; nothing where it was not fitted."""
         if galaxy is None or galaxy.draws is None or galaxy.photometry is None:
             self.source.data = {"z": [], "density": []}

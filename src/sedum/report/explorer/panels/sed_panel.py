@@ -8,7 +8,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, Span
 
 from sedum.photometry.filters import FilterSet
-from sedum.report.explorer.chosen_galaxy import Galaxy
+from sedum.report.explorer.chosen_galaxy import ChosenGalaxy
 from sedum.report.explorer.panels.plot_axes import FluxScale, plain_ticks, plot, round_steps
 from sedum.report.plots.style import BLUE, GREY, ORANGE
 
@@ -114,7 +114,7 @@ class SedPanel:
         made.min_border_left = 62
         return made
 
-    def update(self, galaxy: Galaxy | None) -> None:
+    def update(self, galaxy: ChosenGalaxy | None) -> None:
         """Show a galaxy, its photometry alone if it was not fitted; nothing where None."""
         if galaxy is None or galaxy.photometry is None:
             sources = (self.spectrum, self.model, self.observed, self.limits, self.residuals)
@@ -158,7 +158,7 @@ class SedPanel:
         self.figure.yaxis[0].update(ticker=ticker, major_label_overrides=texts)
         self.figure.ygrid[0].ticker = ticker
 
-    def _update_model(self, galaxy: Galaxy, scale: FluxScale) -> None:
+    def _update_model(self, galaxy: ChosenGalaxy, scale: FluxScale) -> None:
         found = galaxy.found
         if found is None:
             self.spectrum.data, self.model.data = _empty(_SPECTRUM), _empty(_MODEL)
@@ -171,7 +171,7 @@ class SedPanel:
         bands = scale(found.photometry[0])
         self.model.data = dict(zip(_MODEL, [self.filters.pivots / 1e4, *bands[1:4]], strict=True))
 
-    def _update_residuals(self, galaxy: Galaxy, measured: np.ndarray) -> None:
+    def _update_residuals(self, galaxy: ChosenGalaxy, measured: np.ndarray) -> None:
         if galaxy.residual is None:
             self.residuals.data = _empty(_RESIDUALS)
             return

@@ -10,7 +10,7 @@ import numpy as np
 from sedum.check.known_redshifts import OUTLIER
 from sedum.photometry.row_status import OK
 from sedum.report.collected.catalogue_counts import POOR_FIT, WORST, use_redshift
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.glossary import quantity
 from sedum.report.page.page_parts import (
     Block,
@@ -34,7 +34,7 @@ _MOST = 4
 _TRUST = {"ess": 0, "k_hat": 2, "ppp": 3, "typicality": 4}
 
 
-def flagged_section(found: Collected) -> Section:
+def flagged_section(found: CatalogueSample) -> Section:
     """Return the section: how many are flagged, and a table of the worst of each kind."""
     worst, rows = found.counts.worst, found.counts.rows
     kinds: list[list[Cell]] = [
@@ -59,7 +59,7 @@ def flagged_section(found: Collected) -> Section:
     return Section("flagged", "Flagged galaxies", blocks)
 
 
-def _table(found: Collected, rows: list[tuple[int, dict[str, Any]]]) -> Grid:
+def _table(found: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> Grid:
     columns = found.results.columns
     quantities = [q for q in _SHOWN if q in found.results.quantities()]
     if {"log_mass", "log_mass_surviving"} <= set(quantities):
@@ -90,7 +90,7 @@ def _table(found: Collected, rows: list[tuple[int, dict[str, Any]]]) -> Grid:
     return Grid("Flagged rows", headings, cells, tools=True)
 
 
-def _flags(found: Collected, values: Mapping[str, Any]) -> list[str]:
+def _flags(found: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
     """Return the flags of a row, as they are counted in ``Counts``."""
     status = str(values["status"])
     if status != OK:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sedum.report.collected.related_files import Compared
+from sedum.report.collected.related_files import ModelComparison
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.glossary import quantity
 from sedum.report.page.page_parts import (
@@ -25,7 +25,7 @@ from sedum.report.plots.report_figures.model_figures import plot_models
 __all__ = ["models_section"]
 
 
-def models_section(compared: Compared | None, note: str, gallery: Gallery) -> Section:
+def models_section(compared: ModelComparison | None, note: str, gallery: Gallery) -> Section:
     """Return the section; it says how to compare models where there is no comparison."""
     blocks: list[Block] = [Text.of(note, kind="warning")] if note else []
     if compared is None:
@@ -41,7 +41,7 @@ def models_section(compared: Compared | None, note: str, gallery: Gallery) -> Se
     return Section("models", "Models compared", blocks)
 
 
-def _blocks(compared: Compared, gallery: Gallery) -> list[Block]:
+def _blocks(compared: ModelComparison, gallery: Gallery) -> list[Block]:
     summary = compared.summary
     blocks: list[Block] = [
         Text.of(
@@ -76,7 +76,7 @@ def _blocks(compared: Compared, gallery: Gallery) -> list[Block]:
     return blocks
 
 
-def _models(compared: Compared) -> Grid:
+def _models(compared: ModelComparison) -> Grid:
     headings: list[Cell] = [
         "model",
         Term("prior", "evidence"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from sedum.check.known_redshifts import median_mad
 from sedum.report.collected.catalogue_counts import REDSHIFT_EDGES, use_redshift
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.page_parts import (
     Block,
@@ -40,12 +40,12 @@ def wilson(part: int, whole: int) -> float:
     return float(np.sqrt(p * (1 - p) / whole + 1 / (4 * whole**2)) / (1 + 1 / whole))
 
 
-def redshifts_section(found: Collected, gallery: Gallery) -> Section:
+def redshifts_section(found: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section; it says why there is no comparison where there is none."""
     return Section("redshifts", "Redshifts against known ones", _blocks(found, gallery))
 
 
-def _blocks(found: Collected, gallery: Gallery) -> list[Block]:
+def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
     results = found.results
     if "redshift_catalogue" not in results.columns:
         return [
@@ -166,7 +166,7 @@ def _table(rows: list[dict[str, Any]]) -> Grid:
     return Grid(caption, headings, cells)
 
 
-def measure_known(found: Collected) -> list[dict[str, Any]]:
+def measure_known(found: CatalogueSample) -> list[dict[str, Any]]:
     """Return the measures of all galaxies of known redshift, and in bins with enough of them."""
     known = found.counts.known
     truth, _, middle, _ = known.sample.T

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sedum.photometry.row_status import OK, most_frequent_first
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.page_parts import Block, Cell, Grid, Section, Term, Text, count, share
 from sedum.report.plots.report_figures.distribution_figures import plot_bands
@@ -83,7 +83,7 @@ def explain(status: str) -> tuple[str, str]:
     return "", ""
 
 
-def rows_section(found: Collected, gallery: Gallery) -> Section:
+def rows_section(found: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section."""
     counts = found.counts
     rows = [_row(found, *entry) for entry in _families(counts.status)]
@@ -108,7 +108,7 @@ def _families(status: Mapping[str, int]) -> list[tuple[str, dict[str, int]]]:
     return [(text, families[text]) for text, _ in totals]
 
 
-def _row(found: Collected, text: str, parts: Mapping[str, int]) -> list[Cell]:
+def _row(found: CatalogueSample, text: str, parts: Mapping[str, int]) -> list[Cell]:
     number, rows = sum(parts.values()), found.counts.rows
     shown: Cell = text
     if "" not in parts:
@@ -122,7 +122,7 @@ def _row(found: Collected, text: str, parts: Mapping[str, int]) -> list[Cell]:
     return [shown, *counted, *explain(text)]
 
 
-def _bands(found: Collected, gallery: Gallery) -> list[Block]:
+def _bands(found: CatalogueSample, gallery: Gallery) -> list[Block]:
     counts = dict(sorted(found.counts.n_bands.items()))
     rows: list[list[Cell]] = [
         [count(bands, "n_bands"), count(n, "n_bands"), share(n, found.counts.ok, "n_bands")]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sedum.config import External, NoiseCommon, RegionNoise, RunFile
-from sedum.config.noise_section import Noise
+from sedum.config import ExternalModelSettings, NoiseSettings, RegionNoise, RunFile
+from sedum.config.noise_section import DepthNoise
 from sedum.errors import SedumError
 from sedum.photometry.filters import load_band
 from sedum.report.page.figure_gallery import Gallery
@@ -26,7 +26,7 @@ from sedum.report.page.page_parts import (
     plain,
 )
 from sedum.report.plots.report_figures.calibration_figure import plot_loss
-from sedum.results.posterior_catalogue import Results
+from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
 __all__ = ["run_section", "written"]
@@ -34,7 +34,9 @@ __all__ = ["run_section", "written"]
 _HASH = 12
 
 
-def run_section(results: Results, history: Mapping[str, Any], gallery: Gallery) -> Section:
+def run_section(
+    results: PosteriorCatalogue, history: Mapping[str, Any], gallery: Gallery
+) -> Section:
     """Return the section; ``history`` is that of the estimator's training, empty if not known."""
     run = results.run
     bands = _bands(run)
@@ -52,7 +54,7 @@ def run_section(results: Results, history: Mapping[str, Any], gallery: Gallery) 
     return Section("run", "What was run", blocks)
 
 
-def written(results: Results) -> str:
+def written(results: PosteriorCatalogue) -> str:
     """Return when the results were made: as they say, or when their file was last written."""
     told = results.provenance.get("date")
     if told:
@@ -86,9 +88,9 @@ def _bands(run: RunFile) -> Grid:
     return Grid("Bands", headings, rows)
 
 
-def _depths(noise: NoiseCommon) -> dict[str, tuple[float, float]]:
+def _depths(noise: NoiseSettings) -> dict[str, tuple[float, float]]:
     """Return the least and greatest depth of each band, where the run file has them."""
-    if isinstance(noise, Noise):
+    if isinstance(noise, DepthNoise):
         return {band: (depth, depth) for band, depth in noise.depths.items()}
     if isinstance(noise, RegionNoise):
         bands = noise.regions[0].depths
@@ -137,7 +139,7 @@ def _value(value: Any) -> Cell:
     return str(value)
 
 
-def _priors(results: Results) -> Grid:
+def _priors(results: PosteriorCatalogue) -> Grid:
     run = results.run
     specs = {name: run.prior(name).model_dump(mode="json") for name in run.model.parameters()}
     caption = "Parameters and their priors"
@@ -177,7 +179,7 @@ def _told(run: RunFile, bands: Grid) -> Text:
         ends = [f(pivots, key=lambda p: p.sort or 0.0) for f in (min, max)]
         parts += [" with pivot wavelengths from ", ends[0], " to ", ends[1], " Å"]
     model = run.model
-    if isinstance(model, External):
+    if isinstance(model, ExternalModelSettings):
         parts.append(f"; the forward model is the external simulator {model.name}")
     else:
         gas = "with" if model.nebular else "without"
@@ -229,7 +231,7 @@ def _training(history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
     return blocks
 
 
-def _provenance(results: Results) -> Grid:
+def _provenance(results: PosteriorCatalogue) -> Grid:
     rows: list[list[Cell]] = [["results", results.path.name]]
     if "catalogue" in results.provenance:
         rows.append(["catalogue", str(results.provenance["catalogue"])])

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sedum.photometry.row_status import OK, most_frequent_first
 from sedum.report.collected.catalogue_counts import use_redshift
-from sedum.report.collected.catalogue_sample import Collected
-from sedum.report.collected.related_files import Compared, Scorecard
+from sedum.report.collected.catalogue_sample import CatalogueSample
+from sedum.report.collected.related_files import ModelComparison, Scorecard
 from sedum.report.page.page_parts import (
     Block,
     Cell,
@@ -30,7 +30,7 @@ _UNFITTED, _OUTLIERS, _UNVERIFIED, _ODD, _EDGE, _SIGMA = 0.1, 0.1, 0.3, 0.05, 0.
 
 
 def summary_section(
-    found: Collected, cards: Sequence[Scorecard], compared: Compared | None
+    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
 ) -> Section:
     """Return the section."""
     blocks: list[Block] = [_numbers(found, cards, compared)]
@@ -41,7 +41,9 @@ def summary_section(
     return Section("summary", "Summary", blocks)
 
 
-def _numbers(found: Collected, cards: Sequence[Scorecard], compared: Compared | None) -> Grid:
+def _numbers(
+    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
+) -> Grid:
     results, counts = found.results, found.counts
     rows: list[list[Cell]] = []
     if "catalogue" in results.provenance:
@@ -97,7 +99,7 @@ def _numbers(found: Collected, cards: Sequence[Scorecard], compared: Compared | 
     return Grid("The results at a glance", ["what", "value"], rows)
 
 
-def _notes(found: Collected, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
+def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
     """Return what deserves a second look, each as the parts of a line."""
     counts, columns = found.counts, found.results.columns
     notes: list[tuple[Cell, ...]] = []

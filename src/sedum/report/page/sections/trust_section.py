@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sedum.config import Typical
+from sedum.config import TypicalitySettings
 from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS
 from sedum.photometry.row_status import most_frequent_first
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.page_parts import Block, Cell, Grid, Section, Term, Text, count, share
 from sedum.report.plots.report_figures.trust_figures import plot_trust
@@ -20,7 +20,7 @@ _ABSENT = (
 )
 
 
-def trust_section(found: Collected, gallery: Gallery) -> Section:
+def trust_section(found: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section; it says how to get what is absent."""
     columns, counts = found.results.columns, found.counts
     rows: list[list[Cell]] = []
@@ -55,7 +55,7 @@ def trust_section(found: Collected, gallery: Gallery) -> Section:
                 "Of the fitted galaxies", ["galaxies that are", "galaxies", "share of fitted"], rows
             )
         )
-    level = (found.results.run.output.typicality or Typical()).level
+    level = (found.results.run.output.typicality or TypicalitySettings()).level
     drawn = plot_trust(counts.histograms, LEAST_ESS, GOOD_K, level)
     if drawn is not None:
         blocks.append(gallery.add("trust", drawn, _caption(found), _alt(found)))
@@ -71,7 +71,7 @@ def trust_section(found: Collected, gallery: Gallery) -> Section:
     return Section("trust", "Verification and outliers", blocks)
 
 
-def _caption(found: Collected) -> tuple[Cell, ...]:
+def _caption(found: CatalogueSample) -> tuple[Cell, ...]:
     names = {
         "ess": "effective sample size",
         "k_hat": "Pareto k̂",
@@ -92,12 +92,12 @@ def _caption(found: Collected) -> tuple[Cell, ...]:
     return caption
 
 
-def _alt(found: Collected) -> str:
+def _alt(found: CatalogueSample) -> str:
     shown = [n for n in ("ess", "k_hat", "ppp", "typicality") if n in found.counts.histograms]
     return f"Histograms of {', '.join(shown)} over fitted galaxies."
 
 
-def _edges(found: Collected) -> Grid:
+def _edges(found: CatalogueSample) -> Grid:
     """Return how many galaxies pile up at each bound."""
     bounds: Counter[str] = Counter()
     for text, number in found.counts.texts["at_edge"].items():

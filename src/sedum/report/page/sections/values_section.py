@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.glossary import quantity, readable_unit
 from sedum.report.page.page_parts import (
@@ -29,7 +29,7 @@ _WIDTHS = ("redshift", "log_mass_surviving", "log_mass", "log_sfr_100", "av", "m
 _MOST_WIDTHS = 4
 
 
-def distributions_section(found: Collected, gallery: Gallery) -> Section:
+def distributions_section(found: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section of medians and half-widths of every quantity."""
     blocks: list[Block] = []
     if not found.counts.ok:
@@ -69,7 +69,7 @@ def distributions_section(found: Collected, gallery: Gallery) -> Section:
     return Section("distributions", "Distributions", blocks)
 
 
-def _table(found: Collected) -> Grid:
+def _table(found: CatalogueSample) -> Grid:
     rows: list[list[Cell]] = []
     without = False
     for name in found.results.quantities():
@@ -102,7 +102,7 @@ def _table(found: Collected) -> Grid:
     return Grid("Parameters and derived quantities of fitted galaxies", headings, rows)
 
 
-def relations_section(found: Collected, gallery: Gallery) -> Section:
+def relations_section(found: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section of mass against redshift, the sequence, and errors against both."""
     blocks: list[Block] = []
     drawn = plot_mass_redshift(found)

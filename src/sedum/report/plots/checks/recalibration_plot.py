@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from sedum.check.fit_recalibration import Recalibrated
-from sedum.check.mock_scorecard import Validation
+from sedum.check.fit_recalibration import RecalibrationResult
+from sedum.check.mock_scorecard import MockValidation
 from sedum.check.recovery import coverage_curve
 from sedum.report.plots.style import CYCLE, GREY, figure, label, save, styled
 
 __all__ = ["plot_recalibration", "recalibration_table"]
 
 
-def recalibration_table(found: Recalibrated) -> Table:
+def recalibration_table(found: RecalibrationResult) -> Table:
     """Return coverage and ranks before and after as a table for the terminal."""
     summary = found.summary()
     before, after = summary["before"], summary["after"]
@@ -38,7 +38,7 @@ def recalibration_table(found: Recalibrated) -> Table:
     return table
 
 
-def plot_recalibration(found: Recalibrated, path: str | Path) -> Path:
+def plot_recalibration(found: RecalibrationResult, path: str | Path) -> Path:
     """Draw the coverage of each parameter, and of all together, minus the nominal one.
 
     The grey band holds 99% of curves of a calibrated posterior, level by level.
@@ -63,7 +63,7 @@ def plot_recalibration(found: Recalibrated, path: str | Path) -> Path:
         return save(fig, path)
 
 
-def _curves(judged: Validation, levels: np.ndarray) -> dict[str, np.ndarray]:
+def _curves(judged: MockValidation, levels: np.ndarray) -> dict[str, np.ndarray]:
     """Return coverage minus nominal of central intervals by the label of each parameter."""
     inside = coverage_curve(judged.ranks["pit"], levels)
     return {label(name): inside[:, j] - levels for j, name in enumerate(judged.names)}

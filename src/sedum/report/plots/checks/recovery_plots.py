@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from sedum.check.recovery import Recovery, coverage_curve, ranks
+from sedum.check.recovery import RecoveryMetrics, coverage_curve, ranks
 from sedum.report.plots.style import CYCLE, GREY, ORANGE, figure, label, save, styled
 
 __all__ = ["plot_coverage", "plot_losses", "plot_recovery", "recovery_table"]
 
 
-def recovery_table(rows: list[Recovery], title: str) -> Table:
+def recovery_table(rows: list[RecoveryMetrics], title: str) -> Table:
     """Return recovery as a table for the terminal."""
     table = Table(title=title, title_justify="left")
     table.add_column("parameter")

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 from rich.table import Table
 
-from sedum.check.catalogue_scorecard import Reference
-from sedum.check.known_redshifts import OUTLIER, Redshifts
+from sedum.check.catalogue_scorecard import ReferenceComparison
+from sedum.check.known_redshifts import OUTLIER, RedshiftMetrics
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
 __all__ = ["plot_redshifts", "plot_references", "redshift_table", "reference_table"]
@@ -67,7 +67,7 @@ def reference_table(card: dict[str, Any]) -> Table:
     return table
 
 
-def plot_redshifts(found: Redshifts, path: str | Path) -> Path:
+def plot_redshifts(found: RedshiftMetrics, path: str | Path) -> Path:
     """Draw posterior redshifts against known ones, their errors, PIT and coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.
@@ -83,7 +83,7 @@ def plot_redshifts(found: Redshifts, path: str | Path) -> Path:
         return save(fig, path)
 
 
-def plot_references(references: list[Reference], path: str | Path) -> Path:
+def plot_references(references: list[ReferenceComparison], path: str | Path) -> Path:
     """Draw posterior medians minus others' estimates, with the redshift free and known."""
     with styled():
         columns = 2 if any(np.isfinite(r.known).any() for r in references) else 1
@@ -100,7 +100,7 @@ def plot_references(references: list[Reference], path: str | Path) -> Path:
         return save(fig, path)
 
 
-def _plot_compare(axis: Axes, found: Redshifts) -> None:
+def _plot_compare(axis: Axes, found: RedshiftMetrics) -> None:
     x, y = 1 + found.truth, 1 + found.median
     if len(found) > _MANY:
         axis.hexbin(
@@ -133,7 +133,7 @@ def _plot_compare(axis: Axes, found: Redshifts) -> None:
         which.set_minor_formatter(lambda value, _: "")
 
 
-def _plot_errors(axis: Axes, found: Redshifts) -> None:
+def _plot_errors(axis: Axes, found: RedshiftMetrics) -> None:
     edge = 2 * OUTLIER
     error = np.clip(found.error, -edge, edge)
     beyond = np.abs(found.error) > edge

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from rich.table import Table
 
 from sedum.check.joint_posteriors import LocalTests
-from sedum.check.mock_scorecard import Validation
+from sedum.check.mock_scorecard import MockValidation
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
 __all__ = ["plot_ranks", "scorecard_table"]
@@ -45,7 +45,7 @@ def scorecard_table(card: dict) -> Table:
     return table
 
 
-def plot_ranks(found: Validation, path: str | Path) -> Path:
+def plot_ranks(found: MockValidation, path: str | Path) -> Path:
     """Draw the histogram of ranks of each parameter, and the joint (TARP) coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.plots.style import BLUE, figure, label, styled
 
 __all__ = ["plot_bands", "plot_distributions", "plot_widths"]
@@ -17,7 +17,7 @@ __all__ = ["plot_bands", "plot_distributions", "plot_widths"]
 _COLUMNS = 4
 
 
-def plot_distributions(found: Collected) -> Figure | None:
+def plot_distributions(found: CatalogueSample) -> Figure | None:
     """Draw a histogram of the medians of each quantity, with the bar of a typical posterior.
 
     The bar reaches from the median of the 16th to that of the 84th percentiles.
@@ -76,7 +76,7 @@ class _Trend:
         return cls(at, low, middle, high)
 
 
-def plot_widths(found: Collected, names: Sequence[str]) -> Figure | None:
+def plot_widths(found: CatalogueSample, names: Sequence[str]) -> Figure | None:
     """Draw half-widths of posteriors against redshift and mass.
 
     That of redshift is over 1 + z. None where there are too few galaxies.

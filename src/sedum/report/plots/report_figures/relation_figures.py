@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from sedum.report.collected.catalogue_counts import Density
-from sedum.report.collected.catalogue_sample import Collected
+from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.plots.style import BLUE, ORANGE, figure, label, styled
 
 __all__ = ["plot_mass_redshift", "plot_sequence", "speagle"]
@@ -35,7 +35,7 @@ def speagle(log_mass: np.ndarray, age: float) -> np.ndarray:
     return (0.84 - 0.026 * age) * log_mass - (6.51 - 0.11 * age)
 
 
-def plot_mass_redshift(found: Collected) -> Figure | None:
+def plot_mass_redshift(found: CatalogueSample) -> Figure | None:
     """Draw the mass of galaxies against redshift, with a typical error; None without both."""
     density = found.density("redshift", found.mass)
     if density is None:
@@ -50,7 +50,7 @@ def plot_mass_redshift(found: Collected) -> Figure | None:
     return fig
 
 
-def plot_sequence(found: Collected) -> Figure | None:
+def plot_sequence(found: CatalogueSample) -> Figure | None:
     """Draw star-formation rate against mass, in bins of redshift where it is known.
 
     Dots are medians in bins of mass, with the central 68%; the dashed line is the sequence of
@@ -122,7 +122,7 @@ def _draw(
         fig.colorbar(drawn, ax=axes, label="galaxies per cell", shrink=0.9, pad=0.02)
 
 
-def _typical(axis: Axes, found: Collected, x: str, y: str) -> None:
+def _typical(axis: Axes, found: CatalogueSample, x: str, y: str) -> None:
     """Draw the median half-widths of two quantities as a cross in a corner."""
     widths = [found.half_width(name) for name in (x, y)]
     if not all(np.isfinite(width).any() for width in widths):
@@ -153,7 +153,7 @@ def _medians(axis: Axes, x: np.ndarray, y: np.ndarray, least: int = 10) -> None:
         )
 
 
-def _reference(axis: Axes, found: Collected, redshift: np.ndarray, density: Density) -> None:
+def _reference(axis: Axes, found: CatalogueSample, redshift: np.ndarray, density: Density) -> None:
     if not len(redshift) or not 0 < np.median(redshift) <= _MEASURED:
         return
     universe = getattr(cosmology, found.results.run.model.cosmology)

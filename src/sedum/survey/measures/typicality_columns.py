@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Table
 
-from sedum.config import Output, Typical
+from sedum.config import OutputSettings, TypicalitySettings
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.infer.verify.typicality import Typicality
 from sedum.photometry.observed import Photometry
 
-__all__ = ["InDistribution", "typicality_asked_for"]
+__all__ = ["TypicalityColumns", "typicality_asked_for"]
 
 
 def typicality_asked_for(
-    posterior: Posterior, model: Simulator, output: Output, show_progress: bool = False
+    posterior: Posterior, model: Simulator, output: OutputSettings, show_progress: bool = False
 ) -> Typicality | None:
     """Search mock galaxies to compare with, where typicality or verification is asked for.
 
@@ -32,11 +32,11 @@ def typicality_asked_for(
     """
     if output.typicality is None and output.verify is None:
         return None
-    spec = output.typicality or Typical()
+    spec = output.typicality or TypicalitySettings()
     return Typicality(posterior, model, spec.galaxies, show_progress)
 
 
-class InDistribution:
+class TypicalityColumns:
     """Keeps the columns ``typicality`` and ``in_distribution`` while a catalogue is fitted.
 
     Parameters
@@ -49,8 +49,8 @@ class InDistribution:
         The number of rows.
     """
 
-    def __init__(self, typicality: Typicality, output: Output, rows: int):
-        self._level = (output.typicality or Typical()).level
+    def __init__(self, typicality: Typicality, output: OutputSettings, rows: int):
+        self._level = (output.typicality or TypicalitySettings()).level
         self._typicality = typicality
         self._values = np.full(rows, np.nan)
 
