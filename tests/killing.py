@@ -21,7 +21,7 @@ import torch
 from astropy.table import Table
 
 import sedum
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.training.train import train_to_file

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sedum.check.mock_scorecard import validate as validate
     from sedum.check.recovery import recovery_metrics as recovery_metrics
     from sedum.check.zeropoints import measure_zeropoints as measure_zeropoints
-    from sedum.compare.compare_models import compare as compare
+    from sedum.comparison.compare_models import compare as compare
     from sedum.config import RunFile as RunFile
     from sedum.config import load_run as load_run
     from sedum.config.bridge_file import load_bridge as load_bridge
@@ -77,7 +77,7 @@ _HOMES = {
     "TabulatedHistories": "sedum.galaxies.histories.tabulated",
     "apply_bridge": "sedum.bridge.apply_bridge",
     "check_catalogue": "sedum.check.catalogue_check",
-    "compare": "sedum.compare.compare_models",
+    "compare": "sedum.comparison.compare_models",
     "explore": "sedum.report.explorer.explore",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn_noise",

@@ -7,7 +7,7 @@ import pytest
 from astropy.table import Table
 from scipy import stats
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum import config
 from sedum.check.catalogue_scorecard import (
     CatalogueValidation,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.check.zeropoints import _Residuals, _Solver, measure_zeropoints
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError

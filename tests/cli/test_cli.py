@@ -12,7 +12,7 @@ import yaml
 from astropy.table import Table
 
 from command_line import sedum
-from conftest import run_settings
+from run_cases import run_settings
 
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError
 from sedum.survey.start_run_file import template

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum import config
 from sedum.check.recovery import ranks
 from sedum.config import parse_run

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum import config
 from sedum.config import parse_run
 from sedum.infer.verify.exact_posterior import ExactPosterior

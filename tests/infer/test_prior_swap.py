@@ -5,8 +5,8 @@ import pytest
 from astropy.table import Table
 from scipy import integrate, stats
 
-from conftest import run_settings
 from prior_cases import SPECS, universe_age
+from run_cases import run_settings
 from sedum import config
 from sedum.config import parse_run
 from sedum.errors import SedumError

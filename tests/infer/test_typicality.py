@@ -9,7 +9,7 @@ from astropy.table import Table
 from scipy import stats
 from typer.testing import CliRunner
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.check.catalogue_check import check_catalogue
 from sedum.check.misspecification import misspecification
 from sedum.check.planted_faults import offset_band, quasars, stars, swap_bands, understate_errors

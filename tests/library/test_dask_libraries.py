@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.library import dask_chunks as on_dask

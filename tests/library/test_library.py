@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.library import generate

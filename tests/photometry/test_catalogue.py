@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import CatalogueSettings, parse_run
 from sedum.errors import SedumError
 from sedum.photometry.catalogue import read_catalogue, read_table, to_photometry

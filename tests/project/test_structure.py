@@ -32,7 +32,7 @@ ORDER = [
     "survey",
     "survey/measures",
     "check",
-    "compare",
+    "comparison",
     "bridge",
     "bridge/simulations",
     "bridge/regressors",

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import sedum
-from conftest import run_settings
 from explore_cases import BANDS, HOSTILE, ROWS, UNFIT, table_of
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.report.explorer.plain_labels import column_label, plain_label, plain_unit

@@ -14,11 +14,11 @@ from matplotlib.mathtext import MathTextParser
 from typer.testing import CliRunner
 
 import sedum as package
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.check.mock_scorecard import MockValidation
 from sedum.cli.main import app
-from sedum.compare.comparison import Comparison, comparison_table
-from sedum.compare.model_evidence import SelectedFraction, model_shares
+from sedum.comparison.compared_models import Comparison, comparison_table
+from sedum.comparison.model_evidence import SelectedFraction, model_shares
 from sedum.config import PARAMETERS, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies import derived

@@ -12,7 +12,7 @@ from astropy.io import fits, votable
 from astropy.table import Table
 
 import sedum
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import PARAMETERS, FixedPrior, OutputSettings, PzSettings, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies import derived

@@ -11,7 +11,7 @@ from astropy.table import Table
 
 import sedum
 from bridge_cases import run_mapping, simulation_table, survey_table
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.cli import main
 from sedum.config import parse_run
 from sedum.errors import SedumError

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from astropy.table import Table
 
-from conftest import run_settings
+from run_cases import run_settings
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import TypicalitySettings, VerifySettings, parse_run
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior

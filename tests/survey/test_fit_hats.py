@@ -15,7 +15,7 @@ import yaml
 
 import sedum
 import sedum.survey.fit_hats as fit_sky_module
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.parallel import dask_cluster as cluster

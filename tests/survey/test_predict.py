@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from conftest import run_settings
+from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.observe.mock_survey import mock_survey

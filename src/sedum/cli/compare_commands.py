@@ -76,7 +76,7 @@ def compare(
     from rich.console import Console
 
     from sedum.cli.catalogue_commands import print_status
-    from sedum.compare.compare_models import compare as compare_models
+    from sedum.comparison.compare_models import compare as compare_models
     from sedum.config import load_run
     from sedum.report.plots.comparison_plots import comparison_tables, plot_comparison
     from sedum.results.posterior_table import count_status

@@ -49,8 +49,8 @@ class Prior:
 
     Examples
     --------
-    >>> from sedum.config import Uniform
-    >>> prior = Prior({"redshift": Uniform(kind="uniform", low=0, high=2)}, lambda z: z)
+    >>> from sedum.config import UniformPrior
+    >>> prior = Prior({"redshift": UniformPrior(kind="uniform", low=0, high=2)}, lambda z: z)
     >>> float(prior.from_latent(np.zeros((1, 1)))[0, 0])
     1.0
     """

@@ -50,7 +50,7 @@ class ModelComparison:
     path
         Of its summary.
     summary
-        What :meth:`sedum.compare.comparison.Comparison.summary` gave.
+        What :meth:`sedum.comparison.compared_models.Comparison.summary` gave.
     factors
         Counts of ln Bayes factors of each model but the first, between the edges
         :data:`FACTOR_EDGES`; empty without the table.

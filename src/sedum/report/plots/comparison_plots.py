@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from rich.table import Table as RichTable
 
-from sedum.compare.comparison import Comparison
+from sedum.comparison.compared_models import Comparison
 from sedum.report.plots.style import CYCLE, GREY, figure, label, save, styled
 
 __all__ = ["comparison_tables", "plot_comparison"]

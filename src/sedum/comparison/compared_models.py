@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from astropy.table import Table
 
-from sedum.compare.model_evidence import ModelShares, SelectedFraction
+from sedum.comparison.model_evidence import ModelShares, SelectedFraction
 from sedum.config import RunFile
 from sedum.infer.posterior import Posterior
 from sedum.library.library_file import versions

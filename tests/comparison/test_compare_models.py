@@ -9,10 +9,10 @@ from astropy.table import Table
 from scipy import stats
 
 from command_line import sedum
-from conftest import run_settings
+from run_cases import run_settings
 from sedum import config
-from sedum.compare.compare_models import compare
-from sedum.compare.model_evidence import model_probabilities, model_shares, selected_fraction
+from sedum.comparison.compare_models import compare
+from sedum.comparison.model_evidence import model_probabilities, model_shares, selected_fraction
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -224,7 +224,7 @@ def test_evidence_is_that_of_nested_sampling(trained, tmp_path, monkeypatch):
     def quick(exact, seen, draws, seed):
         return sample_nested(exact, seen, draws, live=300, effective=1000, seed=seed)
 
-    monkeypatch.setattr("sedum.compare.compare_models.sample_nested", quick)
+    monkeypatch.setattr("sedum.comparison.compare_models.sample_nested", quick)
     found = do(trained, as_table(mixed(trained, 2)), tmp_path / "n.ecsv", nested=1, rows=2)
     assert len(found.nested) == 2
     assert set(found.nested["model"]) == {"constant", "burst"}
@@ -244,7 +244,7 @@ def test_unverified_evidence_is_a_status_and_nested_sampling_replaces_it(
     class Found:
         log_evidence, ess, evaluations = -3.0, 400.0, 10
 
-    monkeypatch.setattr("sedum.compare.compare_models.sample_nested", lambda *a, **k: Found)
+    monkeypatch.setattr("sedum.comparison.compare_models.sample_nested", lambda *a, **k: Found)
     # 60 draws cannot have 100 effective ones.
     table = as_table(mixed(trained, 2))
     found = do(trained, table, tmp_path / "u.fits", draws=60, rounds=0, nested=1)

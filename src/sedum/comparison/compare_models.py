@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Column, Table
 
-from sedum.compare.comparison import Comparison, comparison_table
-from sedum.compare.model_evidence import (
+from sedum.comparison.compared_models import Comparison, comparison_table
+from sedum.comparison.model_evidence import (
     ModelShares,
     SelectedFraction,
     model_probabilities,
