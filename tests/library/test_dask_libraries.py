@@ -21,6 +21,8 @@ from sedum.parallel import dask_cluster as cluster
 
 pytest.importorskip("distributed", reason="needs sedum[survey]")
 
+pytestmark = pytest.mark.slow
+
 #: A scheduler and its workers in one process, where sedum is not as here.
 FOREIGN = """
 import asyncio, sys

@@ -11,9 +11,12 @@ pytest.importorskip("bokeh", reason="the explorer needs bokeh")
 webdriver = pytest.importorskip("selenium.webdriver", reason="driving a browser needs selenium")
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"
+    ),
+]
 #: Seconds that a browser on a busy machine may take; on an idle one a fiftieth of it.
 PATIENCE = 60
 FLAGS = (

@@ -15,6 +15,8 @@ from sedum.library import generate
 from sedum.library.library_file import Library
 from sedum.storage import read_tensors, write_tensors
 
+pytestmark = pytest.mark.slow
+
 FLIPS = 150
 
 

@@ -18,6 +18,8 @@ from sedum.errors import SedumError
 from sedum.infer.training.train import train_to_file
 from sedum.report.plots import style
 
+pytestmark = pytest.mark.slow
+
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 SIZE = 1 << 20
 #: Set where this file is run again by itself in a namespace that may mount.

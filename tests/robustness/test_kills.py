@@ -15,7 +15,10 @@ from astropy.table import Table
 
 from run_cases import run_settings
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
+]
 
 COMMANDS = ["simulate", "train", "fit", "fit to FITS"]
 RANDOM = 20

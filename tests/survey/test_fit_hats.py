@@ -24,6 +24,8 @@ from sedum.storage import locked
 from sedum.tables.read import is_sky_catalogue
 
 lsdb = pytest.importorskip("lsdb", reason="needs sedum[survey]")
+pytestmark = pytest.mark.slow
+
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 ROWS = 300
 
