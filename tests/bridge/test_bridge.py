@@ -527,8 +527,11 @@ def test_absolute_magnitudes_come_from_a_fit_at_the_known_redshift(
         "rest_fit": {"run": str(fit_file), "estimator": str(weights), "draws": 50},
     }
     rows = read_survey(sedum.parse_bridge(mapping), survey)
-    assert rows.standing.text()[:2].tolist() == ["no redshift", "redshift outside survey.rest_fit"]
-    ok = rows.standing.ok
+    assert rows.row_status.text()[:2].tolist() == [
+        "no redshift",
+        "redshift outside survey.rest_fit",
+    ]
+    ok = rows.row_status.ok
     truth = small_model.derived(theta, ["absmag_sdss_r0"])["absmag_sdss_r0"]
     off = np.abs(rows.magnitude[ok, 1] - truth[ok])
     # A barely trained posterior is wide, and says so.

@@ -168,7 +168,7 @@ def test_damaged_files_are_named_or_keep_their_rows(tmp_path_factory, suffix):
         except SedumError as error:
             messages.append(str(error))
             return
-        good = rows.standing.ok
+        good = rows.row_status.ok
         assert len(rows.status) == len(rows) > 0
         assert np.isfinite(rows.photometry.flux[good]).all()
         assert (rows.photometry.error[good] > 0).all()

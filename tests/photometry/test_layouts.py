@@ -312,7 +312,7 @@ def test_ten_thousand_bad_tables():
             continue
         read += 1
         assert len(rows) == len(given) == len(rows.status)
-        p, good = rows.photometry[rows.standing.ok], rows.standing.ok
+        p, good = rows.photometry[rows.row_status.ok], rows.row_status.ok
         assert np.isfinite(p.flux).all()
         assert (np.isfinite(p.error) & (p.error > 0)).all()
         assert p.observed.any(axis=1).all() or not good.any()

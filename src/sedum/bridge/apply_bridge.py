@@ -78,7 +78,7 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
     def one(start: int) -> Prediction:
         torch.set_num_threads(1)  # each thread has portions of its own
         rows = survey[slice(start, start + _PORTION)]
-        bad = ~rows.standing.ok[:, None]
+        bad = ~rows.row_status.ok[:, None]
         magnitude = np.where(bad, np.nan, rows.magnitude)
         return bridge.predict(
             magnitude, rows.error, rows.redshift, seed=bridge.run.seed + start // _PORTION
@@ -106,9 +106,9 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
 
 def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
     x = bridge.features(survey.magnitude, survey.redshift)
-    standing = survey.standing.copy()
-    standing.mark(~bridge.usable(x), "a feature that is needed is not measured")
-    good = standing.ok
+    status = survey.row_status.copy()
+    status.mark(~bridge.usable(x), "a feature that is needed is not measured")
+    good = status.ok
     table = Table()
     table["id"] = survey.ids
     table["id"].description = "identifier, or row number, in the catalogue"
@@ -139,7 +139,7 @@ def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
     first = np.where(found.outside.any(1), found.outside.argmax(1) + 1, 0)
     table["outside"] = names[first]
     table["outside"].description = "the first feature outside the range, or empty"
-    table["status"] = standing.text()
+    table["status"] = status.text()
     table["status"].description = "ok, or why there is no value"
     table.meta["sedum"] = json.dumps(
         {

@@ -41,8 +41,8 @@ class SurveyRows:
         [n]; 0 for catalogues of absolute magnitudes without redshifts.
     reference, reference_error
         Known values of the targets, [n, targets]; NaN where there is none.
-    standing
-        What stands against each row.
+    row_status
+        The status of each row, as numbers.
     """
 
     ids: np.ndarray
@@ -51,7 +51,7 @@ class SurveyRows:
     redshift: np.ndarray
     reference: np.ndarray
     reference_error: np.ndarray
-    standing: RowStatus
+    row_status: RowStatus
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,7 +64,7 @@ class SurveyRows:
             self.redshift[rows],
             self.reference[rows],
             self.reference_error[rows],
-            self.standing[rows],
+            self.row_status[rows],
         )
 
 
@@ -98,25 +98,25 @@ def read_survey(run: BridgeFile, source: TableLike | None = None) -> SurveyRows:
     table = read_table(source, spec.catalogue.extension)
     name = name_of(source)
     rows = to_photometry(table, spec.catalogue, bridge_filters(run), source=name)
-    standing = rows.standing.copy()
+    status = rows.row_status.copy()
     redshift = rows.catalogue_redshift
     if spec.magnitudes == "apparent":
-        standing.mark(~np.isfinite(redshift), "no redshift")
-        standing.mark(redshift <= 0, "redshift not positive")
+        status.mark(~np.isfinite(redshift), "no redshift")
+        status.mark(redshift <= 0, "redshift not positive")
     else:
         redshift = np.where(np.isfinite(redshift), redshift, 0.0)
     if spec.rest_fit is not None:
-        magnitude, error = _rest_fit(run, spec.rest_fit, table, name, standing)
+        magnitude, error = _rest_fit(run, spec.rest_fit, table, name, status)
     else:
         magnitude, error = _magnitudes(rows, spec)
         if spec.magnitudes == "apparent":
             far = np.full(len(rows), np.nan)
-            far[standing.ok] = distance_modulus(redshift[standing.ok], run.cosmology)
+            far[status.ok] = distance_modulus(redshift[status.ok], run.cosmology)
             magnitude = magnitude - far[:, None]
-    standing.mark(~np.isfinite(magnitude).any(axis=1), "no band measured well enough")
+    status.mark(~np.isfinite(magnitude).any(axis=1), "no band measured well enough")
     reference = _references(run, spec, table, name, spec.reference, error=False)
     errors = _references(run, spec, table, name, spec.reference_error, error=True)
-    return SurveyRows(rows.ids, magnitude, error, redshift, reference, errors, standing)
+    return SurveyRows(rows.ids, magnitude, error, redshift, reference, errors, status)
 
 
 def _magnitudes(rows: CatalogueRows, spec: SurveySettings) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +129,7 @@ def _magnitudes(rows: CatalogueRows, spec: SurveySettings) -> tuple[np.ndarray, 
 
 
 def _rest_fit(
-    run: BridgeFile, spec: RestFitSettings, table: Table, name: str, standing: RowStatus
+    run: BridgeFile, spec: RestFitSettings, table: Table, name: str, status: RowStatus
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return absolute magnitudes and errors of all bands: medians over the posterior at known z."""
     fitted = load_run(spec.run)
@@ -141,12 +141,12 @@ def _rest_fit(
     rows = to_photometry(table, fitted.catalogue, model.filters, source=name)
     z = rows.catalogue_redshift
     low, high = model.prior.support("redshift")
-    standing.mark(~rows.standing.ok, "not usable by survey.rest_fit")
-    standing.mark(~((z >= low) & (z <= high)), "redshift outside survey.rest_fit")
+    status.mark(~rows.row_status.ok, "not usable by survey.rest_fit")
+    status.mark(~((z >= low) & (z <= high)), "redshift outside survey.rest_fit")
     names = [f"absmag_{band}" for band in _sedpy_names(run)]
     magnitude = np.full((len(rows), len(names)), np.nan)
     error = np.full_like(magnitude, np.nan)
-    use = np.flatnonzero(standing.ok)
+    use = np.flatnonzero(status.ok)
     for start in range(0, len(use), _PORTION):
         some = use[start : start + _PORTION]
         width = np.full(len(some), 0.001) * (1 + z[some])

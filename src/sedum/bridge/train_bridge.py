@@ -81,7 +81,7 @@ def prepare(run: BridgeFile, galaxies: SimulatedGalaxies, survey: SurveyRows | N
     ranges = ranges_of(features, x[use], run.audit)
     found: list[FeatureRange] = []
     if survey is not None:
-        seen = survey.standing.ok
+        seen = survey.row_status.ok
         if not seen.any():
             raise SedumError("survey: no row can be used; 'status' of each says why")
         found = audit_ranges(
@@ -176,7 +176,7 @@ def fit_on(
     if (spec.noise or spec.missing or spec.reweight) and ready.survey is None:
         raise SedumError("regression: noise, missing and reweight need a survey with a file")
     if spec.reweight and ready.survey is not None:
-        seen = ready.survey[ready.survey.standing.ok]
+        seen = ready.survey[ready.survey.row_status.ok]
         weight, share = shift_weights(
             ready.features(ready.galaxies.magnitude[rows], ready.galaxies.redshift[rows]),
             ready.features(seen.magnitude, seen.redshift),
@@ -215,7 +215,7 @@ def calibrated(bridge: Bridge, survey: SurveyRows) -> Bridge:
     run = bridge.run
     correction, scatter = list(bridge.correction), list(bridge.scatter)
     x = bridge.features(survey.magnitude, survey.redshift)
-    good = survey.standing.ok & bridge.usable(x)
+    good = survey.row_status.ok & bridge.usable(x)
     for k in range(len(run.targets)):
         rows = np.flatnonzero(good & np.isfinite(survey.reference[:, k]))
         if len(rows) == 0:

@@ -49,7 +49,7 @@ class SurveyErrors:
     """
 
     def __init__(self, survey: SurveyRows):
-        use = survey.standing.ok
+        use = survey.row_status.ok
         magnitude, error = survey.magnitude[use], survey.error[use]
         self.band = int(np.isfinite(magnitude).sum(0).argmax())
         there = np.isfinite(magnitude[:, self.band])

@@ -161,7 +161,7 @@ def validate_bridge(
     card["importance"] = _importance(bridge, ready)
     prediction = corrected = shift = None
     if survey is not None:
-        seen = survey[survey.standing.ok]
+        seen = survey[survey.row_status.ok]
         x = bridge.features(ready.galaxies.magnitude, ready.galaxies.redshift)
         seen_x = bridge.features(seen.magnitude, seen.redshift)
         if min(len(x), len(seen_x)) >= 10:

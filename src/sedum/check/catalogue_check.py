@@ -201,13 +201,13 @@ def check_catalogue(
     """
     model = model or GalaxyModel.from_run(run)
     posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
-    standing, photometry = rows.standing.copy(), rows.photometry
+    status, photometry = rows.row_status.copy(), rows.photometry
     if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posterior, rows, standing)
-    mark_unfit(posterior, standing, photometry)
-    good = np.flatnonzero(standing.ok)
+        photometry = give_redshifts(posterior, rows, status)
+    mark_unfit(posterior, status, photometry)
+    good = np.flatnonzero(status.ok)
     if len(good) < _LEAST:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in standing.counts()[:3])
+        reasons = "; ".join(f"{count} {reason}" for reason, count in status.counts()[:3])
         raise SedumError(
             f"checking a catalogue needs {_LEAST} galaxies that can be fitted, found {len(good)} "
             f"({reasons})"

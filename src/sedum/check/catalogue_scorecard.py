@@ -212,22 +212,22 @@ def validate_catalogue(
         wanted |= np.isfinite(values)
     if not wanted.any():
         raise SedumError(f"{source}: no row has a known redshift or another's estimate")
-    standing = rows.standing.copy()
-    mark_unfit(posterior, standing, rows.photometry)
-    free = np.flatnonzero(wanted & standing.ok)
+    status = rows.row_status.copy()
+    mark_unfit(posterior, status, rows.photometry)
+    free = np.flatnonzero(wanted & status.ok)
     given, known, notes = _given(posterior, rows) if others else (rows.photometry, free[:0], [])
     with progress(len(free) + len(known), "validating", "galaxies", show_progress) as advance:
         judge.fit(rows.photometry, free, "free", advance)
         judge.fit(given, known, "known", advance)
     found, bins = None, {}
-    if (fitted := np.flatnonzero(judge.spec & standing.ok)).size:
+    if (fitted := np.flatnonzero(judge.spec & status.ok)).size:
         truth = rows.catalogue_redshift[fitted]
         found = RedshiftMetrics.of(posterior.prior, truth, judge.redshift_draws(fitted))
         bins = _bins(rows.photometry[fitted], truth, model.filters.names)
     return CatalogueValidation(
         len(rows),
         found,
-        {reason: count for reason, count in standing[wanted].counts() if reason != OK},
+        {reason: count for reason, count in status[wanted].counts() if reason != OK},
         [
             ReferenceComparison(
                 name,
@@ -249,12 +249,12 @@ def _given(posterior: Posterior, rows: CatalogueRows) -> tuple[Photometry, np.nd
     if not known.any():
         return rows.photometry, np.zeros(0, int), []
     try:
-        standing = rows.standing.copy()
-        given = give_redshifts(posterior, rows, standing)
+        status = rows.row_status.copy()
+        given = give_redshifts(posterior, rows, status)
     except SedumError as error:
         return rows.photometry, np.zeros(0, int), [f"redshift known: {error}"]
-    mark_unfit(posterior, standing, given)
-    return given, np.flatnonzero(known & standing.ok), []
+    mark_unfit(posterior, status, given)
+    return given, np.flatnonzero(known & status.ok), []
 
 
 class _Judge:

@@ -173,10 +173,10 @@ def measure_zeropoints(
     model = model or GalaxyModel.from_run(run)
     posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
     _check_trained(posterior)
-    standing = rows.standing.copy()
-    photometry = give_redshifts(posterior, rows, standing)
-    mark_unfit(posterior, standing, photometry)
-    usable = np.flatnonzero(standing.ok & np.isfinite(photometry.redshift))
+    status = rows.row_status.copy()
+    photometry = give_redshifts(posterior, rows, status)
+    mark_unfit(posterior, status, photometry)
+    usable = np.flatnonzero(status.ok & np.isfinite(photometry.redshift))
     if len(usable) < 2 * _LEAST:
         raise SedumError(
             f"zero-points need {2 * _LEAST} galaxies of known redshift that can be fitted, found "

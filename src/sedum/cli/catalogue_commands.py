@@ -35,7 +35,7 @@ def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
     rows = read_for_run(catalogue, run, filters)
     console = Console(highlight=False)
     console.print(coverage_table(rows, filters, f"{catalogue.name}: {len(rows):,} rows"))
-    print_status(rows.standing.counts())
+    print_status(rows.row_status.counts())
 
 
 @noise.command("fit")

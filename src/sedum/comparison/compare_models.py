@@ -122,19 +122,19 @@ def compare(
     run = run or posteriors[first].run
     _check_run(run, posteriors[first])
     read = read_for_run(catalogue, run, simulators[first].filters)
-    photometry, standing = read.photometry, read.standing.copy()
+    photometry, status = read.photometry, read.row_status.copy()
     if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posteriors[first], read, standing)
-    _mark_unfit(posteriors, standing, photometry)
-    good = np.flatnonzero(standing.ok)
+        photometry = give_redshifts(posteriors[first], read, status)
+    _mark_unfit(posteriors, status, photometry)
+    good = np.flatnonzero(status.ok)
     rng = np.random.default_rng(seed)
     if rows is not None and len(good) > rows:
-        left = np.ones(len(standing), bool)
+        left = np.ones(len(status), bool)
         left[rng.choice(good, rows, replace=False)] = False
-        standing.mark(left, "not among the rows drawn")
-        good = np.flatnonzero(standing.ok)
+        status.mark(left, "not among the rows drawn")
+        good = np.flatnonzero(status.ok)
     weighing = [
-        _Weighing(name, posteriors[name], simulators[name], quantities, len(standing), seed)
+        _Weighing(name, posteriors[name], simulators[name], quantities, len(status), seed)
         for name in posteriors
     ]
     checked = np.sort(rng.permutation(good)[:nested])
@@ -145,14 +145,14 @@ def compare(
         for one in weighing:
             one.sample_nested(photometry, checked, advance)
     for one in weighing:
-        poor = np.zeros(len(standing), bool)
+        poor = np.zeros(len(status), bool)
         poor[good] = ~(one.verified | one.nested)[good]
-        standing.mark(poor, f"evidence of {one.name} not verified")
+        status.mark(poor, f"evidence of {one.name} not verified")
     evidence = np.stack([one.log_evidence for one in weighing], axis=1)
     probabilities = np.full(evidence.shape, np.nan)
-    use = standing.ok
+    use = status.ok
     probabilities[use] = model_probabilities(evidence[use], odds)
-    table = Table({"id": Column(read.ids), "status": Column(standing.text())})
+    table = Table({"id": Column(read.ids), "status": Column(status.text())})
     found = Comparison(
         models=list(posteriors),
         table=comparison_table(table, weighing, probabilities, run, posteriors),
@@ -260,20 +260,20 @@ def _check_run(run: RunFile, first: Posterior) -> None:
 
 
 def _mark_unfit(
-    posteriors: Mapping[str, Posterior], standing: RowStatus, photometry: Photometry
+    posteriors: Mapping[str, Posterior], status: RowStatus, photometry: Photometry
 ) -> None:
     """Mark rows that are beyond what any of the estimators was trained for, and say which."""
     against = {}
     for name, posterior in posteriors.items():
-        alone = RowStatus(len(standing))
+        alone = RowStatus(len(status))
         mark_unfit(posterior, alone, photometry)
         against[name] = alone.text()
     everywhere = np.stack(list(against.values()))
     common = (everywhere == everywhere[0]).all(axis=0)
     for name, text in against.items():
         for reason in np.unique(text[text != OK]):
-            standing.mark(common & (text == reason), str(reason))
-            standing.mark(~common & (text == reason), f"{name}: {reason}")
+            status.mark(common & (text == reason), str(reason))
+            status.mark(~common & (text == reason), f"{name}: {reason}")
 
 
 # --- the work ----------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def fit_noise(
     SedumError
         If a band has too few measurements to learn from, or the reference is no band.
     """
-    good = rows.standing.ok
+    good = rows.row_status.ok
     seen = rows.photometry[good]
     few = [b for b, c in zip(bands, seen.measured.sum(axis=0), strict=True) if c < LEAST]
     if few:

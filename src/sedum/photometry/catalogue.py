@@ -37,8 +37,8 @@ class CatalogueRows:
         The mapped redshift column, [n], NaN where absent, whether or not it is used.
     catalogue_redshift_error
         Its mapped 1-sigma error, [n], NaN where absent.
-    standing
-        What stands against each row.
+    row_status
+        The status of each row, as numbers.
     redshift_errors
         Whether there is a column of redshift errors, whatever is in these rows.
     """
@@ -47,13 +47,13 @@ class CatalogueRows:
     photometry: Photometry
     catalogue_redshift: np.ndarray
     catalogue_redshift_error: np.ndarray
-    standing: RowStatus
+    row_status: RowStatus
     redshift_errors: bool = False
 
     @property
     def status(self) -> np.ndarray:
         """``ok``, or why the row cannot be fitted, in words, [n]."""
-        return self.standing.text()
+        return self.row_status.text()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,7 +66,7 @@ class CatalogueRows:
             Photometry.concatenate([p.photometry for p in parts]),
             np.concatenate([p.catalogue_redshift for p in parts]),
             np.concatenate([p.catalogue_redshift_error for p in parts]),
-            RowStatus.concatenate([p.standing for p in parts]),
+            RowStatus.concatenate([p.row_status for p in parts]),
             any(p.redshift_errors for p in parts),
         )
 
@@ -142,28 +142,28 @@ def to_photometry(
     flux = np.full((n, len(filters)), np.nan)
     error = np.full((n, len(filters)), np.nan)
     upper = np.zeros((n, len(filters)), bool)
-    standing = RowStatus(n)
-    reader = _Reader(table, mapping, source, standing)
+    status = RowStatus(n)
+    reader = _Reader(table, mapping, source, status)
     corrections = Corrections(table, mapping, source)
     for i, band in enumerate(filters):
         if band.name not in mapping.columns:
             continue
         factor = corrections.factor(band)
         flux[:, i], error[:, i], upper[:, i] = reader.band(band, factor)
-    standing.mark(~np.isfinite(flux).any(axis=1), "no band observed")
+    status.mark(~np.isfinite(flux).any(axis=1), "no band observed")
     for name, wanted in mapping.require.items():
         found = number_or_text(table, name, source, f"catalogue.require.{name}")
         allowed = [str(w) if found.dtype.kind == "U" else w for w in wanted]
-        standing.mark(~np.isin(found, allowed), f"flagged by {name}")
+        status.mark(~np.isin(found, allowed), f"flagged by {name}")
     redshift, redshift_error = reader.redshift()
     ids = np.arange(first, first + n)
     if mapping.id is not None:
         ids = identifiers(table, mapping.id, source, "catalogue.id")
         if ids.dtype.kind in "iu":
-            standing.mark(np.ma.getmaskarray(table[mapping.id]), "no identifier")
+            status.mark(np.ma.getmaskarray(table[mapping.id]), "no identifier")
     photometry = Photometry.make(flux, error, upper)
     return CatalogueRows(
-        ids, photometry, redshift, redshift_error, standing, mapping.redshift_error is not None
+        ids, photometry, redshift, redshift_error, status, mapping.redshift_error is not None
     )
 
 
@@ -171,9 +171,9 @@ class _Reader:
     """Reads single bands of one table, and marks the rows where they are bad."""
 
     def __init__(
-        self, table: Table, mapping: config.CatalogueSettings, source: str, standing: RowStatus
+        self, table: Table, mapping: config.CatalogueSettings, source: str, status: RowStatus
     ):
-        self.table, self.mapping, self.source, self.standing = table, mapping, source, standing
+        self.table, self.mapping, self.source, self.row_status = table, mapping, source, status
 
     def band(self, band: Filter, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return flux and error in µJy, and what is an upper limit, each [n].
@@ -210,12 +210,12 @@ class _Reader:
             missing |= flag != 0
         there = ~missing
         name = band.name
-        self.standing.mark(there & ~np.isfinite(flux), f"flux not finite in {name}")
-        self.standing.mark(there & upper & ~(flux > 0), f"upper limit not positive in {name}")
-        self.standing.mark(there & ~np.isfinite(error), f"error not finite in {name}")
-        self.standing.mark(there & ~(error > 0), f"error not positive in {name}")
+        self.row_status.mark(there & ~np.isfinite(flux), f"flux not finite in {name}")
+        self.row_status.mark(there & upper & ~(flux > 0), f"upper limit not positive in {name}")
+        self.row_status.mark(there & ~np.isfinite(error), f"error not finite in {name}")
+        self.row_status.mark(there & ~(error > 0), f"error not positive in {name}")
         good = there & np.isfinite(flux)
-        self.standing.mark(good & ~known, "aperture or extinction correction not known")
+        self.row_status.mark(good & ~known, "aperture or extinction correction not known")
         flux = np.where(good, flux, np.nan)
         error = np.where(good & np.isfinite(error) & (error > 0), error, 1.0)
         return flux, error, upper & good

@@ -159,12 +159,12 @@ def fit_rows(
     """
     model = model or GalaxyModel.from_run(run)
     photometry = rows.photometry
-    standing = rows.standing.copy()
+    status = rows.row_status.copy()
     if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posterior, rows, standing)
-    mark_unfit(posterior, standing, photometry)
-    good = np.flatnonzero(standing.ok)
-    n, output = len(standing), run.output
+        photometry = give_redshifts(posterior, rows, status)
+    mark_unfit(posterior, status, photometry)
+    good = np.flatnonzero(status.ok)
+    n, output = len(status), run.output
     other = SwappedPrior(posterior, priors, n, output.seed) if priors is not None else None
     summaries = Summaries(posterior.prior if other is None else other.new, output, n)
     # A parameter that is also asked for as a derived quantity keeps its own draws.
@@ -189,9 +189,9 @@ def fit_rows(
                 typical.note(photometry[at], at, keys[at])
             advance(len(at))
     if other is not None:
-        other.mark(standing)
+        other.mark(status)
         summaries.blank(other.poor)
-    table = Table({"id": Column(rows.ids), "status": Column(standing.text())})
+    table = Table({"id": Column(rows.ids), "status": Column(status.text())})
     table["n_bands"] = photometry.measured.sum(axis=1).astype(np.int16)
     if posterior.noise.spec.limits is not None:
         table["n_limits"] = photometry.upper.sum(axis=1).astype(np.int16)
@@ -251,7 +251,7 @@ def _derived(model: Simulator, draws: np.ndarray, names: list[str]) -> dict[str,
     return {name: values.reshape(draws.shape[:2]) for name, values in found.items()}
 
 
-def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatus) -> Photometry:
+def give_redshifts(posterior: Posterior, rows: CatalogueRows, status: RowStatus) -> Photometry:
     """Give the estimator the catalogue's redshifts, with their errors.
 
     Where the catalogue has no errors they are the smallest that the estimator was trained
@@ -273,32 +273,32 @@ def give_redshifts(posterior: Posterior, rows: CatalogueRows, standing: RowStatu
     if rows.redshift_errors:
         error = rows.catalogue_redshift_error / (1 + redshift)
         bad = np.isfinite(redshift) & ~(np.isfinite(error) & (error > 0))
-        standing.mark(bad, "redshift error not positive")
+        status.mark(bad, "redshift error not positive")
         error = np.where(bad, 1.0, error)
     return rows.photometry.with_redshift(redshift, error)
 
 
-def mark_unfit(posterior: Posterior, standing: RowStatus, photometry: Photometry) -> None:
+def mark_unfit(posterior: Posterior, status: RowStatus, photometry: Photometry) -> None:
     """Mark the rows that are beyond what the estimator was trained for."""
     spec, bands = posterior.noise.spec, posterior.noise.bands
     if spec.limits is None:
         for i, band in enumerate(bands):
             reason = f"upper limit in {band}, but the run file has no noise.limits"
-            standing.mark(photometry.upper[:, i], reason)
+            status.mark(photometry.upper[:, i], reason)
     if spec.selection is not None:
         cut = bands.index(spec.selection.band)
         absent = ~photometry.observed[:, cut]
-        standing.mark(absent, f"selection band {spec.selection.band} not observed")
+        status.mark(absent, f"selection band {spec.selection.band} not observed")
         below = ~posterior.noise.selected(photometry)
-        standing.mark(below, f"below the selection in {spec.selection.band}")
+        status.mark(below, f"below the selection in {spec.selection.band}")
     if "redshift" in posterior.prior.free:
         known = np.isfinite(photometry.redshift)
         low, high = posterior.prior.support("redshift", tail=1e-12)
         beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
-        standing.mark(beyond, "given redshift outside the prior")
+        status.mark(beyond, "given redshift outside the prior")
     flux, error = posterior.features.outside(photometry)
     for i, band in enumerate(bands):
-        standing.mark(flux[:, i], f"flux outside the training range in {band}")
-        standing.mark(error[:, i], f"error outside the training range in {band}")
+        status.mark(flux[:, i], f"flux outside the training range in {band}")
+        status.mark(error[:, i], f"error outside the training range in {band}")
     wrong = posterior.features.outside_redshift_error(photometry)
-    standing.mark(wrong, "redshift error outside the training range")
+    status.mark(wrong, "redshift error outside the training range")

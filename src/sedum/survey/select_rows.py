@@ -84,17 +84,17 @@ def draw_selected(
     SedumError
         If a row cannot be fitted; it says why.
     """
-    photometry, standing = catalogue.photometry, catalogue.standing.copy()
+    photometry, status = catalogue.photometry, catalogue.row_status.copy()
     if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posterior, catalogue, standing)
-    mark_unfit(posterior, standing, photometry)
-    for row, status in zip(rows, standing[rows].text(), strict=True):
-        if not standing.ok[row]:
-            raise SedumError(f"row {row} (id {catalogue.ids[row]}) cannot be fitted: {status}")
+        photometry = give_redshifts(posterior, catalogue, status)
+    mark_unfit(posterior, status, photometry)
+    for row, reason in zip(rows, status[rows].text(), strict=True):
+        if not status.ok[row]:
+            raise SedumError(f"row {row} (id {catalogue.ids[row]}) cannot be fitted: {reason}")
     seen, output = photometry[rows], run.output
     keys = object_keys(catalogue.ids[rows])
     if output.verify:
-        draws = Verification(posterior, model, output, len(standing)).verify(seen, rows, keys)
+        draws = Verification(posterior, model, output, len(status)).verify(seen, rows, keys)
     else:
         draws = posterior.sample(seen, output.draws, output.seed, keys=keys)
     return SelectedGalaxies(rows, catalogue.ids[rows], seen, draws)

@@ -99,7 +99,7 @@ def _for_catalogue(
 
     filters = FilterSet([load_band(band) for band in reading.filters])
     rows = read_catalogue(source, reading.catalogue, filters)
-    measured = rows.photometry.measured[rows.standing.ok].sum(axis=0)
+    measured = rows.photometry.measured[rows.row_status.ok].sum(axis=0)
     notes = [f"layout {reading.layout}: {len(rows):,} rows, {len(filters)} bands"]
     notes += [reading.note] if reading.note else []
     names = filters.names
@@ -109,7 +109,7 @@ def _for_catalogue(
     if rare:
         notes += [f"left out, measured in fewer than {LEAST} rows: {', '.join(rare)}"]
     if not keep:
-        counts = "; ".join(f"{count} {reason}" for reason, count in rows.standing.counts()[:3])
+        counts = "; ".join(f"{count} {reason}" for reason, count in rows.row_status.counts()[:3])
         raise SedumError(
             f"{name_of(source)}: no band is measured in {LEAST} rows that can be used ({counts}); "
             "write the run file by hand from that of sedum init without a catalogue"
@@ -144,7 +144,7 @@ def _for_catalogue(
 
 def _selection(rows: CatalogueRows, band: int) -> float:
     """Return the signal-to-noise that nearly all rows exceed in a band, rounded down."""
-    good = rows.standing.ok & rows.photometry.measured[:, band]
+    good = rows.row_status.ok & rows.photometry.measured[:, band]
     snr = rows.photometry.flux[good, band] / rows.photometry.error[good, band]
     return float(max(np.floor(np.quantile(snr, 1 - _KEPT)), _LEAST_SNR))
 

@@ -32,7 +32,7 @@ def coverage_table(rows: CatalogueRows, filters: FilterSet, title: str) -> RichT
     headings = ("pivot/Å", "measured", "limits", "missing", "AB mag", "5σ AB", "S/N")
     for heading in headings:
         table.add_column(heading, justify="right")
-    seen = rows.photometry[rows.standing.ok]
+    seen = rows.photometry[rows.row_status.ok]
     for i, band in enumerate(filters):
         there = seen.measured[:, i]
         shares = [there, seen.upper[:, i], ~seen.observed[:, i]]

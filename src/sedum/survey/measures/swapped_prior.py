@@ -72,11 +72,11 @@ class SwappedPrior:
             out[i] = draws[i, rng.permutation(picks)]
         return out
 
-    def mark(self, standing: RowStatus) -> None:
+    def mark(self, status: RowStatus) -> None:
         """Give rows a status whose draws are too few where the other priors have their mass."""
         few = self.poor & (self.columns["prior_ess"] < LEAST_ESS)
-        standing.mark(few, f"fewer than {LEAST_ESS:.0f} effective draws of the prior")
-        standing.mark(self.poor, "weights of the prior have too long a tail (Pareto k)")
+        status.mark(few, f"fewer than {LEAST_ESS:.0f} effective draws of the prior")
+        status.mark(self.poor, "weights of the prior have too long a tail (Pareto k)")
 
     def into(self, table: Table) -> None:
         """Add the columns, and the change of the log-evidence where there is one."""
