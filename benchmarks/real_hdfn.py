@@ -77,7 +77,7 @@ def main() -> None:
     posterior = train_to_file(run, work / "hdfn.h5", work / "hdfn.safetensors", model=model)
     torch.set_num_threads(1)
     start = time.process_time()
-    table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model, show_progress=False)
+    table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model).read()
     cpu = time.process_time() - start
 
     ok = np.asarray(table["status"]) == "ok"
