@@ -121,7 +121,7 @@ class PartFolder:
         """
         content: dict[str, Any] = {"file": None, "sha256": "", "facts": dict(facts or {})}
         if file is not None:
-            content["file"] = file.relative_to(self.path).as_posix()
+            content["file"] = file.resolve().relative_to(self.path.resolve()).as_posix()
             content["sha256"] = sha256 or file_digest(file)
         with atomic_path(self._record(name)) as temporary:
             temporary.write_text(json.dumps(content))
