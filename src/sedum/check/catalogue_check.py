@@ -16,7 +16,7 @@ from sedum.infer.posterior import Posterior
 from sedum.infer.verify.best_fit import BestFit
 from sedum.infer.verify.importance_weights import resampled, reweight
 from sedum.infer.verify.predictive_check import posterior_predictive
-from sedum.infer.verify.typicality import Typicality, log_snr, mock_observations
+from sedum.infer.verify.typicality import Typicality, mock_observations
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
@@ -265,9 +265,9 @@ def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -
 
 def _as_bright(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
     """Return two mocks for each galaxy, of nearly its signal-to-noise."""
-    snr = log_snr(pool)
+    snr = pool.log_snr
     order = np.argsort(snr)
-    place = np.searchsorted(snr[order], np.repeat(log_snr(seen), 2))
+    place = np.searchsorted(snr[order], np.repeat(seen.log_snr, 2))
     near = place + rng.integers(-_NEAR // 2, _NEAR // 2 + 1, size=len(place))
     return pool[rng.permutation(order[np.clip(near, 0, len(pool) - 1)])]
 

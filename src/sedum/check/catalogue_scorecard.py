@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sedum.check.known_redshifts import RedshiftMetrics, median_mad
+from sedum.check.known_redshifts import RedshiftMetrics
 from sedum.check.mock_scorecard import bin_labels
 from sedum.config import CatalogueSettings, RunFile
 from sedum.errors import SedumError
@@ -21,6 +21,7 @@ from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
 from sedum.photometry.row_status import OK
 from sedum.progress import progress
+from sedum.statistics import median_and_nmad
 from sedum.survey.prepare import prepare_rows
 from sedum.tables.read import TableLike, name_of, read_table
 from sedum.tables.values import means_missing, numeric
@@ -365,7 +366,7 @@ def _reference_card(value: np.ndarray, median: np.ndarray) -> dict[str, Any]:
         return {"galaxies": 0}
 
     def measure(rows: np.ndarray) -> dict[str, float]:
-        offset, scatter = median_mad(difference[rows])
+        offset, scatter = median_and_nmad(difference[rows])
         return {"offset": offset, "nmad": scatter}
 
     return {"galaxies": len(difference), **_with_errors(measure, len(difference))}
