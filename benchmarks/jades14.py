@@ -30,6 +30,7 @@ from sedum.library.generate import simulate
 from sedum.observe.mock_survey import mock_survey
 from sedum.observe.noise_model import NoiseModel
 from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_losses, plot_recovery
+from sedum.statistics import nmad
 
 TOP = Path(__file__).resolve().parents[1]
 GALAXIES, DRAWS = 5000, 500
@@ -100,9 +101,8 @@ def main() -> None:
                 delta = (np.median(draws[use][..., 0], axis=1) - theta[use, 0]) / (
                     1 + theta[use, 0]
                 )
-                nmad = 1.4826 * np.median(np.abs(delta - np.median(delta)))
                 console.print(
-                    f"photometric redshifts: NMAD {nmad:.4f}, beyond 0.15: "
+                    f"photometric redshifts: NMAD {nmad(delta):.4f}, beyond 0.15: "
                     f"{np.mean(np.abs(delta) > 0.15):.2%}, bias {np.median(delta):+.4f}\n"
                 )
 

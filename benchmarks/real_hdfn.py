@@ -30,6 +30,7 @@ from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
 from sedum.observe.learn_noise import fit_noise
 from sedum.photometry.catalogue import read_for_run
+from sedum.statistics import nmad
 from sedum.survey.fit import fit
 
 TOP = Path(__file__).resolve().parents[1]
@@ -42,7 +43,7 @@ def redshift_scores(estimate: np.ndarray, draws: np.ndarray, truth: np.ndarray) 
     error = (estimate - truth) / (1 + truth)
     inside = np.abs(ranks(draws[..., None], truth[:, None])[:, 0] - 0.5)
     return {
-        "NMAD": 1.4826 * np.median(np.abs(error - np.median(error))),
+        "NMAD": nmad(error),
         "bias": float(np.median(error)),
         "outliers": float(np.mean(np.abs(error) > 0.15)),
         "68% coverage": float(np.mean(inside <= 0.34)),
@@ -77,7 +78,7 @@ def main() -> None:
     posterior = train_to_file(run, work / "hdfn.h5", work / "hdfn.safetensors", model=model)
     torch.set_num_threads(1)
     start = time.process_time()
-    table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model, show_progress=False)
+    table = fit(run, posterior, catalogue, work / "hdfn.fits", model=model).read()
     cpu = time.process_time() - start
 
     ok = np.asarray(table["status"]) == "ok"
@@ -106,10 +107,10 @@ def main() -> None:
     near = same & (np.abs(table["redshift_p50"] - fast["z"]) < 0.1 * (1 + fast["z"]))
     for name, chosen in (("all", same), ("redshifts within 0.1 (1+z)", near)):
         difference = np.asarray(table["log_mass_surviving_p50"])[chosen] - fast["lmass"][chosen]
-        nmad = 1.4826 * np.median(np.abs(difference - np.median(difference)))
         console.print(
             f"log mass, sedum - FAST++, {name}: {chosen.sum()} galaxies, median "
-            f"{np.median(difference):+.3f}, NMAD {nmad:.3f}, std {difference.std():.3f} dex"
+            f"{np.median(difference):+.3f}, NMAD {nmad(difference):.3f}, "
+            f"std {difference.std():.3f} dex"
         )
 
 

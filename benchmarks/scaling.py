@@ -4,7 +4,7 @@
 
 One thread. The run file is that of ``sedum init``, 14 bands and an estimator of the default size;
 its training is cut short, since the cost of a draw does not hang on it. Mock galaxies are fitted
-from Parquet to Parquet by sedum.fit_survey, as sedum fit does it. Core-hours and bytes of a survey
+from Parquet to Parquet by sedum.fit, as sedum fit does it. Core-hours and bytes of a survey
 are these figures times its galaxies.
 """
 
@@ -88,7 +88,7 @@ def main() -> None:
         seconds = {}
         for name in ("few", "cat"):  # the first compiles, and pays what is paid once
             start = time.process_time()
-            done = sedum.fit_survey(
+            done = sedum.fit(
                 some, posterior, work / f"{name}.parquet", work / "out.parquet", model=model
             )
             seconds[name] = time.process_time() - start

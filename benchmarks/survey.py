@@ -48,7 +48,7 @@ EFFICIENCY, GIB_AT_1E8 = 0.85, 2.0
 FILE_ROWS = 500_000
 FIT = """
 import sys, sedum
-done = sedum.fit_survey(
+done = sedum.fit(
     sedum.load_run("run.yaml"), sedum.Posterior.read("survey.safetensors"),
     sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), show_progress=True,
 )
@@ -180,7 +180,7 @@ class Sky:
                     target=beside, args=(target.with_name("posteriors.parts"), pids)
                 )
                 thread.start()
-            sedum.fit_sky(
+            sedum.fit(
                 self.run,
                 self.posterior,
                 self.work / "sky",

@@ -148,7 +148,9 @@ def main(arguments: list[str] | None = None) -> None:
     library = sedum.simulate(run, folder / "library.h5", model=model)
     posterior = sedum.train(run, library)
     truth = mock_catalogue(model, folder / "mock.csv", 10)
-    found = sedum.fit(run, posterior, folder / "mock.csv", folder / "fitted.fits", model=model)
+    found = sedum.fit(
+        run, posterior, folder / "mock.csv", folder / "fitted.fits", model=model
+    ).read()
     for j, name in enumerate(model.prior.names):
         for row, values in zip(found, truth, strict=True):
             low, middle, high = (row[f"{name}_p{p}"] for p in (16, 50, 84))

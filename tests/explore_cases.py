@@ -26,4 +26,4 @@ def table_of(n=ROWS):
 def write_explored(folder, run, posterior, model):
     table_of().write(folder / "cat.parquet")
     posterior.write(folder / "small.safetensors")
-    sedum.fit_survey(run, posterior, folder / "cat.parquet", folder / "post.fits", model=model)
+    sedum.fit(run, posterior, folder / "cat.parquet", folder / "post.fits", model=model)

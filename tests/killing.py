@@ -59,7 +59,7 @@ def train_with(run, model, library):
 
 def fit_with(run, model, posterior, source, rows):
     """Return how a posterior catalogue is made, in parts of so many rows."""
-    return lambda path: sedum.fit_survey(run, posterior, source, path, model=model, part_rows=rows)
+    return lambda path: sedum.fit(run, posterior, source, path, model=model, part_rows=rows)
 
 
 def parts_of(path):

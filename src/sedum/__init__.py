@@ -52,9 +52,6 @@ if TYPE_CHECKING:
     from sedum.results.posterior_catalogue import PosteriorCatalogue as PosteriorCatalogue
     from sedum.results.provenance import read_provenance as read_provenance
     from sedum.survey.fit import fit as fit
-    from sedum.survey.fit_hats import fit_sky as fit_sky
-    from sedum.survey.fit_parts import fit_survey as fit_survey
-    from sedum.survey.hats_partitions import sky_posteriors as sky_posteriors
     from sedum.survey.measures.quantiles import quantile_draws as quantile_draws
     from sedum.survey.predict import predict as predict
     from sedum.survey.qp_ensemble import to_qp as to_qp
@@ -81,8 +78,6 @@ _HOMES = {
     "explore": "sedum.report.explorer.explore",
     "fit": "sedum.survey.fit",
     "fit_noise": "sedum.observe.learn_noise",
-    "fit_sky": "sedum.survey.fit_hats",
-    "fit_survey": "sedum.survey.fit_parts",
     "init_run": "sedum.survey.start_run_file",
     "list_filters": "sedum.photometry.filters",
     "list_grids": "sedum.galaxies.stellar_grids.grid",
@@ -99,7 +94,6 @@ _HOMES = {
     "run_demo": "sedum.demo",
     "simulate": "sedum.library.generate",
     "simulate_bridge": "sedum.bridge.simulations.simulate",
-    "sky_posteriors": "sedum.survey.hats_partitions",
     "to_qp": "sedum.survey.qp_ensemble",
     "train": "sedum.infer.training.train",
     "train_bridge": "sedum.bridge.train_bridge",

@@ -75,7 +75,8 @@ def run_demo(
         folder / "mock-catalogue.fits",
         folder / "posterior-catalogue.fits",
         model=model,
-    )
+        show_progress=True,
+    ).read()
     fitted = np.flatnonzero(np.asarray(table["status"]) == "ok")
     # The same seed and keys as in the fit: the draws behind the catalogue, but for the rounding
     # of the photometry in its file.

@@ -12,6 +12,7 @@ ORDER = [
     "errors",
     "_version",
     "progress",
+    "statistics",
     "storage",
     "parallel",
     "config",

@@ -16,9 +16,7 @@ def fitted(small_run, small_posterior, small_model, tmp_path_factory):
     source = catalogue(folder / "cat.parquet")
 
     def call(out):
-        sedum.fit_survey(
-            small_run, small_posterior, source, folder / out, model=small_model, part_rows=50
-        )
+        sedum.fit(small_run, small_posterior, source, folder / out, model=small_model, part_rows=50)
         return folder / out
 
     return call

@@ -73,7 +73,6 @@ def results(small_posterior, small_model, tmp_path_factory):
         catalogue(),
         folder / "out.parquet",
         model=small_model,
-        show_progress=False,
     )
     for ending in ("fits", "ecsv"):
         write_table(table, folder / f"out.{ending}")

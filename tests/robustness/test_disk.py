@@ -72,7 +72,7 @@ def commands(small_run, small_model, small_library, small_posterior, catalogue, 
     )
 
     def fit(path):
-        sedum.fit_survey(run, small_posterior, catalogue, path, model=small_model, part_rows=100)
+        sedum.fit(run, small_posterior, catalogue, path, model=small_model, part_rows=100)
 
     def figure(path):
         made = style.figure(3, 3)
@@ -205,7 +205,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(
     name, small_run, small_library, catalogue, tmp_path
 ):
     no_work = {
-        "fit.fits": lambda p: sedum.fit_survey(small_run, None, catalogue, p),
+        "fit.fits": lambda p: sedum.fit(small_run, None, catalogue, p),
         "masses.fits": lambda p: sedum.apply_bridge(None, out=p),
         "library.h5": lambda p: sedum.simulate(small_run, p, model=no_model()),
         "estimator.safetensors": lambda p: train_to_file(
@@ -231,7 +231,7 @@ class no_model:
 def test_read_only_file_systems(name, small_run, catalogue, disk):
     assert mount("-o", "remount,ro", disk)
     write = {
-        "fit.fits": lambda p: sedum.fit_survey(small_run, None, catalogue, p),
+        "fit.fits": lambda p: sedum.fit(small_run, None, catalogue, p),
         "library.h5": lambda p: sedum.simulate(small_run, p, model=no_model()),
     }[name]
     with pytest.raises(SedumError, match=f"cannot write .*{name}: Read-only file system; choose"):

@@ -60,7 +60,7 @@ def test_commands_refuse_an_output_that_is_being_made(
     def fit(path):
         catalogue = tmp_path / "cat.csv"
         catalogue.write_text("id\n1\n")
-        sedum.fit_survey(small_run, small_posterior, catalogue, path, model=small_model)
+        sedum.fit(small_run, small_posterior, catalogue, path, model=small_model)
 
     for doing, command, name in [
         ("simulating", simulate, "a.h5"),

@@ -40,7 +40,37 @@ def catalogue(mock):
 def do_fit(table, folder, run, posterior, model, name="out.fits"):
     source = folder / "in.fits"
     table.write(source, overwrite=True)
-    return fit(run, posterior, source, folder / name, model=model, show_progress=False)
+    return fit_written(table, folder, run, posterior, model, name)
+
+
+def fit_written(_, folder, run, posterior, model, name="out.fits"):
+    return fit(run, posterior, folder / "in.fits", folder / name, model=model).read()
+
+
+def do_fit_in_memory(table, folder, run, posterior, model, name="out.fits"):
+    return fit(run, posterior, table, folder / name, model=model)
+
+
+def test_a_table_in_memory_is_fitted_as_its_file(
+    tmp_path, catalogue, small_run, small_posterior, small_model
+):
+    arguments = (catalogue, tmp_path, small_run, small_posterior, small_model)
+    from_file, written = do_fit(*arguments), do_fit_in_memory(*arguments, "b.fits")
+    returned = fit(small_run, small_posterior, catalogue, model=small_model)
+    as_frame = fit(small_run, small_posterior, catalogue.to_pandas(), model=small_model)
+    for name in returned.colnames:
+        for other in (from_file, written, as_frame, Table.read(tmp_path / "b.fits")):
+            a, b = np.asarray(returned[name]), np.asarray(other[name])
+            if a.dtype.kind == "f":
+                np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5, err_msg=name)
+            else:
+                assert a.astype(str).tolist() == b.astype(str).tolist(), name
+    assert returned["log_mass_p50"].description == from_file["log_mass_p50"].description
+
+
+def test_dask_is_for_hats(catalogue, small_run, small_posterior):
+    with pytest.raises(SedumError, match="client and scheduler are for catalogues in HATS"):
+        fit(small_run, small_posterior, catalogue, scheduler="tcp://127.0.0.1:1")
 
 
 @pytest.mark.parametrize("name", ["more.fits", "more.ecsv", "more.parquet"])
@@ -199,7 +229,7 @@ def test_failed_writing_leaves_the_old_file(
 ):
     from sedum.results import posterior_table as tables
 
-    do_fit(catalogue, tmp_path, small_run, small_posterior, small_model)
+    do_fit_in_memory(catalogue, tmp_path, small_run, small_posterior, small_model)
     before = (tmp_path / "out.fits").read_bytes()
 
     def dying(table, path):
@@ -208,9 +238,9 @@ def test_failed_writing_leaves_the_old_file(
 
     monkeypatch.setattr(tables, "_write_fits", dying)
     with pytest.raises(OSError, match="no space"):
-        do_fit(catalogue[:3], tmp_path, small_run, small_posterior, small_model)
+        do_fit_in_memory(catalogue[:3], tmp_path, small_run, small_posterior, small_model)
     assert (tmp_path / "out.fits").read_bytes() == before
-    assert {p.name for p in tmp_path.iterdir()} == {"in.fits", "out.fits"}
+    assert {p.name for p in tmp_path.iterdir()} == {"out.fits"}
 
 
 def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_library, small_model):
@@ -278,8 +308,11 @@ def test_what_fails_goes_to_nested_sampling(
     assert not list(tmp_path.glob("*.nested"))
 
 
+@pytest.mark.parametrize(
+    ("first", "again"), [(do_fit, fit_written), (do_fit_in_memory, do_fit_in_memory)]
+)
 def test_interrupted_nested_sampling_goes_on(
-    tmp_path, catalogue, small_run, small_posterior, small_model, monkeypatch
+    first, again, tmp_path, catalogue, small_run, small_posterior, small_model, monkeypatch
 ):
     done = []
 
@@ -293,8 +326,8 @@ def test_interrupted_nested_sampling_goes_on(
     update = {"verify": VerifySettings(rounds=0, nested=True), "draws": 64, "typicality": FEW_MOCKS}
     run = small_run.model_copy(update={"output": small_run.output.model_copy(update=update)})
     with pytest.raises(KeyboardInterrupt):
-        do_fit(catalogue, tmp_path, run, small_posterior, small_model)
-    kept = sorted(next(iter(tmp_path.glob("*.nested"))).glob("*.npz"))
+        first(catalogue, tmp_path, run, small_posterior, small_model)
+    kept = sorted(tmp_path.glob("**/*nested/*.npz"))
     assert len(kept) == 3
     kept[0].write_bytes(b"damaged")  # is done again, as if it were not there
     done.clear()
@@ -305,7 +338,7 @@ def test_interrupted_nested_sampling_goes_on(
             or NestedResult(exact.prior.sample(size, np.random.default_rng(seed)), -3.0, 500.0, 1)
         ),
     )
-    table = do_fit(catalogue, tmp_path, run, small_posterior, small_model)
+    table = again(catalogue, tmp_path, run, small_posterior, small_model)
     assert len(done) == len(table) - 2
     assert table["verified"].all()
-    assert not list(tmp_path.glob("*.nested"))
+    assert not list(tmp_path.glob("**/*nested"))

@@ -14,13 +14,14 @@ import pytest
 import yaml
 
 import sedum
-import sedum.survey.fit_hats as fit_sky_module
+import sedum.survey.fit_hats as fit_hats_module
 from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.parallel import dask_cluster as cluster
 from sedum.results.hats_files import Partition
 from sedum.storage import locked
+from sedum.survey.hats_partitions import lazy_hats_posteriors
 from sedum.tables.read import is_sky_catalogue
 
 lsdb = pytest.importorskip("lsdb", reason="needs sedum[survey]")
@@ -57,7 +58,7 @@ def catalogue(frame, tmp_path_factory):
 def fitted(catalogue, dask_client, small_run, small_posterior, tmp_path_factory):
     """The folder of a whole fit, and its summary."""
     out = tmp_path_factory.mktemp("fitted") / "out"
-    return out, sedum.fit_sky(small_run, small_posterior, catalogue, out, client=dask_client)
+    return out, sedum.fit(small_run, small_posterior, catalogue, out, client=dask_client)
 
 
 def content(path):
@@ -104,7 +105,7 @@ def test_partitions_margin_and_draws_are_kept(
         tmp_path / "plain.fits",
         model=small_model,
         show_progress=False,
-    )
+    ).read()
     assert list(found["status"]) == list(plain["status"])
     np.testing.assert_allclose(
         found["log_mass_p50"].to_numpy(float, na_value=np.nan), plain["log_mass_p50"], rtol=1e-5
@@ -135,7 +136,7 @@ def test_lazy_catalogue_goes_on_with_the_verbs_of_lsdb(
     catalogue, fitted, dask_client, small_run, small_posterior
 ):
     whole = rows_of(lsdb.open_catalog(fitted[0]))
-    lazy = sedum.sky_posteriors(small_run, small_posterior, catalogue)
+    lazy = lazy_hats_posteriors(small_run, small_posterior, catalogue)
     cone = lazy.cone_search(20.0, 30.0, 15 * 3600)
     assert 0 < cone.npartitions <= lazy.npartitions
     found = rows_of(cone[["id", "redshift_p50", "ra", "dec"]])
@@ -147,7 +148,7 @@ def test_lazy_catalogue_goes_on_with_the_verbs_of_lsdb(
     # On a cluster, of a catalogue that was searched before.
     some = lsdb.open_catalog(catalogue).cone_search(20.0, 30.0, 15 * 3600)
     with dask_client.as_current():
-        on_workers = sedum.sky_posteriors(small_run, small_posterior, some)
+        on_workers = lazy_hats_posteriors(small_run, small_posterior, some)
         assert len(on_workers.compute(progress_bar=False)) == len(found)
 
 
@@ -167,7 +168,7 @@ def test_a_worker_that_is_killed_loses_nothing(
 
     killer = Thread(target=kill)
     killer.start()
-    sedum.fit_sky(small_run, small_posterior, catalogue, out, client=dask_client)
+    sedum.fit(small_run, small_posterior, catalogue, out, client=dask_client)
     killer.join()
     assert found[0] < 15, "it was done before the workers were killed"
     assert not before & set(dask_client.run(os.getpid).values())
@@ -181,7 +182,7 @@ def test_a_fit_that_is_killed_goes_on(
     small_posterior.write(tmp_path / "small.safetensors")
     code = (
         "import sys, sedum\n"
-        "sedum.fit_sky(sedum.load_run('run.yaml'), sedum.Posterior.read('small.safetensors'),"
+        "sedum.fit(sedum.load_run('run.yaml'), sedum.Posterior.read('small.safetensors'),"
         " sys.argv[1], 'out', scheduler=sys.argv[2])"
     )
     command = [sys.executable, "-c", code, str(catalogue), dask_client.scheduler.address]
@@ -196,22 +197,22 @@ def test_a_fit_that_is_killed_goes_on(
     assert 2 <= len(before) < 15, "it was done before it could be killed"
     other = small_run.model_copy(update={"name": "other"})
     with pytest.raises(SedumError, match=r"holds parts of another fit \(its run file differ"):
-        sedum.fit_sky(other, small_posterior, catalogue, out, client=dask_client)
+        sedum.fit(other, small_posterior, catalogue, out, client=dask_client)
     # A partition that was damaged since is fitted again.
     damaged = Partition.from_json((records / sorted(before)[0]).read_text())
     table = tmp_path / "out.parts" / "collection" / sorted(before)[0].split("-")[0]
     file = bytearray(damaged.path(table).read_bytes())
     file[len(file) // 2] ^= 0xFF
     damaged.path(table).write_bytes(bytes(file))
-    again, kept = [], fit_sky_module._kept
+    again, kept = [], fit_hats_module._kept
 
     def noting(table, records):
         whole, missing = kept(table, records)
         again.extend(missing)
         return whole, missing
 
-    monkeypatch.setattr(fit_sky_module, "_kept", noting)
-    done = sedum.fit_sky(small_run, small_posterior, catalogue, out, client=dask_client)
+    monkeypatch.setattr(fit_hats_module, "_kept", noting)
+    done = sedum.fit(small_run, small_posterior, catalogue, out, client=dask_client)
     assert len(again) == 15 - len(before) + 1
     assert done.rows == ROWS
     assert content(out) == content(fitted[0])
@@ -223,7 +224,7 @@ def test_empty_partitions_and_catalogues_without_margin(
 ):
     some = lsdb.open_catalog(catalogue / "cat").query("id < 12")
     assert some.npartitions > 5 > 0
-    sedum.fit_sky(small_run, small_posterior, some, tmp_path / "out", client=dask_client)
+    sedum.fit(small_run, small_posterior, some, tmp_path / "out", client=dask_client)
     after = lsdb.open_catalog(tmp_path / "out")
     assert after.margin is None
     assert 0 < after.npartitions <= 5
@@ -234,7 +235,7 @@ def test_empty_partitions_and_catalogues_without_margin(
         found["redshift_p50"].to_numpy(float), there["redshift_p50"].to_numpy(float), rtol=1e-5
     )
     with pytest.raises(SedumError, match="sky catalogue cat has no rows"):
-        sedum.sky_posteriors(small_run, small_posterior, some.query("id < 0"))
+        lazy_hats_posteriors(small_run, small_posterior, some.query("id < 0"))
 
 
 def test_other_priors_and_draws(
@@ -245,7 +246,7 @@ def test_other_priors_and_draws(
     )
     output = small_run.output.model_copy(update={"save_draws": True, "draws": 400})
     run = small_run.model_copy(update={"output": output})
-    sedum.fit_sky(
+    sedum.fit(
         run, small_posterior, catalogue, tmp_path / "out", priors=narrower, client=dask_client
     )
     found = rows_of(lsdb.open_catalog(tmp_path / "out"))
@@ -258,7 +259,7 @@ def test_other_priors_and_draws(
         model=small_model,
         priors=narrower,
         show_progress=False,
-    )
+    ).read()
     assert list(found["status"]) == list(plain["status"])
     for name in ("redshift_p50", "prior_ess"):
         np.testing.assert_allclose(
@@ -276,10 +277,12 @@ def test_what_cannot_be_fitted_is_said_before_any_work(
     catalogue, small_run, small_posterior, tmp_path, monkeypatch
 ):
     def fit(source=catalogue, out=tmp_path / "out", run=small_run, **options):
-        return sedum.fit_sky(run, small_posterior, source, out, **options)
+        return sedum.fit(run, small_posterior, source, out, **options)
 
     with pytest.raises(SedumError, match="is no catalogue in HATS"):
-        fit(tmp_path)
+        lazy_hats_posteriors(small_run, small_posterior, tmp_path)
+    with pytest.raises(SedumError, match="needs an output folder"):
+        fit(out=None)
     with pytest.raises(SedumError, match="exists; delete it"):
         fit(out=tmp_path)
     nameless = small_run.catalogue.model_copy(update={"id": None})

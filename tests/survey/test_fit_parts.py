@@ -7,9 +7,11 @@ from astropy.table import MaskedColumn, Table, vstack
 import sedum
 from part_cases import ROWS, catalogue
 from sedum.errors import SedumError
+from sedum.results.posterior_table import write_table
 from sedum.results.provenance import read_provenance
-from sedum.survey import fit_parts as parts_module
-from sedum.survey.fit import object_keys
+from sedum.survey.fit_rows import RowFitter
+from sedum.survey.prepare import galaxy_keys
+from sedum.tables.read import read_table
 
 
 def same(a, b, rtol=0.0):
@@ -25,7 +27,7 @@ def same(a, b, rtol=0.0):
 @pytest.fixture
 def fitted(small_run, small_posterior, small_model, tmp_path):
     def call(source, out, **options):
-        return sedum.fit_survey(
+        return sedum.fit(
             small_run, small_posterior, source, tmp_path / out, model=small_model, **options
         )
 
@@ -38,7 +40,9 @@ def test_parts_give_what_the_whole_gives(
 ):
     source = catalogue(tmp_path / "cat.fits")
     whole = tmp_path / f"whole.{ending}"
-    sedum.fit(small_run, small_posterior, source, whole, model=small_model, show_progress=False)
+    table = sedum.fit(small_run, small_posterior, read_table(source), model=small_model)
+    table.meta["catalogue"] = source.name
+    write_table(table, whole)
     done = fitted(source, f"parts.{ending}", part_rows=40)
     assert done.rows == ROWS
     assert dict(done.status) == {"ok": ROWS - 1, "selection band sdss_r0 not observed": 1}
@@ -118,23 +122,23 @@ def test_draws_depend_on_the_identifier_alone(fitted, tmp_path):
     # Percentiles of the same draws; networks round by the rows they see together.
     good = np.asarray(a["status"]) == "ok"
     np.testing.assert_allclose(a["log_mass_p50"][good], b["log_mass_p50"][good], rtol=1e-5)
-    assert object_keys(np.array([5, -3])).tolist() == [5, -3]
-    assert len(set(object_keys(names).tolist())) == ROWS
+    assert galaxy_keys(np.array([5, -3])).tolist() == [5, -3]
+    assert len(set(galaxy_keys(names).tolist())) == ROWS
 
 
 def test_interrupted_fits_go_on_and_damaged_parts_are_made_again(fitted, monkeypatch, tmp_path):
     source = catalogue(tmp_path / "cat.fits")
     fitted(source, "whole.parquet", part_rows=40)
     made = []
-    real = parts_module.fit_rows
+    real = RowFitter.fit
 
-    def failing(run, posterior, rows, **options):
+    def failing(self, rows, **options):
         made.append(len(rows))
         if len(made) == 3:
             raise KeyboardInterrupt
-        return real(run, posterior, rows, **options)
+        return real(self, rows, **options)
 
-    monkeypatch.setattr(parts_module, "fit_rows", failing)
+    monkeypatch.setattr(RowFitter, "fit", failing)
     with pytest.raises(KeyboardInterrupt):
         fitted(source, "out.parquet", part_rows=40)
     assert not (tmp_path / "out.parquet").exists()

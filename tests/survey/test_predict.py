@@ -10,7 +10,7 @@ from sedum.errors import SedumError
 from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.catalogue import read_for_run
 from sedum.report.plots.galaxy_page import percentile_table, plot_page
-from sedum.survey.fit import fit_rows
+from sedum.survey.fit_rows import RowFitter
 from sedum.survey.predict import (
     BANDS,
     _percentiles,
@@ -102,7 +102,7 @@ def test_single_rows_are_those_of_the_fit(tmp_path, small_run, small_model, smal
     at = select_rows(rows, [7], ["g/4", "g/7"])
     assert at.tolist() == [7, 4]
     chosen = draw_selected(small_run, small_posterior, small_model, rows, at)
-    table = fit_rows(small_run, small_posterior, rows, model=small_model)
+    table = RowFitter(small_run, small_posterior, small_model).fit(rows)
     median = np.median(chosen.draws[..., 0], axis=1)
     np.testing.assert_allclose(median, table["redshift_p50"][at])
     found = predict_draws(small_model, chosen.draws[:1, :20])
@@ -136,5 +136,5 @@ def test_verified_draws_are_shown(small_model, small_posterior):
     _, seen = mock_survey(small_model, small_posterior.noise, 12, 10)
     rows = read_for_run(catalogue(seen, run), run, small_model.filters)
     chosen = draw_selected(run, small_posterior, small_model, rows, np.array([5]))
-    table = fit_rows(run, small_posterior, rows, model=small_model)
+    table = RowFitter(run, small_posterior, small_model).fit(rows)
     assert np.median(chosen.draws[0, :, 0]) == pytest.approx(table["redshift_p50"][5])

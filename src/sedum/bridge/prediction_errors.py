@@ -9,19 +9,12 @@ import numpy as np
 from sedum.bridge.magnitude_features import FeatureSet
 from sedum.bridge.regressors.regressor import Regressor
 
-__all__ = ["ScatterModel", "photometric_errors", "robust_spread"]
+__all__ = ["ScatterModel", "photometric_errors"]
 
 #: Galaxies behind each point of the scatter, which then is known to a tenth, and the most points.
 _EACH, _POINTS = 60, 12
 #: Rows perturbed together.
 _PORTION = 50_000
-
-
-def robust_spread(values: np.ndarray) -> float:
-    """Return 1.4826 times the median absolute deviation (NMAD); NaN of no value."""
-    if len(values) == 0:
-        return float("nan")
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
 def photometric_errors(

@@ -9,6 +9,7 @@ import numpy as np
 
 from sedum.config.bridge_file import CorrectionSettings
 from sedum.errors import SedumError
+from sedum.statistics import MAD_TO_SIGMA
 
 __all__ = ["ResidualCorrection", "corrected_out_of_fold", "folds_of"]
 
@@ -70,7 +71,7 @@ class ResidualCorrection:
             root = np.sqrt(weight)
             coefficients, *_ = np.linalg.lstsq(basis * root[:, None], residual * root, rcond=None)
             off = np.abs(residual - basis @ coefficients)
-            sigma = max(1.4826 * np.median(off), 1e-9)
+            sigma = max(MAD_TO_SIGMA * np.median(off), 1e-9)
             weight = np.minimum(1, _HUBER * sigma / np.maximum(off, 1e-12))
         return cls(spec.kind, knots, coefficients)
 

@@ -12,8 +12,8 @@ from sedum.bridge.simulations.synthetic_photometry import distance_modulus
 from sedum.config.bridge_file import BridgeFile, RestFitSettings, SurveySettings
 from sedum.config.run_file import load_run
 from sedum.errors import SedumError
-from sedum.galaxies.model import GalaxyModel
-from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.row_status import RowStatus
 from sedum.photometry.units import flux_to_magnitude
@@ -136,8 +136,7 @@ def _rest_fit(
     if fitted.catalogue is None:
         raise SedumError(f"{spec.run}: the run file of survey.rest_fit needs a catalogue section")
     posterior = Posterior.read(spec.estimator)
-    model = GalaxyModel.from_run(fitted)
-    posterior.require(training_fingerprint(model.fingerprint(), fitted, posterior.noise))
+    model = trained_model(fitted, posterior)
     rows = to_photometry(table, fitted.catalogue, model.filters, source=name)
     z = rows.catalogue_redshift
     low, high = model.prior.support("redshift")

@@ -12,7 +12,7 @@ import numpy as np
 from sedum.bridge.apply_bridge import predict_rows
 from sedum.bridge.domain_shift import DomainShift, domain_shift
 from sedum.bridge.feature_importance import permutation_importance, saliency
-from sedum.bridge.prediction_errors import ScatterModel, robust_spread
+from sedum.bridge.prediction_errors import ScatterModel
 from sedum.bridge.residual_correction import corrected_out_of_fold, folds_of
 from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
@@ -20,6 +20,7 @@ from sedum.bridge.train_bridge import Prepared, fit_on, prepare
 from sedum.bridge.trained_bridge import Bridge, Prediction
 from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
+from sedum.statistics import nmad
 from sedum.storage import atomic_path
 
 __all__ = [
@@ -54,7 +55,6 @@ def residual_measures(residual: np.ndarray) -> dict[str, float]:
         return {"galaxies": 0}
     draws = np.random.default_rng(1).integers(0, n, (200, n) if n < 20_000 else (20, n))
     boot = residual[draws]
-    middle = np.median(boot, axis=1)[:, None]
     near = np.abs(residual - np.median(residual)) < _OUTLIER
     return {
         "galaxies": n,
@@ -62,8 +62,8 @@ def residual_measures(residual: np.ndarray) -> dict[str, float]:
         "mean": float(residual.mean()),
         "scatter": float(residual.std()),
         "scatter_error": float(boot.std(axis=1).std()),
-        "nmad": robust_spread(residual),
-        "nmad_error": float((1.4826 * np.median(np.abs(boot - middle), axis=1)).std()),
+        "nmad": nmad(residual),
+        "nmad_error": float(nmad(boot, axis=1).std()),
         "outliers": float(1 - near.mean()),
         "clipped": float(residual[near].std()),
     }

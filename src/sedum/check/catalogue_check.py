@@ -11,18 +11,18 @@ from scipy import stats
 from sedum.check.misspecification import Misspecification, misspecification
 from sedum.config import RunFile, TypicalitySettings
 from sedum.errors import SedumError
-from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.infer.posterior import Posterior
 from sedum.infer.verify.best_fit import BestFit
 from sedum.infer.verify.importance_weights import resampled, reweight
 from sedum.infer.verify.predictive_check import posterior_predictive
-from sedum.infer.verify.typicality import Typicality, log_snr, mock_observations
+from sedum.infer.verify.typicality import Typicality, mock_observations
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
 from sedum.progress import Advance, progress
-from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.survey.prepare import prepare
+from sedum.tables.read import TableLike
 
 __all__ = ["BandResidual", "CatalogueCheck", "check_catalogue"]
 
@@ -158,7 +158,7 @@ class CatalogueCheck:
 def check_catalogue(
     run: RunFile,
     posterior: Posterior,
-    rows: CatalogueRows,
+    catalogue: TableLike | CatalogueRows,
     *,
     model: Simulator | None = None,
     galaxies: int = 1000,
@@ -180,8 +180,8 @@ def check_catalogue(
         The run file.
     posterior
         The trained estimator.
-    rows
-        The catalogue, read by the run file; rows that cannot be fitted are left out.
+    catalogue
+        A file, a table, or rows that were read already. Rows that cannot be fitted are left out.
     model
         The forward model, where the caller has it already.
     galaxies
@@ -199,15 +199,10 @@ def check_catalogue(
         If fewer than 30 galaxies can be fitted, the estimator belongs to another run file, or
         the package sbi is not installed.
     """
-    model = model or GalaxyModel.from_run(run)
-    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
-    status, photometry = rows.row_status.copy(), rows.photometry
-    if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posterior, rows, status)
-    mark_unfit(posterior, status, photometry)
-    good = np.flatnonzero(status.ok)
+    ready = prepare(run, posterior, catalogue, model=model)
+    model, photometry, good = ready.model, ready.photometry, ready.good
     if len(good) < _LEAST:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in status.counts()[:3])
+        reasons = "; ".join(f"{count} {reason}" for reason, count in ready.status.counts()[:3])
         raise SedumError(
             f"checking a catalogue needs {_LEAST} galaxies that can be fitted, found {len(good)} "
             f"({reasons})"
@@ -270,9 +265,9 @@ def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -
 
 def _as_bright(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
     """Return two mocks for each galaxy, of nearly its signal-to-noise."""
-    snr = log_snr(pool)
+    snr = pool.log_snr
     order = np.argsort(snr)
-    place = np.searchsorted(snr[order], np.repeat(log_snr(seen), 2))
+    place = np.searchsorted(snr[order], np.repeat(seen.log_snr, 2))
     near = place + rng.integers(-_NEAR // 2, _NEAR // 2 + 1, size=len(place))
     return pool[rng.permutation(order[np.clip(near, 0, len(pool) - 1)])]
 

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sedum.check.known_redshifts import RedshiftMetrics, median_mad
+from sedum.check.known_redshifts import RedshiftMetrics
 from sedum.check.mock_scorecard import bin_labels
 from sedum.config import CatalogueSettings, RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.derived import derived_quantities
-from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.infer.posterior import Posterior, training_fingerprint
-from sedum.observe.noise_model import NoiseModel
+from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
 from sedum.photometry.row_status import OK
 from sedum.progress import progress
-from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.statistics import median_and_nmad
+from sedum.survey.prepare import prepare_rows
 from sedum.tables.read import TableLike, name_of, read_table
 from sedum.tables.values import means_missing, numeric
 
@@ -196,9 +196,7 @@ def validate_catalogue(
     for name in references:
         if name not in posterior.names:
             derived_quantities([name])
-    model = model or GalaxyModel.from_run(run)
-    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
-    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    model = trained_model(run, posterior, model)
     table = read_table(catalogue, mapping.extension)
     source = name_of(catalogue)
     rows = to_photometry(table, mapping, model.filters, source)
@@ -212,10 +210,12 @@ def validate_catalogue(
         wanted |= np.isfinite(values)
     if not wanted.any():
         raise SedumError(f"{source}: no row has a known redshift or another's estimate")
-    status = rows.row_status.copy()
-    mark_unfit(posterior, status, rows.photometry)
+    status = prepare_rows(run, posterior, rows, model, give_redshifts=False).status
     free = np.flatnonzero(wanted & status.ok)
-    given, known, notes = _given(posterior, rows) if others else (rows.photometry, free[:0], [])
+    given, known = rows.photometry, free[:0]
+    notes: list[str] = []
+    if others:
+        given, known, notes = _given(run, posterior, rows, model)
     with progress(len(free) + len(known), "validating", "galaxies", show_progress) as advance:
         judge.fit(rows.photometry, free, "free", advance)
         judge.fit(given, known, "known", advance)
@@ -243,18 +243,18 @@ def validate_catalogue(
     )
 
 
-def _given(posterior: Posterior, rows: CatalogueRows) -> tuple[Photometry, np.ndarray, list[str]]:
+def _given(
+    run: RunFile, posterior: Posterior, rows: CatalogueRows, model: Simulator
+) -> tuple[Photometry, np.ndarray, list[str]]:
     """Return photometry with known redshifts, the rows that can be fitted so, and notes."""
     known = np.isfinite(rows.catalogue_redshift)
     if not known.any():
         return rows.photometry, np.zeros(0, int), []
     try:
-        status = rows.row_status.copy()
-        given = give_redshifts(posterior, rows, status)
+        ready = prepare_rows(run, posterior, rows, model, give_redshifts=True)
     except SedumError as error:
         return rows.photometry, np.zeros(0, int), [f"redshift known: {error}"]
-    mark_unfit(posterior, status, given)
-    return given, np.flatnonzero(known & status.ok), []
+    return ready.photometry, np.flatnonzero(known & ready.status.ok), []
 
 
 class _Judge:
@@ -366,7 +366,7 @@ def _reference_card(value: np.ndarray, median: np.ndarray) -> dict[str, Any]:
         return {"galaxies": 0}
 
     def measure(rows: np.ndarray) -> dict[str, float]:
-        offset, scatter = median_mad(difference[rows])
+        offset, scatter = median_and_nmad(difference[rows])
         return {"offset": offset, "nmad": scatter}
 
     return {"galaxies": len(difference), **_with_errors(measure, len(difference))}

@@ -8,9 +8,10 @@ import numpy as np
 
 from sedum.check.recovery import ranks
 from sedum.priors.joint import Prior
+from sedum.statistics import median_and_nmad
 from sedum.survey.measures.redshift_density import kernel_width
 
-__all__ = ["OUTLIER", "RedshiftMetrics", "log_densities", "median_mad"]
+__all__ = ["OUTLIER", "RedshiftMetrics", "log_densities"]
 
 #: |Δz| / (1 + z) beyond which a redshift is an outlier.
 OUTLIER = 0.15
@@ -70,7 +71,7 @@ class RedshiftMetrics:
 
         The mean log densities are of the galaxies within the prior.
         """
-        bias, nmad = median_mad(self.error)
+        bias, nmad = median_and_nmad(self.error)
         within = np.isfinite(self.log_density)
         return {
             "nmad": nmad,
@@ -82,12 +83,6 @@ class RedshiftMetrics:
             "log_density": float(self.log_density[within].mean()) if within.any() else np.nan,
             "information": float(self.gain[within].mean()) if within.any() else np.nan,
         }
-
-
-def median_mad(values: np.ndarray) -> tuple[float, float]:
-    """Return the median, and 1.4826 times the median absolute deviation (NMAD)."""
-    middle = float(np.median(values))
-    return middle, float(1.4826 * np.median(np.abs(values - middle)))
 
 
 def log_densities(

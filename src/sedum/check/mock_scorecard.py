@@ -10,7 +10,7 @@ import numpy as np
 
 from sedum.check.calibration import Tarp, rank_tests, tarp
 from sedum.check.joint_posteriors import LocalTests, lc2st
-from sedum.check.recovery import coverage_curve
+from sedum.check.recovery import recovery_scores
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
 
@@ -256,18 +256,9 @@ def _mean(values: np.ndarray) -> dict[str, float]:
 
 def _metrics(residual: np.ndarray, truth: np.ndarray, pit: np.ndarray) -> dict[str, np.ndarray]:
     """Return recovery and coverage, each [d], of median residuals, truths and PITs [n, d]."""
-    spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - (residual**2).sum(axis=0) / spread, np.nan)
-    bias = np.median(residual, axis=0)
-    scatter = 1.4826 * np.median(np.abs(residual - bias), axis=0)
-    inside = coverage_curve(pit, np.array([0.68, 0.95]))
-    far = np.abs(residual - bias) > 3 * np.maximum(scatter, 1e-12)
+    scores = recovery_scores(residual, truth, pit)
+    far = np.abs(residual - scores["bias"]) > 3 * np.maximum(scores["nmad"], 1e-12)
     return {
-        "r2": r2,
-        "bias": bias,
-        "nmad": scatter,
-        "coverage_68": inside[0],
-        "coverage_95": inside[1],
+        **scores,
         "outliers": far.mean(axis=0),
     }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["RecoveryMetrics", "coverage_curve", "ranks", "recovery_metrics"]
+from sedum.statistics import nmad
+
+__all__ = ["RecoveryMetrics", "coverage_curve", "ranks", "recovery_metrics", "recovery_scores"]
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,41 @@ def recovery_metrics(
     list of Recovery
         One for each parameter; NaN where the truth does not vary.
     """
-    median = np.median(draws, axis=1)
-    residual = median - truth
+    scores = recovery_scores(np.median(draws, axis=1) - truth, truth, ranks(draws, truth))
+    return [
+        RecoveryMetrics(name, *(float(v) for v in values))
+        for name, *values in zip(names, *scores.values(), strict=True)
+    ]
+
+
+def recovery_scores(
+    residual: np.ndarray, truth: np.ndarray, pit: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return recovery and coverage of d quantities of n galaxies.
+
+    Parameters
+    ----------
+    residual
+        Posterior medians minus truths, [n, d].
+    truth
+        True values, [n, d].
+    pit
+        Fraction of each posterior below its truth, [n, d].
+
+    Returns
+    -------
+    dict
+        ``r2`` (NaN where the truth does not vary), ``bias`` (median residual), ``nmad``,
+        ``coverage_68`` and ``coverage_95``, each [d].
+    """
     spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = np.where(spread > 0, 1 - (residual**2).sum(axis=0) / spread, np.nan)
-    bias = np.median(residual, axis=0)
-    scatter = 1.4826 * np.median(np.abs(residual - bias), axis=0)
-    covered = coverage_curve(ranks(draws, truth), np.array([0.68, 0.95]))
-    return [
-        RecoveryMetrics(name, *(float(v) for v in values))
-        for name, *values in zip(names, r2, bias, scatter, *covered, strict=True)
-    ]
+    inside = coverage_curve(pit, np.array([0.68, 0.95]))
+    return {
+        "r2": r2,
+        "bias": np.median(residual, axis=0),
+        "nmad": nmad(residual, axis=0),
+        "coverage_68": inside[0],
+        "coverage_95": inside[1],
+    }

@@ -11,14 +11,15 @@ import yaml
 from sedum._version import __version__
 from sedum.config import BootstrapNoise, LearnedNoise, RunFile
 from sedum.errors import SedumError, allowed
-from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
 from sedum.progress import Advance, progress
 from sedum.storage import atomic_path, digest
-from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.survey.prepare import prepare
+from sedum.tables.read import TableLike
 
 __all__ = ["ZeroPoints", "measure_zeropoints"]
 
@@ -119,7 +120,7 @@ class ZeroPoints:
 def measure_zeropoints(
     run: RunFile,
     posterior: Posterior,
-    rows: CatalogueRows,
+    catalogue: TableLike | CatalogueRows,
     *,
     model: Simulator | None = None,
     anchor: str | None = None,
@@ -147,8 +148,9 @@ def measure_zeropoints(
         The run file.
     posterior
         The estimator, trained with some redshifts given and some bands missing.
-    rows
-        The catalogue, read by the run file; rows without redshift or not ``ok`` are not used.
+    catalogue
+        A file, a table, or rows that were read already. Rows without a redshift, and rows that
+        cannot be fitted, are not used.
     model
         The forward model, where the caller has it already.
     anchor
@@ -170,13 +172,11 @@ def measure_zeropoints(
         If there are fewer than 40 galaxies of known redshift, the anchor is not a band or not
         measured, or the estimator was never shown given redshifts or missing bands.
     """
-    model = model or GalaxyModel.from_run(run)
-    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    model = trained_model(run, posterior, model)
     _check_trained(posterior)
-    status = rows.row_status.copy()
-    photometry = give_redshifts(posterior, rows, status)
-    mark_unfit(posterior, status, photometry)
-    usable = np.flatnonzero(status.ok & np.isfinite(photometry.redshift))
+    ready = prepare(run, posterior, catalogue, model=model, give_redshifts=True)
+    photometry = ready.photometry
+    usable = np.flatnonzero(ready.status.ok & np.isfinite(photometry.redshift))
     if len(usable) < 2 * _LEAST:
         raise SedumError(
             f"zero-points need {2 * _LEAST} galaxies of known redshift that can be fitted, found "

@@ -264,13 +264,12 @@ def fit(
 
     A sky catalogue in HATS is fitted partition by partition on Dask, by --workers on this machine
     or those of --scheduler, to another of the same partitions (needs the extra survey; in Python,
-    sedum.fit_sky, and sedum.sky_posteriors for a lazy LSDB catalogue).
+    sedum.survey.lazy_hats_posteriors gives a lazy LSDB catalogue).
 
     With --priors-from, draws are weighed by the ratio of the priors: those must be of the same
     model and within the ones trained with. The column prior_ess says how many draws are left.
 
-    Python: sedum.fit_survey(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits");
-    sedum.fit does the same in memory, and returns the table
+    Python: sedum.fit(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits")
     """
     from sedum.tables.read import is_sky_catalogue
 
@@ -281,12 +280,13 @@ def fit(
         raise SedumError("--scheduler is for sky catalogues: folders in HATS")
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
-    from sedum.survey.fit_parts import check_target, fit_survey
+    from sedum.survey.fit import fit as fit_catalogue
+    from sedum.survey.fit_output import check_target
 
     target = check_target(out or catalogue.with_name(f"{catalogue.stem}-posterior.fits"), catalogue)
     settings = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{settings.name}.safetensors"))
-    done = fit_survey(
+    done = fit_catalogue(
         settings,
         posterior,
         catalogue,
@@ -315,11 +315,11 @@ def _fit_sky(
     from sedum.config import load_run
     from sedum.infer.posterior import Posterior
     from sedum.report.plots.catalogue_plot import plot_catalogue
-    from sedum.survey.fit_hats import fit_sky
+    from sedum.survey.fit import fit as fit_catalogue
 
     settings = load_run(run_file)
     target = out or catalogue.with_name(f"{catalogue.name}-posterior")
-    done = fit_sky(
+    done = fit_catalogue(
         settings,
         Posterior.read(estimator or Path(f"{settings.name}.safetensors")),
         catalogue,

@@ -40,9 +40,8 @@ def show(
     from rich.console import Console
 
     from sedum.config import load_run
-    from sedum.galaxies.model import GalaxyModel
-    from sedum.infer.posterior import Posterior, training_fingerprint
-    from sedum.observe.noise_model import NoiseModel
+    from sedum.infer.posterior import Posterior
+    from sedum.infer.trained_model import trained_model
     from sedum.photometry.catalogue import read_for_run
     from sedum.progress import progress
     from sedum.report.plots.galaxy_page import percentile_table, plot_page
@@ -54,9 +53,7 @@ def show(
     folder = out or Path(f"{run.name}-galaxies")
     check_writable(folder / "galaxy.png")
     posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
-    model = GalaxyModel.from_run(run)
-    noise = NoiseModel.from_run(run, model.filters, posterior.noise.sample)
-    posterior.require(training_fingerprint(model.fingerprint(), run, noise))
+    model = trained_model(run, posterior)
     rows = read_for_run(catalogue, run, model.filters)
     chosen = draw_selected(
         run, posterior, model, rows, select_rows(rows, row or [], identifier or [])

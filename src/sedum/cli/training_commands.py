@@ -163,8 +163,8 @@ def validate(
     from sedum.check.mock_scorecard import validate as judge
     from sedum.config import load_run
     from sedum.errors import SedumError
-    from sedum.galaxies.model import GalaxyModel
-    from sedum.infer.posterior import Posterior, training_fingerprint
+    from sedum.infer.posterior import Posterior
+    from sedum.infer.trained_model import trained_model
     from sedum.observe.mock_survey import mock_survey
     from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_recovery
     from sedum.report.plots.checks.validation_plots import plot_ranks, scorecard_table
@@ -182,8 +182,7 @@ def validate(
         _validate_catalogue(run, at, catalogue, redshift, reference or [], folder, quiet)
         return
     posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
-    model = GalaxyModel.from_run(run)
-    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    model = trained_model(run, posterior)
     theta, photometry = mock_survey(model, posterior.noise, galaxies, seed)
     found = judge(posterior, theta, photometry, joint=joint, show_progress=not quiet)
     card = {**found.scorecard(), "fingerprint": posterior.fingerprint}
@@ -245,8 +244,8 @@ def recalibrate(
     from sedum.check.fit_recalibration import recalibrate as fit_map
     from sedum.config import load_run
     from sedum.errors import SedumError
-    from sedum.galaxies.model import GalaxyModel
-    from sedum.infer.posterior import Posterior, training_fingerprint
+    from sedum.infer.posterior import Posterior
+    from sedum.infer.trained_model import trained_model
     from sedum.report.plots.checks.recalibration_plot import plot_recalibration, recalibration_table
     from sedum.storage import check_writable
 
@@ -260,8 +259,7 @@ def recalibrate(
         posterior.recalibrated(None).write(target)
         print(f"{target}: as it was trained")
         return
-    model = GalaxyModel.from_run(run)
-    posterior.require(training_fingerprint(model.fingerprint(), run, posterior.noise))
+    model = trained_model(run, posterior)
     found = fit_map(posterior, model, galaxies, judged, seed, show_progress=not quiet)
     picture = target.with_name(f"{target.stem}-recalibration.png")
     plot_recalibration(found, picture)

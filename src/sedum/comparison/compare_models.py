@@ -20,7 +20,8 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
-from sedum.infer.posterior import Posterior, training_fingerprint
+from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.infer.verify.importance_weights import WeightedDraws, reweight, systematic
 from sedum.infer.verify.nested_sampling import sample_nested
@@ -30,7 +31,7 @@ from sedum.photometry.row_status import OK, RowStatus
 from sedum.progress import Advance, progress
 from sedum.results.posterior_table import PERCENTILES, check_format, write_table
 from sedum.storage import check_writable
-from sedum.survey.fit import give_redshifts, mark_unfit
+from sedum.survey.prepare import PreparedCatalogue, prepare_rows
 from sedum.tables.read import TableLike, name_of
 
 __all__ = ["QUANTITIES", "compare"]
@@ -122,10 +123,12 @@ def compare(
     run = run or posteriors[first].run
     _check_run(run, posteriors[first])
     read = read_for_run(catalogue, run, simulators[first].filters)
-    photometry, status = read.photometry, read.row_status.copy()
-    if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posteriors[first], read, status)
-    _mark_unfit(posteriors, status, photometry)
+    each = {
+        name: prepare_rows(run, posterior, read, simulators[name])
+        for name, posterior in posteriors.items()
+    }
+    photometry = each[first].photometry
+    status = _common_status(each)
     good = np.flatnonzero(status.ok)
     rng = np.random.default_rng(seed)
     if rows is not None and len(good) > rows:
@@ -248,7 +251,7 @@ def _check_models(
 ) -> None:
     for name, posterior in posteriors.items():
         model = simulators[name]
-        posterior.require(training_fingerprint(model.fingerprint(), posterior.run, posterior.noise))
+        trained_model(posterior.run, posterior, model)
         derived = [q for q in quantities if q not in posterior.names]
         # A name that means nothing is found before any work.
         model.derived(model.prior.sample(2, np.random.default_rng(0)), derived)
@@ -259,21 +262,17 @@ def _check_run(run: RunFile, first: Posterior) -> None:
         _check_bands(first.noise.bands, run.band_names(), first.source, f"run file {run.name!r}")
 
 
-def _mark_unfit(
-    posteriors: Mapping[str, Posterior], status: RowStatus, photometry: Photometry
-) -> None:
-    """Mark rows that are beyond what any of the estimators was trained for, and say which."""
-    against = {}
-    for name, posterior in posteriors.items():
-        alone = RowStatus(len(status))
-        mark_unfit(posterior, alone, photometry)
-        against[name] = alone.text()
-    everywhere = np.stack(list(against.values()))
-    common = (everywhere == everywhere[0]).all(axis=0)
-    for name, text in against.items():
+def _common_status(each: Mapping[str, PreparedCatalogue]) -> RowStatus:
+    """Return the status of rows under all models; a reason that not all share names its model."""
+    texts = {name: ready.status.text() for name, ready in each.items()}
+    stacked = np.stack(list(texts.values()))
+    common = (stacked == stacked[0]).all(axis=0)
+    status = RowStatus(len(common))
+    for name, text in texts.items():
         for reason in np.unique(text[text != OK]):
             status.mark(common & (text == reason), str(reason))
             status.mark(~common & (text == reason), f"{name}: {reason}")
+    return status
 
 
 # --- the work ----------------------------------------------------------------------------

@@ -106,20 +106,14 @@ class Covariates:
     @classmethod
     def of(cls, photometry: Photometry) -> Covariates:
         """Standardise by n observations."""
-        found = log_snr(photometry)
+        found = photometry.log_snr
         return cls(float(found.mean()), max(float(found.std()), 1e-6))
 
     def __call__(self, photometry: Photometry) -> np.ndarray:
         """Return them for n observations, [n, 3]."""
-        standard = np.clip((log_snr(photometry) - self.centre) / self.scale, -_REACH, _REACH)
+        standard = np.clip((photometry.log_snr - self.centre) / self.scale, -_REACH, _REACH)
         known = np.isfinite(photometry.redshift)
         return np.stack([np.ones(len(standard)), standard, known], axis=1)
-
-
-def log_snr(photometry: Photometry) -> np.ndarray:
-    """Return the log of the total signal-to-noise over all measured bands, [n]."""
-    ratio = np.where(photometry.measured, photometry.flux / photometry.error, 0.0)
-    return 0.5 * np.log1p((ratio**2).sum(axis=1))
 
 
 @dataclass(frozen=True)

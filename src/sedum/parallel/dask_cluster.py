@@ -284,7 +284,7 @@ def held(token: str) -> Any:
     if token not in _held:
         raise SedumError(
             "this Dask worker was not given what it needs; start the client before "
-            "sedum.sky_posteriors is called, or give it that client"
+            "sedum.survey.lazy_hats_posteriors is called, or give it that client"
         )
     return _held[token]
 

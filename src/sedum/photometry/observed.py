@@ -69,6 +69,12 @@ class Photometry:
         """True where a flux was measured, [n, bands]: neither missing nor an upper limit."""
         return self.observed & ~self.upper
 
+    @property
+    def log_snr(self) -> np.ndarray:
+        """Return ln sqrt(1 + S²), [n], of the total signal-to-noise S over all measured bands."""
+        ratio = np.where(self.measured, self.flux / self.error, 0.0)
+        return 0.5 * np.log1p((ratio**2).sum(axis=1))
+
     def __len__(self) -> int:
         return len(self.flux)
 

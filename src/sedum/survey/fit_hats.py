@@ -21,20 +21,21 @@ from sedum.progress import progress
 from sedum.results.concatenate import sample_rows
 from sedum.results.hats_files import Partition, finish_collection, finish_table, write_partition
 from sedum.storage import atomic_path, check_writable, digest, locked
-from sedum.survey.fit_parts import FitSummary, require_same_fit
-from sedum.survey.hats_partitions import SkyFit
+from sedum.survey.fit_output import FitSummary
+from sedum.survey.fit_parts import require_same_fit
+from sedum.survey.hats_partitions import HatsFit
 from sedum.tables.read import parquet_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["fit_sky"]
+__all__ = ["fit_hats"]
 
 #: Rows that a summary figure is drawn from.
 _SHOWN = 20_000
 
 
-def fit_sky(
+def fit_hats(
     run: RunFile,
     posterior: Posterior,
     catalogue: Any,
@@ -56,7 +57,7 @@ def fit_sky(
     Parameters
     ----------
     run, posterior, catalogue, priors
-        As for :func:`sedum.sky_posteriors`.
+        As for :func:`sedum.survey.lazy_hats_posteriors`.
     output
         The folder to write: a collection of the posterior catalogue and its margin.
     client
@@ -76,16 +77,16 @@ def fit_sky(
     Raises
     ------
     SedumError
-        As :func:`sedum.sky_posteriors`; if the output exists, another process is fitting to it,
-        or the folder holds parts of another fit; if workers lack packages or folders, or die of
-        the same partition again and again.
+        As :func:`sedum.survey.lazy_hats_posteriors`; if the output exists, another process is
+        fitting to it, or the folder holds parts of another fit; if workers lack packages or
+        folders, or die of the same partition again and again.
     """
     target = Path(output)
     if target.exists():
         raise SedumError(f"{target} exists; delete it, or choose another output")
     folder = target.with_name(f"{target.name}.parts")
     check_writable(folder / "fit.json")
-    fit = SkyFit.prepare(run, posterior, catalogue, priors)
+    fit = HatsFit.prepare(run, posterior, catalogue, priors)
     with locked(target, "fitting to"):
         if target.exists():
             raise SedumError(f"{target} exists; delete it, or choose another output")
@@ -169,7 +170,7 @@ def _write(
     return pd.DataFrame({"told": pd.Series([part.to_json()], dtype=object)})
 
 
-def _tables(fit: SkyFit, collection: Path, name: str) -> list[_Table]:
+def _tables(fit: HatsFit, collection: Path, name: str) -> list[_Table]:
     """Return the catalogue and, if there is one, its margin."""
     lazy = fit.lazy()
     found = [(name, fit.sky, lazy)]
@@ -274,7 +275,7 @@ def _name(catalogue: Any) -> str:
     return Path(catalogue).name if isinstance(catalogue, str | Path) else str(catalogue.name)
 
 
-def _identity(fit: SkyFit, catalogue: Any) -> dict[str, str]:
+def _identity(fit: HatsFit, catalogue: Any) -> dict[str, str]:
     """Return what the parts depend on, each as a hash or in words."""
     fitter, source = fit.fitter, [str(catalogue)]
     if isinstance(catalogue, str | Path):

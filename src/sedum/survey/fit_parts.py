@@ -12,27 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from astropy.table import Table
 
 from sedum._version import __version__
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
-from sedum.infer.verify.typicality import Typicality
+from sedum.infer.trained_model import trained_model
 from sedum.parallel.processes import worker_processes
 from sedum.photometry.catalogue import CatalogueRows, stream_catalogue
 from sedum.photometry.row_status import most_frequent_first
 from sedum.progress import progress
 from sedum.results.concatenate import assemble, sample_rows
 from sedum.results.posterior_table import count_status, write_table
-from sedum.storage import atomic_path, check_writable, digest, file_digest, locked
-from sedum.survey.fit import check_output, fit_rows, trained_model
-from sedum.survey.measures.typicality_columns import typicality_asked_for
+from sedum.storage import atomic_path, digest, file_digest, locked
+from sedum.survey.fit_output import FitSummary, check_target
+from sedum.survey.fit_rows import RowFitter
 from sedum.tables.read import parquet_files
 from sedum.tables.stream import known_length
 
-__all__ = ["FitSummary", "check_target", "fit_survey", "require_same_fit"]
+__all__ = ["PART_ROWS", "fit_parts", "require_same_fit"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -40,70 +39,31 @@ PART_ROWS = 20_000
 _SHOWN = 20_000
 
 
-@dataclass(frozen=True)
-class FitSummary:
-    """What a fit wrote.
-
-    Attributes
-    ----------
-    path
-        The posterior catalogue.
-    rows
-        Its rows.
-    status
-        Each status and how many rows have it, ``ok`` first.
-    shown
-        Some of the rows, drawn at random: enough for a figure.
-    """
-
-    path: Path
-    rows: int
-    status: list[tuple[str, int]]
-    shown: Table
-
-
 @dataclass
-class _Fitter:
-    """What fits a part: one in each process."""
+class _PartFitter:
+    """Fits parts and writes them: one in each process."""
 
-    run: RunFile
-    posterior: Posterior
-    model: Simulator
-    priors: RunFile | None
+    fitter: RowFitter
     folder: Path
-    workers: int
     catalogue: str
-    typicality: Typicality | None = None
 
     def __call__(self, number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
-        """Fit a part and write it; return each status and how many rows have it."""
-        self.typicality = self.typicality or typicality_asked_for(
-            self.posterior, self.model, self.run.output
-        )
-        table = fit_rows(
-            self.run,
-            self.posterior,
-            rows,
-            model=self.model,
-            priors=self.priors,
-            folder=self.folder / "nested",
-            workers=self.workers,
-            typicality=self.typicality,
-        )
+        """Fit a part and write it; return each status and the number of rows that have it."""
+        table = self.fitter.fit(rows)
         table.meta["catalogue"] = self.catalogue
         path = _part(self.folder, number)
         write_table(table, path)
         counts = count_status(table)
-        told = {"sha256": file_digest(path), "rows": len(table), "status": counts}
-        with atomic_path(_told(path)) as temporary:
-            temporary.write_text(json.dumps(told))
+        record = {"sha256": file_digest(path), "rows": len(table), "status": counts}
+        with atomic_path(_record(path)) as temporary:
+            temporary.write_text(json.dumps(record))
         return counts
 
 
-_fitter: _Fitter | None = None
+_fitter: _PartFitter | None = None
 
 
-def _start(fitter: _Fitter, threads: int) -> None:
+def _start(fitter: _PartFitter, threads: int) -> None:
     """Prepare a worker process, with its share of the machine's threads."""
     global _fitter
     torch.set_num_threads(threads)
@@ -115,7 +75,7 @@ def _fit_part(number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
     return _fitter(number, rows)
 
 
-def fit_survey(
+def fit_parts(
     run: RunFile,
     posterior: Posterior,
     catalogue: str | Path,
@@ -127,37 +87,11 @@ def fit_survey(
     part_rows: int = PART_ROWS,
     show_progress: bool = False,
 ) -> FitSummary:
-    """Fit a catalogue of any size to a file, in the memory of a few parts.
+    """Fit a file or a folder of Parquet files to an output; see :func:`sedum.fit`.
 
-    The catalogue is read and fitted in portions of ``part_rows``, and each is written to the
-    folder ``OUTPUT.parts`` as soon as it is done. Interrupted or killed, the same call goes on
-    with the parts that are missing, to the same result: the draws of a galaxy depend on its
-    identifier and the seed alone. At the end the parts become the output, and the folder goes.
-
-    A catalogue of a thousand million rows is better not one file: an ``output`` without an
-    extension is a folder of Parquet files, the parts themselves.
-
-    Parameters
-    ----------
-    run, posterior, model, priors
-        As for :func:`sedum.fit`.
-    catalogue
-        A file, or a folder of Parquet files. Parquet, FITS and HDF5 are read portion by portion.
-    output
-        FITS, ECSV or Parquet, by its extension; without one, a folder of Parquet files.
-    workers
-        Processes that share the parts, and the machine's threads; of nested sampling, where
-        ``output.verify`` asks for it.
-    part_rows
-        Rows of a part.
-    show_progress
-        Show a progress bar.
-
-    Raises
-    ------
-    SedumError
-        As :func:`sedum.fit`, and if another process is fitting to the same output, or the
-        folder holds parts of another fit.
+    The catalogue is read and fitted in portions of ``part_rows``. Each is written to the folder
+    ``OUTPUT.parts`` as soon as it is fitted. At the end the parts become the output, and the
+    folder is removed. An output without an extension is the folder of parts itself.
     """
     source = Path(catalogue)
     target = check_target(output, source)
@@ -168,7 +102,8 @@ def fit_survey(
     model = trained_model(run, posterior, model)
     folder = target.with_name(f"{target.name}.parts")
     nested = bool(run.output.verify and run.output.verify.nested)
-    fitter = _Fitter(run, posterior, model, priors, folder, workers if nested else 1, source.name)
+    rows = RowFitter(run, posterior, model, priors, folder / "nested", workers if nested else 1)
+    fitter = _PartFitter(rows, folder, source.name)
     with locked(target, "fitting to"):
         check_target(target, source)  # another process may just have finished it
         require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
@@ -193,25 +128,6 @@ def fit_survey(
     return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
 
 
-def check_target(output: str | Path, source: Path) -> Path:
-    """Make sure that a fit can be written, before any work, and return where.
-
-    Raises
-    ------
-    SedumError
-        As :func:`sedum.survey.fit.check_output`, and if a folder is wanted that exists.
-    """
-    target = Path(output)
-    parts, own = target.with_name(f"{target.name}.parts").resolve(), source.resolve()
-    if source.is_dir() and (own in target.resolve().parents or own == parts):
-        raise SedumError(f"{target} lies in the catalogue {source}; choose another output path")
-    if target.suffix:
-        return check_output(target, source)
-    if target.exists():
-        raise SedumError(f"{target} exists; delete it, or choose another output")
-    return check_writable(target)
-
-
 def _become(folder: Path, target: Path) -> None:
     """Make the folder of parts the output: whole or absent, whenever the process is killed."""
     shutil.rmtree(folder / "nested", ignore_errors=True)
@@ -222,7 +138,7 @@ def _become(folder: Path, target: Path) -> None:
 
 
 def _fitted(
-    fitter: _Fitter, portions: Iterator[CatalogueRows], workers: int
+    fitter: _PartFitter, portions: Iterator[CatalogueRows], workers: int
 ) -> Iterator[list[tuple[str, int]]]:
     """Yield the status counts of each part in order, fitting those that are not there."""
     if workers <= 1:
@@ -252,7 +168,7 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:06}.parquet"
 
 
-def _told(part: Path) -> Path:
+def _record(part: Path) -> Path:
     """Return the file that says what is in a part, and that it is whole."""
     return part.with_name(f"_{part.stem}.json")
 
@@ -261,9 +177,9 @@ def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
     """Return the status counts of a part that is there and whole; a damaged one is fitted again."""
     path = _part(folder, number)
     try:
-        told = json.loads(_told(path).read_text())
-        whole = told["rows"] == rows and told["sha256"] == file_digest(path)
-        return [(text, count) for text, count in told["status"]] if whole else None
+        record = json.loads(_record(path).read_text())
+        whole = record["rows"] == rows and record["sha256"] == file_digest(path)
+        return [(text, count) for text, count in record["status"]] if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

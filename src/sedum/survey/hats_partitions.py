@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,10 +22,11 @@ import torch
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.parallel.dask_cluster import broadcast, held, hold, require
 from sedum.photometry.catalogue import to_photometry
 from sedum.results.posterior_table import arrow_table, as_stored
-from sedum.survey.fit import fit_rows, trained_model
+from sedum.survey.fit_rows import RowFitter
 from sedum.survey.measures.typicality_columns import typicality_asked_for
 from sedum.tables.read import is_sky_catalogue, read_table
 
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["PartitionFitter", "SkyFit", "sky_posteriors"]
+__all__ = ["HatsFit", "PartitionFitter", "lazy_hats_posteriors"]
 
 
-def sky_posteriors(
+def lazy_hats_posteriors(
     run: RunFile,
     posterior: Posterior,
     catalogue: Any,
@@ -48,7 +49,7 @@ def sky_posteriors(
 
     Nothing is fitted but one row, which tells the columns and whether the mapping is right.
     Partitions are fitted when LSDB computes them: ``fitted.cone_search(...).compute()`` fits the
-    partitions in that cone alone. To write a whole catalogue, :func:`sedum.fit_sky` can be
+    partitions in that cone alone. To write a whole catalogue, :func:`sedum.fit` can be
     resumed and keeps units, descriptions and provenance, which LSDB's ``write_catalog`` drops.
 
     Parameters
@@ -75,7 +76,7 @@ def sky_posteriors(
         If LSDB is absent, the catalogue is not in HATS or has no rows, it cannot be read by the
         mapping, or the estimator belongs to another run file.
     """
-    prepared = SkyFit.prepare(run, posterior, catalogue, priors)
+    prepared = HatsFit.prepare(run, posterior, catalogue, priors)
     client = client or _active_client()
     if client is not None:
         broadcast(client, prepared.token, prepared.make())
@@ -118,8 +119,9 @@ class PartitionFitter:
     ):
         self.run, self.posterior, self.priors = run, posterior, priors
         self.name, self.kept, self.threads = name, kept, threads
-        self.model = trained_model(run, posterior)
-        self.typicality = typicality_asked_for(posterior, self.model, run.output)
+        model = trained_model(run, posterior)
+        typicality = typicality_asked_for(posterior, model, run.output)
+        self.rows = RowFitter(run, posterior, model, priors, typicality=typicality)
         self._turn = threading.Lock() if threads is None else nullcontext()
         self.nothing: pd.DataFrame | None = None
         self.schema: pa.Schema | None = None
@@ -155,15 +157,8 @@ class PartitionFitter:
                 torch.set_num_threads(self.threads)
             source = f"a partition of sky catalogue {self.name}"
             table = read_table(pd.DataFrame(partition))
-            rows = to_photometry(table, run.catalogue, self.model.filters, source)
-            table = fit_rows(
-                run,
-                self.posterior,
-                rows,
-                model=self.model,
-                priors=self.priors,
-                typicality=self.typicality,
-            )
+            rows = to_photometry(table, run.catalogue, self.rows.model.filters, source)
+            table = replace(self.rows, run=run).fit(rows)
         table.meta["catalogue"] = self.name
         return arrow_table(as_stored(table))
 
@@ -202,7 +197,7 @@ class _Make:
 
 
 @dataclass(frozen=True)
-class SkyFit:
+class HatsFit:
     """A sky catalogue and what it is to be fitted with.
 
     Attributes
@@ -222,8 +217,8 @@ class SkyFit:
     @classmethod
     def prepare(
         cls, run: RunFile, posterior: Posterior, catalogue: Any, priors: RunFile | None
-    ) -> SkyFit:
-        """Open the catalogue and fit one of its rows; see :func:`sky_posteriors`."""
+    ) -> HatsFit:
+        """Open the catalogue and fit one of its rows; see :func:`lazy_hats_posteriors`."""
         require("lsdb")
         if run.catalogue is None or run.catalogue.id is None:
             raise SedumError("catalogue.id: name the column of identifiers, to fit a sky catalogue")

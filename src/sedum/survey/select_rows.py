@@ -13,8 +13,8 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
-from sedum.survey.fit import give_redshifts, mark_unfit, object_keys
 from sedum.survey.measures.verification import Verification
+from sedum.survey.prepare import prepare_rows
 
 __all__ = ["SelectedGalaxies", "draw_selected", "select_rows"]
 
@@ -84,17 +84,13 @@ def draw_selected(
     SedumError
         If a row cannot be fitted; it says why.
     """
-    photometry, status = catalogue.photometry, catalogue.row_status.copy()
-    if run.catalogue is not None and run.catalogue.use_redshift:
-        photometry = give_redshifts(posterior, catalogue, status)
-    mark_unfit(posterior, status, photometry)
-    for row, reason in zip(rows, status[rows].text(), strict=True):
-        if not status.ok[row]:
+    ready = prepare_rows(run, posterior, catalogue, model)
+    for row, reason in zip(rows, ready.status[rows].text(), strict=True):
+        if not ready.status.ok[row]:
             raise SedumError(f"row {row} (id {catalogue.ids[row]}) cannot be fitted: {reason}")
-    seen, output = photometry[rows], run.output
-    keys = object_keys(catalogue.ids[rows])
+    seen, keys, output = ready.photometry[rows], ready.keys[rows], run.output
     if output.verify:
-        draws = Verification(posterior, model, output, len(status)).verify(seen, rows, keys)
+        draws = Verification(posterior, model, output, len(ready)).verify(seen, rows, keys)
     else:
         draws = posterior.sample(seen, output.draws, output.seed, keys=keys)
     return SelectedGalaxies(rows, catalogue.ids[rows], seen, draws)

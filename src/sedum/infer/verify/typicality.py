@@ -17,7 +17,7 @@ from sedum.photometry.observed import Photometry
 from sedum.progress import progress
 from sedum.storage import array_digest
 
-__all__ = ["Typicality", "log_snr", "mock_observations"]
+__all__ = ["Typicality", "mock_observations"]
 
 #: Seeds of the mock galaxies, and of all searches: results do not depend on the run's.
 _MOCK_SEED, _SEARCH_SEED = 20_260_301, 1
@@ -141,7 +141,7 @@ class Typicality:
                 rows = slice(start, start + _TOGETHER)
                 deviance[rows] = self.search(seen[rows], keys[rows]).deviance
                 advance(len(deviance[rows]))
-        return {"bands": _counted(seen), "snr": log_snr(seen), "score": _score(seen, deviance)}
+        return {"bands": _counted(seen), "snr": seen.log_snr, "score": _score(seen, deviance)}
 
 
 class _Reference:
@@ -164,7 +164,7 @@ class _Reference:
 
     def share_below(self, seen: Photometry, deviance: np.ndarray) -> np.ndarray:
         """Return the share of like mock galaxies that are less typical, [n]."""
-        score, place = _score(seen, deviance), self._place(_counted(seen), log_snr(seen))
+        score, place = _score(seen, deviance), self._place(_counted(seen), seen.log_snr)
         out = np.empty(len(seen))
         for start in range(0, len(seen), _TOGETHER):
             rows = slice(start, start + _TOGETHER)
@@ -178,12 +178,6 @@ class _Reference:
 def _counted(seen: Photometry) -> np.ndarray:
     """Return how many numbers each galaxy is compared by: bands, and a given redshift, [n]."""
     return seen.observed.sum(axis=1) + np.isfinite(seen.redshift)
-
-
-def log_snr(seen: Photometry) -> np.ndarray:
-    """Return the log of the total signal-to-noise, [n]."""
-    ratio = np.where(seen.measured, seen.flux / seen.error, 0.0)
-    return 0.5 * np.log(1 + (ratio**2).sum(axis=1))
 
 
 def _score(seen: Photometry, deviance: np.ndarray) -> np.ndarray:

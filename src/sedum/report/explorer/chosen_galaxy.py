@@ -16,14 +16,15 @@ from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.model_parameters import prior_of
 from sedum.infer.posterior import Posterior
+from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
 from sedum.photometry.row_status import OK
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.provenance import swapped_run
-from sedum.survey.fit import object_keys, trained_model
 from sedum.survey.measures.swapped_prior import SwappedPrior
 from sedum.survey.predict import Predictions, predict_draws
+from sedum.survey.prepare import galaxy_keys
 from sedum.survey.select_rows import draw_selected
 from sedum.tables.single_rows import RowReader
 
@@ -190,7 +191,7 @@ class FittedGalaxies:
         draws, notices = chosen.draws, []
         if self.priors is not None:
             other = SwappedPrior(self.posterior, self.priors, 1, self.run.output.seed)
-            draws = other.apply(draws, np.array([0]), object_keys(chosen.ids))
+            draws = other.apply(draws, np.array([0]), galaxy_keys(chosen.ids))
             notices.append("Draws are weighted to the priors that the catalogue was given.")
         elif not self._agrees(told, draws[0]):
             notices.append(

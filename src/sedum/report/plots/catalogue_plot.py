@@ -14,6 +14,7 @@ from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.units import flux_to_magnitude
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
+from sedum.statistics import nmad
 
 __all__ = ["coverage_table", "plot_catalogue"]
 
@@ -110,8 +111,9 @@ def _compare(axis: Axes, table: Table, known: np.ndarray) -> None:
     for factor in (0.85, 1.15):
         axis.plot(ends, factor * ends, color=GREY, lw=0.6, ls="--")
     error = (middle - truth) / (1 + truth)
-    nmad = 1.4826 * np.median(np.abs(error - np.median(error)))
-    axis.set_title(f"NMAD {nmad:.3f}, beyond 0.15: {np.mean(np.abs(error) > 0.15):.1%}", fontsize=9)
+    axis.set_title(
+        f"NMAD {nmad(error):.3f}, beyond 0.15: {np.mean(np.abs(error) > 0.15):.1%}", fontsize=9
+    )
     axis.set(
         xscale="log",
         yscale="log",

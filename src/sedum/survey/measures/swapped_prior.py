@@ -56,8 +56,8 @@ class SwappedPrior:
     def apply(self, draws: np.ndarray, at: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """Return equally weighted draws of the rows ``at`` under the other priors, [n, K, d].
 
-        ``keys`` are those of :func:`sedum.survey.fit.object_keys`: the choice of draws depends on
-        the galaxy, not on the rows it is fitted with.
+        ``keys`` are those of :func:`sedum.survey.prepare.galaxy_keys`: the choice of draws
+        depends on the galaxy, not on the rows it is fitted with.
         """
         found = swap_prior(draws, self.old, self.new)
         for name, column in self.columns.items():

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from sedum.check.known_redshifts import median_mad
 from sedum.report.collected.catalogue_counts import REDSHIFT_EDGES, use_redshift
 from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
@@ -27,6 +26,7 @@ from sedum.report.plots.report_figures.known_redshift_figures import (
     plot_known,
     plot_known_bins,
 )
+from sedum.statistics import median_and_nmad
 
 __all__ = ["measure_known", "redshifts_section", "wilson"]
 
@@ -178,8 +178,8 @@ def measure_known(found: CatalogueSample) -> list[dict[str, Any]]:
         for key, counts in (("outliers", known.outliers), ("coverage", known.inside)):
             part = int(counts[which].sum())
             row |= {key: part / n, f"{key}_error": wilson(part, n)}
-        row["bias"], row["nmad"] = median_mad(error[inside])
-        row["bias_error"], row["nmad_error"] = _spread(median_mad, error[inside])
+        row["bias"], row["nmad"] = median_and_nmad(error[inside])
+        row["bias_error"], row["nmad_error"] = _spread(median_and_nmad, error[inside])
         return row
 
     rows = [measure(slice(None), np.ones(len(truth), bool))]
