@@ -12,7 +12,7 @@ from command_line import sedum
 from run_cases import run_settings
 from sedum import config
 from sedum.comparison.compare_models import compare
-from sedum.comparison.model_evidence import model_probabilities, model_fractions, selected_fraction
+from sedum.comparison.model_evidence import model_fractions, model_probabilities, selected_fraction
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel

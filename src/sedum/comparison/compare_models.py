@@ -12,8 +12,8 @@ from sedum.comparison.compared_models import Comparison, comparison_table
 from sedum.comparison.model_evidence import (
     ModelFractions,
     SelectedFraction,
-    model_probabilities,
     model_fractions,
+    model_probabilities,
     selected_fraction,
 )
 from sedum.config import RunFile
