@@ -125,15 +125,15 @@ class PosteriorCatalogue:
         """Return some columns, all where None, of all rows."""
         return vstack(list(self.stream(names or list(self.columns))), metadata_conflicts="silent")
 
-    def sample(self, names: Sequence[str], most: int, seed: int = 1) -> Table:
-        """Return about ``most`` rows drawn at random, in order, with their ``row`` numbers."""
+    def sample(self, names: Sequence[str], n_rows: int, seed: int = 1) -> Table:
+        """Return about ``n_rows`` rows drawn at random, in order, with their ``row`` numbers."""
         rng = np.random.default_rng(seed)
         found, start = [], 0
         for portion in self.stream(names):
             portion["row"] = np.arange(start, start + len(portion))
             start += len(portion)
-            if self.rows > most:
-                portion = portion[rng.uniform(size=len(portion)) < most / self.rows]
+            if self.rows > n_rows:
+                portion = portion[rng.uniform(size=len(portion)) < n_rows / self.rows]
             found.append(portion)
         return vstack(found, metadata_conflicts="silent")
 

@@ -76,7 +76,7 @@ def predict(
     posterior: Posterior,
     model: GalaxyModel,
     photometry: Photometry,
-    draws: int = 100,
+    n_draws: int = 100,
     seed: int = 1,
     keys: np.ndarray | None = None,
     *,
@@ -94,7 +94,7 @@ def predict(
         The forward model it was trained with.
     photometry
         n observations.
-    draws, seed, keys
+    n_draws, seed, keys
         As for :meth:`Posterior.sample`: with the row numbers of a catalogue as keys, the first
         of the draws behind its fit.
     spectra, derived, wavelength
@@ -109,7 +109,7 @@ def predict(
     keys = np.arange(n) if keys is None else np.asarray(keys)
     for start in range(0, n, _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, n))
-        theta = posterior.sample(photometry[rows], draws, seed, keys[rows])
+        theta = posterior.sample(photometry[rows], n_draws, seed, keys[rows])
         found = predict_draws(model, theta, spectra=spectra, derived=derived, wavelength=wavelength)
         yield rows, found
 

@@ -40,7 +40,7 @@ def ordered_quantiles(ordered: np.ndarray, at: np.ndarray) -> np.ndarray:
     return found
 
 
-def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) -> np.ndarray:
+def quantile_draws(quantiles: np.ndarray, n_draws: int, seed: int | None = None) -> np.ndarray:
     """Turn stored quantiles back into draws, by linear interpolation between them.
 
     Between any two stored quantiles their distribution function is right at both and linear in
@@ -53,10 +53,10 @@ def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) ->
     quantiles
         A column ``NAME_quantiles``, [n, N] (or [N] of one galaxy): quantiles at N probabilities
         evenly spaced from 0 to 1.
-    size
+    n_draws
         Draws for each.
     seed
-        Draws at random; where None they are the ``size`` quantiles in the middle of equal
+        Draws at random; where None they are the ``n_draws`` quantiles in the middle of equal
         shares of the probability, in increasing order: less noise in any mean or histogram.
 
     Returns
@@ -68,9 +68,9 @@ def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) ->
     rows = np.atleast_2d(values)
     count = rows.shape[1]
     if seed is None:
-        place = np.broadcast_to((np.arange(size) + 0.5) / size, (len(rows), size))
+        place = np.broadcast_to((np.arange(n_draws) + 0.5) / n_draws, (len(rows), n_draws))
     else:
-        place = np.random.default_rng(seed).random((len(rows), size))
+        place = np.random.default_rng(seed).random((len(rows), n_draws))
     place = place * (count - 1)
     below = np.minimum(place.astype(np.intp), count - 2)
     low = np.take_along_axis(rows, below, axis=1)
