@@ -213,12 +213,12 @@ def _parameter(p: Any) -> Iterator[str]:
     else:
         yield f"`{p.metavar or str(p.name).upper()}`"
     told = [str(getattr(p, "help", "") or "")]
-    said = "[default:" in told[0]
+    said = "(default:" in told[0]
     if p.default not in (None, False, ()) and not callable(p.default) and not said:
         told.append(f"Default: `{p.default}`.")
     if p.required:
         told.append("Required.")
-    yield ": " + " ".join(told).replace("[default:", "(default:").replace("]", ")").strip()
+    yield ": " + " ".join(told).strip()
     yield ""
 
 

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from sedum.cli.flag_names import in_flags
+
+__all__ = ["explore"]
+
 
 def explore(
     results: Annotated[
@@ -14,32 +18,36 @@ def explore(
     ],
     catalogue: Annotated[
         Path | None,
-        typer.Option("--catalogue", "-c", help="What was fitted. [default: beside the results]"),
+        typer.Option(
+            "--catalogue", "-c", help="The catalogue that was fitted. (default: beside the results)"
+        ),
     ] = None,
     estimator: Annotated[
         Path | None,
         typer.Option(
-            "--estimator", "-e", help="The estimator. [default: NAME.safetensors beside them]"
+            "--estimator", "-e", help="The estimator. (default: NAME.safetensors beside them)"
         ),
     ] = None,
     run_file: Annotated[
         Path | None,
-        typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file. [default: the results']"),
+        typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file. (default: the results')"),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to serve at; 0 takes a free one.")
+    ] = 0,
     rows: Annotated[
-        int, typer.Option(min=1, help="The most rows in table and plots, drawn at random.")
+        int, typer.Option(min=1, help="Maximum number of rows in table and plots, drawn at random.")
     ] = 20_000,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
-    """Walk about in a posterior catalogue: a page in the browser, served to this machine alone.
+    """Explore a posterior catalogue on a page in the browser, served to this machine only.
 
-    The table can be sorted, filtered and searched; two plots of any quantities are linked with
-    it. A galaxy that is chosen is shown as sedum show does, from the draws behind its fit:
-    photometry and posterior spectrum, star formation, p(z), corner plot, and how far it can be
-    trusted. Ctrl-C ends it.
+    The table can be sorted, filtered and searched, and two plots of any quantities are linked to
+    it. A selected galaxy is shown as by sedum show, from the draws of its fit: photometry and
+    posterior spectrum, star formation, p(z), corner plot and verification. Ctrl-C stops the
+    server.
 
-    Needs sedum's optional extra explore, which is Bokeh.
+    This needs the optional extra explore, which is Bokeh.
 
     Python: sedum.explore("posteriors.fits", catalogue="cat.fits", estimator="run.safetensors")
     """
@@ -49,7 +57,7 @@ def explore(
         results, catalogue=catalogue, estimator=estimator, run=run_file, port=port, rows=rows
     )
     if isinstance(explorer.galaxies, str):
-        print(explorer.galaxies)
+        print(in_flags(explorer.galaxies))
     print(f"{results}: {explorer.url}  (Ctrl-C ends)", flush=True)
     if browser:
         explorer.show()

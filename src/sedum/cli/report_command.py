@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sedum.cli.options import QuietOption, out_option
+
 __all__ = ["report"]
 
 
@@ -17,21 +19,19 @@ def report(
             metavar="RESULTS", help="What sedum fit wrote: FITS, ECSV, Parquet, a folder, HATS."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[Path, out_option("The page to write.")] = Path("report.html"),
     scorecard: Annotated[
         Path | None,
         typer.Option(
             help="Folder of sedum validate, or its scorecard.json. "
-            "[default: NAME-validation, beside the results or here]"
+            "(default: NAME-validation, beside the results or here)"
         ),
     ] = None,
     compared: Annotated[
         Path | None,
         typer.Option(
-            help="Output of sedum compare. [default: CATALOGUE-compared.fits or compared.fits, "
-            "beside the results]"
+            help="Output of sedum compare. (default: CATALOGUE-compared.fits or compared.fits, "
+            "beside the results)"
         ),
     ] = None,
     estimator: Annotated[
@@ -39,25 +39,25 @@ def report(
         typer.Option(
             "--estimator",
             "-e",
-            help="The estimator, for its training. [default: NAME.safetensors]",
+            help="The estimator, for its training. (default: NAME.safetensors)",
         ),
     ] = None,
     figures: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write each figure as vector PDF, too."),
+        typer.Option(metavar="FOLDER", help="Also write each figure as a vector PDF."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Report on results: one HTML page with numbers and figures, to look at and to send on.
+    """Write a report on results: one HTML page with numbers and figures, ready to send.
 
-    What became of the rows, distributions and typical errors of all quantities, mass against
-    redshift, the star-forming sequence, redshifts against known ones, calibration, verification,
-    flagged galaxies in a table to sort and search, models compared, and what was run. Every number
-    links to its definition. The page loads nothing from elsewhere.
+    It shows the status of all rows, distributions and typical errors of all quantities, mass
+    against redshift, the star-forming sequence, redshifts against known ones, calibration,
+    verification, a table of flagged galaxies to sort and search, compared models, and what was
+    run. Every number links to its definition. The page loads nothing from elsewhere.
 
-    Catalogues may be of any size: they are read portion by portion. Scorecards and comparisons
-    that lie beside the results are found, if they are of the same estimator.
+    Catalogues may be of any size: they are read in portions. Scorecards and comparisons beside
+    the results are included if they belong to the same estimator.
 
     Python: sedum.write_report("posteriors.fits", "report.html")
     """

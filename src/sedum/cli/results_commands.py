@@ -7,21 +7,26 @@ from typing import Annotated
 
 import typer
 
+from sedum.cli.options import QuietOption, out_option
+
+__all__ = ["qp"]
+
 
 def qp(
     results: Annotated[Path, typer.Argument(help="A posterior catalogue: FITS, Parquet or ECSV.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="HDF5 to write. [default: RESULTS-pz.hdf5]")
+        Path | None, out_option("HDF5 file to write. (default: RESULTS-pz.hdf5)")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write p(z) of a posterior catalogue as a qp ensemble, for photo-z tools.
 
-    It needs the catalogue's column pz (output.pz of the run file), or draws or quantiles of the
-    redshift, and sedum's optional extra qp. In Python, qp.read gives the ensemble: densities on a
-    grid, row by row of the catalogue, with id, status, z_mode, z_median and z_spec beside them.
+    This needs the catalogue's column pz (output.pz of the run file), or draws or quantiles of the
+    redshift, and the optional extra qp. In Python, qp.read returns the ensemble: densities on a
+    grid for each row of the catalogue, with id, status, z_mode, z_median and z_spec.
 
-    Rows that were not fitted keep their place with a flat density; fitted, beside it, is false.
+    Rows that were not fitted keep their place with a flat density, and their column fitted is
+    false.
 
     Python: sedum.to_qp("posteriors.fits", "pz.hdf5")
     """

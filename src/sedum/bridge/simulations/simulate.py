@@ -69,7 +69,7 @@ def galaxies_of(
         if found.about.get("identity") != identity:
             raise SedumError(
                 f"{path} was made with other simulations, bands, frame or seed than the run file "
-                "says; delete it, or name another with --galaxies"
+                "says; delete it, or name another file"
             )
         return found
     made = simulate_bridge(run, show_progress=show_progress)

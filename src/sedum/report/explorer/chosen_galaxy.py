@@ -116,7 +116,7 @@ class FittedGalaxies:
         if len(catalogue) != results.rows:
             raise SedumError(
                 f"{catalogue.source} has {len(catalogue):,} rows and {results.path} "
-                f"{results.rows:,}; give the catalogue that was fitted (--catalogue)"
+                f"{results.rows:,}; give the catalogue that was fitted (argument catalogue)"
             )
         self.priors = swapped_run(run, results.provenance)
         #: That of the posteriors as they are shown.
@@ -167,7 +167,7 @@ class FittedGalaxies:
         if str(told["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
             raise SedumError(
                 f"row {row:,} is {told['id']} in {self.results.path} but {own} in {source}; give "
-                "the catalogue that was fitted (--catalogue)"
+                "the catalogue that was fitted (argument catalogue)"
             )
         return seen
 
@@ -252,16 +252,16 @@ def open_galaxies(
     trained = Path(estimator) if estimator is not None else trained
     missing = []
     if at is None:
-        missing.append(f"the catalogue{f' {name}' if name else ''} (--catalogue)")
+        missing.append(f"the catalogue{f' {name}' if name else ''} (argument catalogue)")
     if trained is None:
-        missing.append(f"the estimator {found.name}.safetensors (--estimator)")
+        missing.append(f"the estimator {found.name}.safetensors (argument estimator)")
     if at is None or trained is None:
         return f"Single galaxies need {' and '.join(missing)}, not found beside {results.path}."
     posterior = Posterior.read(trained)
     if posterior.fingerprint != results.provenance.get("fingerprint"):
         raise SedumError(
             f"estimator {trained} is not the one that {results.path} was fitted with; name it by "
-            "--estimator"
+            "argument estimator"
         )
     extension = found.catalogue.extension if found.catalogue is not None else None
     return FittedGalaxies(results, found, posterior, RowReader(at, extension))
