@@ -121,8 +121,8 @@ def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posteri
     (tmp_path / "alone.fits").write_bytes((explored / "post.fits").read_bytes())
     alone = PosteriorCatalogue.open(tmp_path / "alone.fits")
     said = open_galaxies(alone)
-    assert "catalogue cat.parquet (--catalogue)" in said
-    assert "small.safetensors (--estimator)" in said
+    assert "catalogue cat.parquet (argument catalogue)" in said
+    assert "small.safetensors (argument estimator)" in said
     table = table_of()
     table[:10].write(tmp_path / "short.parquet")
     with pytest.raises(SedumError, match="has 10 rows"):

@@ -18,7 +18,7 @@ from run_cases import run_settings
 from sedum.check.mock_scorecard import MockValidation
 from sedum.cli.main import app
 from sedum.comparison.compared_models import Comparison, comparison_table
-from sedum.comparison.model_evidence import SelectedFraction, model_shares
+from sedum.comparison.model_evidence import SelectedFraction, model_fractions
 from sedum.config import PARAMETERS, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies import derived
@@ -215,7 +215,7 @@ def comparison(path, n=200, fingerprint=FINGERPRINT):
         ["log_mass"],
         np.array([0.5, 0.5]),
         dict.fromkeys(["one", "two"], SelectedFraction(0.0, 0.0)),
-        model_shares(evidence),
+        model_fractions(evidence),
         n,
         Table(),
     )
@@ -520,7 +520,14 @@ def test_sequence_of_speagle():
 
 
 def test_every_quantity_has_a_label_with_its_unit():
-    names = [*PARAMETERS, *derived._PLAIN, "t50", "log_sfr_ratio_2", "share_3", "log_sfr_100"]
+    names = [
+        *PARAMETERS,
+        *derived._PLAIN,
+        "t50",
+        "log_sfr_ratio_2",
+        "sfr_fraction_3",
+        "log_sfr_100",
+    ]
     names += ["log_ssfr_10", "lookback_t25", "absmag_sdss_r0", "colour_sdss_g0_minus_sdss_r0"]
     names += ["log_lum_Ha", "log_flux_OIII5007", "ew_Hb", "burst_age", "burst_log_tau"]
     assert set(LABELS) >= {*PARAMETERS, *derived._PLAIN}

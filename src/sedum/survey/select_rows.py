@@ -53,8 +53,8 @@ def select_rows(
     """
     if not rows and not ids:
         raise SedumError(
-            "name at least one galaxy: its number by argument rows (from 0), or its identifier by "
-            "argument ids"
+            "name at least one galaxy: by its number from 0 (argument rows), or by its identifier "
+            "(argument ids)"
         )
     found = []
     for row in rows:

@@ -63,7 +63,8 @@ class Explorer:
             self._sockets, self.port = bind_sockets(_LOOPBACK, port)
         except OSError as error:
             raise SedumError(
-                f"cannot serve at port {port}: {error.strerror or error}; choose another by argument port"
+                f"cannot serve at port {port}: {error.strerror or error}; choose another "
+                "by argument port"
             ) from None
         try:
             self.galaxies: FittedGalaxies | str = open_galaxies(
