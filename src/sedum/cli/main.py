@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,15 +18,13 @@ from sedum.cli import (
     catalogue_commands,
     check_commands,
     compare_commands,
-    explore_command,
     fit_command,
-    report_command,
     results_commands,
     show_command,
     start_commands,
     training_commands,
 )
-from sedum.cli.flag_names import in_flags
+from sedum.cli.options import in_flags
 from sedum.errors import SedumError
 
 __all__ = ["app", "run"]
@@ -45,7 +43,7 @@ app = typer.Typer(
 )
 
 #: Commands by task, in the order of ``sedum --help``.
-_TASKS = {
+_TASKS: dict[str, list[Any]] = {
     "Start": [
         start_commands.init,
         start_commands.demo,
@@ -69,8 +67,8 @@ _TASKS = {
     ],
     "Look at results": [
         show_command.show,
-        explore_command.explore,
-        report_command.report,
+        results_commands.explore,
+        results_commands.report,
         results_commands.qp,
     ],
     "Bridge from simulations": [bridge_commands.app],

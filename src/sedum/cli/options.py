@@ -1,7 +1,8 @@
-"""Arguments and options of several commands, and the default paths of files."""
+"""Arguments and options of several commands, default paths, and flags in errors."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "SchedulerOption",
     "WorkersOption",
     "estimator_path",
+    "in_flags",
     "library_path",
     "out_option",
     "read_estimator",
@@ -48,6 +50,10 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existin
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
 
 
+#: Flags that are not named as the argument they set.
+_FLAGS = {"rows": "--row", "ids": "--id", "references": "--reference"}
+
+
 def out_option(help: str) -> Any:
     """Return the option that names the output, described for one command."""
     return typer.Option("--out", "-o", help=help)
@@ -68,3 +74,18 @@ def read_estimator(path: Path | None, run: RunFile) -> Posterior:
 def library_path(path: Path | None, run: RunFile) -> Path:
     """Return the path of a library: the given one, or NAME.h5."""
     return path or Path(f"{run.name}.h5")
+
+
+def in_flags(message: str) -> str:
+    """Return a message of the library with ``argument NAME`` as ``--name``.
+
+    Examples
+    --------
+    >>> in_flags("report.html exists; name another file, or set argument force=True")
+    'report.html exists; name another file, or set --force'
+    """
+    return re.sub(r"\bargument (\w+)(=True)?", lambda match: _flag(match[1]), message)
+
+
+def _flag(name: str) -> str:
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
