@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from sedum.config.catalogue_section import (
     ApertureCorrection,
@@ -16,11 +15,11 @@ from sedum.config.catalogue_section import (
     ExtinctionCorrection,
     ReportedLimits,
 )
-from sedum.config.run_file import anchored_band, read_mapping
+from sedum.config.run_file import resolve_band
 from sedum.config.run_sections import Band, CurveBand, EazyBand
 from sedum.config.section import Section, tag_of
-from sedum.config.validation_messages import describe
-from sedum.errors import SedumError, allowed
+from sedum.config.yaml_file import FileSchema, YamlFile
+from sedum.errors import allowed
 
 __all__ = [
     "BridgeFile",
@@ -259,7 +258,7 @@ class SurveySettings(Section):
     )
 
 
-class BridgeFile(Section):
+class BridgeFile(YamlFile):
     """A whole bridge."""
 
     name: str = "bridge"
@@ -281,13 +280,6 @@ class BridgeFile(Section):
     audit: AuditSettings = AuditSettings()
     perturbations: int = Field(default=32, ge=2, description="behind errors; by linear at 10^7")
     survey: SurveySettings | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w.-]+", value):
-            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
-        return value
 
     @field_validator("bands")
     @classmethod
@@ -347,10 +339,6 @@ class BridgeFile(Section):
                     f"{key}: {band!r} is not among the bands{allowed(band, self.bands)}"
                 )
 
-    def to_yaml(self) -> str:
-        """Return the complete run file, defaults included, as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
 
 _KINDS = {
     "simulations": list(_SIMULATIONS),
@@ -376,31 +364,7 @@ _SECTIONS: dict[str, Any] = {
 }
 
 
-def load_bridge(path: str | Path) -> BridgeFile:
-    """Read and check the run file of a bridge; relative paths are taken from its folder.
-
-    Raises
-    ------
-    SedumError
-        One line that names the file, the key, what was found and what is allowed.
-    """
-    path = Path(path)
-    return parse_bridge(read_mapping(path), source=str(path), folder=path.parent)
-
-
-def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
-    """Check a bridge's run file that is already a mapping; see :func:`load_bridge`."""
-    if not isinstance(data, dict):
-        raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
-    if folder is not None:
-        data = _anchored(data, folder)
-    try:
-        return BridgeFile.model_validate(data)
-    except ValidationError as error:
-        raise SedumError(f"{source}: {describe(error, BridgeFile, _SECTIONS, _KINDS)}") from None
-
-
-def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the relative paths in a run file relative to its own folder instead."""
 
     def join(section: Any, *keys: str) -> Any:
@@ -411,10 +375,57 @@ def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     data = dict(data)
     if isinstance(data.get("bands"), dict):
-        data["bands"] = {k: anchored_band(v, folder) for k, v in data["bands"].items()}
+        data["bands"] = {k: resolve_band(v, folder) for k, v in data["bands"].items()}
     if isinstance(data.get("simulations"), list):
         data["simulations"] = [join(s, "file", "folder") for s in data["simulations"]]
     if isinstance(data.get("survey"), dict):
         survey = join(data["survey"], "file")
         data["survey"] = {**survey, "rest_fit": join(survey.get("rest_fit"), "run", "estimator")}
     return data
+
+
+_SCHEMA = FileSchema(BridgeFile, _SECTIONS, _KINDS, _resolve_paths)
+
+
+def load_bridge(path: str | Path) -> BridgeFile:
+    """Read and check the run file of a bridge.
+
+    Relative paths in the file are relative to its own folder.
+
+    Parameters
+    ----------
+    path
+        The run file, in YAML.
+
+    Raises
+    ------
+    SedumError
+        One line that names the file, the key, its value and what is allowed.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> load_bridge(files("sedum") / "config" / "templates" / "bridge.yaml").name
+    'bridge'
+    """
+    return _SCHEMA.load(path)
+
+
+def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
+    """Check the run file of a bridge that is a mapping already; see :func:`load_bridge`.
+
+    Parameters
+    ----------
+    data
+        The mapping of sections.
+    source
+        Its name in error messages.
+    folder
+        The folder that relative paths are relative to; the working folder if None.
+
+    Raises
+    ------
+    SedumError
+        One line that names the source, the key, its value and what is allowed.
+    """
+    return _SCHEMA.parse(data, source, folder)
