@@ -17,11 +17,11 @@ from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
 from sedum.config.bridge_file import BridgeFile, parse_bridge
 from sedum.errors import SedumError
-from sedum.storage import digest, read_tensors, write_tensors
+from sedum.storage import ModelFile, digest, tensors_below
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
 
-_KIND, _FORMAT = "sedum bridge", 1
+_FILE = ModelFile("bridge", "sedum bridge train", (1,))
 #: What in a run file changes what is learnt.
 _LEARNT = {
     "seed",
@@ -204,8 +204,6 @@ class Bridge:
     def write(self, path: str | Path) -> None:
         """Write to one ``.safetensors`` file, atomically; its metadata is JSON."""
         meta = {
-            "kind": _KIND,
-            "format": _FORMAT,
             "sedum": __version__,
             "run": self.run.model_dump(mode="json"),
             "features": self.features.names,
@@ -215,7 +213,7 @@ class Bridge:
             "about": self.about,
         }
         arrays = {f"regressor.{k}": v for k, v in self.regressor.arrays().items()}
-        write_tensors(path, {**arrays, "ranges": self.ranges}, meta)
+        _FILE.write(path, {**arrays, "ranges": self.ranges}, meta)
 
     @classmethod
     def read(cls, path: str | Path) -> Bridge:
@@ -226,39 +224,23 @@ class Bridge:
         SedumError
             If it is absent, damaged or not a bridge; it is named.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SedumError(f"bridge {path} does not exist; make it with 'sedum bridge train'")
-        try:
-            meta, arrays = read_tensors(path, "numpy")
-        except ValueError as error:
-            raise SedumError(
-                f"bridge {path} is damaged or not safetensors ({error}); train it again"
-            ) from None
-        if meta.get("kind") != _KIND or meta.get("format") != _FORMAT:
-            raise SedumError(f"{path} is not a bridge of format {_FORMAT}; train it again")
-        run = parse_bridge(meta["run"], source=f"run file stored in {path}")
-        try:
-            ranges = arrays.pop("ranges")
-            learnt = {k.removeprefix("regressor."): v for k, v in arrays.items()}
+
+        def build(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> Bridge:
+            run = parse_bridge(metadata["run"], source=f"run file stored in {path}")
+            corrections = metadata["correction"]
             return cls(
                 run,
-                FeatureSet(meta["features"], list(run.bands)),
-                read_regressor(run.regression, learnt),
-                ranges,
-                [ScatterModel.from_state(s) for s in meta["scatter"]],
-                [
-                    None if c is None else ResidualCorrection.from_state(c)
-                    for c in meta["correction"]
-                ],
-                [FeatureRange(**f) for f in meta["audit"]],
-                meta["about"],
+                FeatureSet(metadata["features"], list(run.bands)),
+                read_regressor(run.regression, tensors_below("regressor", arrays)),
+                arrays["ranges"],
+                [ScatterModel.from_state(s) for s in metadata["scatter"]],
+                [None if c is None else ResidualCorrection.from_state(c) for c in corrections],
+                [FeatureRange(**f) for f in metadata["audit"]],
+                metadata["about"],
                 str(path),
             )
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-            raise SedumError(
-                f"bridge {path} does not fit its own run file; train it again"
-            ) from None
+
+        return _FILE.read(path, "numpy", build)
 
     def require(self, run: BridgeFile) -> None:
         """Make sure that it was trained with a run file.

@@ -77,7 +77,8 @@ def init_run(
     if catalogue is None:
         if any(option is not None for option in (layout, unit, filter_file, translate, zeropoints)):
             raise SedumError(
-                "argument layout, argument unit and EAZY's files go together with argument catalogue"
+                "argument layout, argument unit and EAZY's files go together with "
+                "argument catalogue"
             )
     else:
         reading = read_layout(

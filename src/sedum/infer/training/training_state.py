@@ -13,7 +13,7 @@ from sedum import config
 from sedum.errors import SedumError
 from sedum.infer.estimator import Estimator
 from sedum.infer.training.muon import Muon, hidden_matrices
-from sedum.storage import read_tensors, write_tensors
+from sedum.storage import read_tensors, tensors_below, write_tensors
 
 __all__ = ["TrainingState", "schedule"]
 
@@ -106,15 +106,12 @@ class TrainingState:
                 "afresh"
             )
 
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.estimator.load_state_dict(part("now."))
-        self.averaged.load_state_dict(part("averaged."))
-        self.best = part("best.")
+        self.estimator.load_state_dict(tensors_below("now", tensors))
+        self.averaged.load_state_dict(tensors_below("averaged", tensors))
+        self.best = tensors_below("best", tensors)
         for k, (optimiser, _) in enumerate(self.optimisers):
             moments: dict[int, dict[str, torch.Tensor]] = {}
-            for name, value in part(f"optimiser.{k}.").items():
+            for name, value in tensors_below(f"optimiser.{k}", tensors).items():
                 index, key = name.split(".", 1)
                 moments.setdefault(int(index), {})[key] = value
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
