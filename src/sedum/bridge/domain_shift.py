@@ -64,13 +64,13 @@ def domain_shift(
     right = np.array([np.mean(guess[side == s] == s) for s in (0, 1)])
     accuracy = float(right.mean())
     sigma = np.sqrt((0.25 / len(a) + 0.25 / len(b)) / 4)
-    found = {}
+    shifts = {}
     for i, name in enumerate(names):
         x, y = (v[np.isfinite(v[:, i]), i] for v in (simulation, survey))
         if len(x) == 0 or len(y) == 0:
             continue
         scale = max(float(np.std(x)), 1e-9)
-        found[name] = {
+        shifts[name] = {
             "ks": float(stats.ks_2samp(x, y).statistic),
             "earth_mover": float(stats.wasserstein_distance(x, y) / scale),
             "median_shift": float((np.median(y) - np.median(x)) / scale),
@@ -79,7 +79,7 @@ def domain_shift(
         accuracy,
         float(roc_auc_score(side, probability)),
         float(stats.norm.sf((accuracy - 0.5) / sigma)),
-        found,
+        shifts,
     )
 
 

@@ -29,18 +29,20 @@ def default_features(bands: Sequence[str]) -> list[str]:
         If there is none.
     """
     known = {_plain(band): band for band in bands}
-    found = []
+    names = []
     for name in _DEFAULT:
         parts = name.removeprefix("M_").split("-")
         if all(part in known for part in parts):
-            told = [known[part] for part in parts]
-            found.append(f"M_{told[0]}" if len(told) == 1 else f"{told[0]}-{told[1]}")
-    if not found:
+            bands_of = [known[part] for part in parts]
+            names.append(
+                f"M_{bands_of[0]}" if len(bands_of) == 1 else f"{bands_of[0]}-{bands_of[1]}"
+            )
+    if not names:
         raise SedumError(
             "features: none of the default ones can be made of the bands "
             f"{', '.join(bands)}; list features such as M_{bands[0]}"
         )
-    return found
+    return names
 
 
 def _plain(band: str) -> str:
@@ -115,12 +117,12 @@ class FeatureSet:
         NaN where a band that the feature needs is NaN.
         """
         absent = ~np.isfinite(magnitude)
-        found = np.where(absent, 0.0, magnitude) @ self.matrix
+        values = np.where(absent, 0.0, magnitude) @ self.matrix
         if absent.any():
-            found[(absent.astype(np.float32) @ np.abs(self.matrix)) > 0] = np.nan
+            values[(absent.astype(np.float32) @ np.abs(self.matrix)) > 0] = np.nan
         if self.redshift.any():
-            found[:, self.redshift] = np.asarray(redshift)[:, None]
-        return found
+            values[:, self.redshift] = np.asarray(redshift)[:, None]
+        return values
 
     def needed(self) -> list[str]:
         """Return the bands that some feature needs."""

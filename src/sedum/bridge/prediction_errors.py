@@ -60,9 +60,9 @@ def photometric_errors(
         for _ in range(pairs):
             step = e * rng.standard_normal(m.shape, dtype=np.float32)
             for sign in (1, -1):
-                found = regressor.predict(features(m + sign * step, z))
-                total = total + found
-                total_square = total_square + found**2
+                predicted = regressor.predict(features(m + sign * step, z))
+                total = total + predicted
+                total_square = total_square + predicted**2
         count = 2 * pairs
         variance = (total_square - total**2 / count) / (count - 1)
         parts.append(np.sqrt(np.maximum(variance, 0)))

@@ -78,17 +78,19 @@ def audit_ranges(
     A feature of which more than ``drop_beyond`` of the survey's values lie outside is dropped,
     and so is one that no galaxy of the survey has; unless ``keep`` names it.
     """
-    found = []
+    audit = []
     outside = outside_ranges(survey, ranges)
     for i, name in enumerate(features.names):
         measured = int(np.isfinite(survey[:, i]).sum())
-        share = float(outside[:, i].sum() / measured) if measured else 0.0
-        dropped = "not measured" if not measured else "outside" if share > spec.drop_beyond else ""
+        fraction = float(outside[:, i].sum() / measured) if measured else 0.0
+        dropped = (
+            "not measured" if not measured else "outside" if fraction > spec.drop_beyond else ""
+        )
         if name in spec.keep and measured:
             dropped = ""
         low, high = map(float, ranges[i])
-        found.append(FeatureRange(name, low, high, measured, share, dropped))
-    return found
+        audit.append(FeatureRange(name, low, high, measured, fraction, dropped))
+    return audit
 
 
 def outside_ranges(x: np.ndarray, ranges: np.ndarray) -> np.ndarray:
@@ -96,7 +98,7 @@ def outside_ranges(x: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     return (x < ranges[:, 0]) | (x > ranges[:, 1])
 
 
-def kept_features(features: FeatureSet, found: Sequence[FeatureRange]) -> FeatureSet:
+def kept_features(features: FeatureSet, audit: Sequence[FeatureRange]) -> FeatureSet:
     """Return the features that the audit left.
 
     Raises
@@ -104,14 +106,14 @@ def kept_features(features: FeatureSet, found: Sequence[FeatureRange]) -> Featur
     SedumError
         If none is left: survey and simulation do not overlap.
     """
-    dropped = [f.name for f in found if f.dropped]
-    if len(dropped) == len(found):
+    dropped = [f.name for f in audit if f.dropped]
+    if len(dropped) == len(audit):
         worst = ", ".join(
             f"{f.name} ({'not measured' if not f.measured else f'{f.outside:.0%} outside'})"
-            for f in found[:6]
+            for f in audit[:6]
         )
         raise SedumError(
             f"the survey overlaps with the simulation in no feature: {worst}"
-            f"{' …' if len(found) > 6 else ''}; check units, zero-points and distances"
+            f"{' …' if len(audit) > 6 else ''}; check units, zero-points and distances"
         )
     return features.without(dropped) if dropped else features

@@ -54,14 +54,14 @@ class ResidualCorrection:
         """
         if spec.kind == "polynomial":
             knots = np.quantile(predicted, _ENDS)
-            least = 5 * (spec.degree + 1)
+            minimum = 5 * (spec.degree + 1)
         else:
             knots = np.unique(np.quantile(predicted, np.linspace(*_ENDS, spec.knots)))
-            least = 5 * spec.knots
-        if len(predicted) < least or np.ptp(knots) == 0:
+            minimum = 5 * spec.knots
+        if len(predicted) < minimum or np.ptp(knots) == 0:
             raise SedumError(
                 f"correction: {len(predicted)} galaxies with a reference value, or all with the "
-                f"same prediction; at least {least} are needed, or correction: {{kind: none}}"
+                f"same prediction; at least {minimum} are needed, or correction: {{kind: none}}"
             )
         made = cls(spec.kind, knots, np.zeros(0))
         basis = made._basis(predicted, spec.degree)

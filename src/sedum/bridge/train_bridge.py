@@ -79,19 +79,19 @@ def prepare(run: BridgeFile, galaxies: SimulatedGalaxies, survey: SurveyRows | N
             f"feature; at least {_LEAST} are needed"
         )
     ranges = ranges_of(features, x[use], run.audit)
-    found: list[FeatureRange] = []
+    audit: list[FeatureRange] = []
     if survey is not None:
         seen = survey.row_status.ok
         if not seen.any():
             raise SedumError("survey: no row can be used; 'status' of each says why")
-        found = audit_ranges(
+        audit = audit_ranges(
             features, ranges, features(survey.magnitude[seen], survey.redshift[seen]), run.audit
         )
-        kept = kept_features(features, found)
+        kept = kept_features(features, audit)
         ranges = ranges[[features.names.index(n) for n in kept.names]]
         features = kept
-    chosen = galaxies[use]
-    return Prepared(features, chosen, y[use], survey, found, ranges, int((~use).sum()))
+    used = galaxies[use]
+    return Prepared(features, used, y[use], survey, audit, ranges, int((~use).sum()))
 
 
 def train_bridge(
@@ -128,25 +128,25 @@ def train_bridge(
     n = len(ready.y)
     order = np.random.default_rng(run.seed).permutation(n)
     tested, rest = np.split(order, [max(int(_TESTED * n), 5)])
-    regressor, share = fit_on(run, ready, rest, show_progress=show_progress)
+    regressor, effective = fit_on(run, ready, rest, show_progress=show_progress)
     x = ready.features(ready.galaxies.magnitude[tested], ready.galaxies.redshift[tested])
     if not regressor.partial:
         tested = tested[np.isfinite(x).all(1)]
         x = x[np.isfinite(x).all(1)]
-    found = regressor.predict(x)
+    predicted = regressor.predict(x)
     scatter = [
-        ScatterModel.fit(found[:, k], found[:, k] - ready.y[tested, k])
-        for k in range(found.shape[1])
+        ScatterModel.fit(predicted[:, k], predicted[:, k] - ready.y[tested, k])
+        for k in range(predicted.shape[1])
     ]
     about: dict[str, Any] = {
         "galaxies": n,
         "left_out": ready.left_out,
         "sources": ready.galaxies.sources,
-        "effective_share": share,
+        "effective_share": effective,
         "held_out": {
             name: {
-                "bias": float(np.mean(found[:, k] - ready.y[tested, k])),
-                "scatter": float(np.std(found[:, k] - ready.y[tested, k])),
+                "bias": float(np.mean(predicted[:, k] - ready.y[tested, k])),
+                "scatter": float(np.std(predicted[:, k] - ready.y[tested, k])),
                 "galaxies": len(tested),
             }
             for k, name in enumerate(run.targets)
@@ -172,12 +172,12 @@ def fit_on(
 ) -> tuple[Regressor, float]:
     """Train on some of the galaxies; return what predicts, and the effective share of weights."""
     spec = run.regression
-    weight, share = np.ones(len(rows)), 1.0
+    weight, effective = np.ones(len(rows)), 1.0
     if (spec.noise or spec.missing or spec.reweight) and ready.survey is None:
         raise SedumError("regression: noise, missing and reweight need a survey with a file")
     if spec.reweight and ready.survey is not None:
         seen = ready.survey[ready.survey.row_status.ok]
-        weight, share = shift_weights(
+        weight, effective = shift_weights(
             ready.features(ready.galaxies.magnitude[rows], ready.galaxies.redshift[rows]),
             ready.features(seen.magnitude, seen.redshift),
             run.seed,
@@ -201,7 +201,7 @@ def fit_on(
         regressor = fit_regressor(
             run, examples[np.arange(stop, len(rows))], examples[np.arange(stop)], advance
         )
-    return regressor, share
+    return regressor, effective
 
 
 def calibrated(bridge: Bridge, survey: SurveyRows) -> Bridge:

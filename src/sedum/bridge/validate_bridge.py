@@ -201,23 +201,23 @@ def across_simulations(
         regressor, _ = fit_on(run, ready, rest, show_progress=show_progress)
         x = ready.features(ready.galaxies.magnitude[test], ready.galaxies.redshift[test])
         use = np.ones(len(x), bool) if regressor.partial else np.isfinite(x).all(1)
-        found, truth = regressor.predict(x[use]), ready.y[test[use]]
+        predicted, truth = regressor.predict(x[use]), ready.y[test[use]]
         corrected = np.stack(
             [
-                corrected_out_of_fold(run.correction, found[:, t], truth[:, t], run.seed)
+                corrected_out_of_fold(run.correction, predicted[:, t], truth[:, t], run.seed)
                 for t in range(truth.shape[1])
             ],
             axis=1,
         )
         out[name] = {
-            "before": _by_target(run, found, truth),
+            "before": _by_target(run, predicted, truth),
             "after": _by_target(run, corrected, truth),
         }
     return out
 
 
 def judge_survey(
-    bridge: Bridge, survey: SurveyRows, found: Prediction
+    bridge: Bridge, survey: SurveyRows, prediction: Prediction
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Judge predictions by the survey's known values.
 
@@ -234,17 +234,17 @@ def judge_survey(
         Predictions corrected out of fold, NaN where the truth is not known, [n, targets].
     """
     run = bridge.run
-    corrected = np.full(found.raw.shape, np.nan)
+    corrected = np.full(prediction.raw.shape, np.nan)
     card: dict[str, Any] = {}
     for k, name in enumerate(bridge.targets):
         truth = survey.reference[:, k]
-        rows = np.flatnonzero(np.isfinite(truth) & np.isfinite(found.raw[:, k]))
+        rows = np.flatnonzero(np.isfinite(truth) & np.isfinite(prediction.raw[:, k]))
         if len(rows) < 20:
             continue
-        raw, true = found.raw[rows, k], truth[rows]
+        raw, true = prediction.raw[rows, k], truth[rows]
         value = corrected_out_of_fold(run.correction, raw, true, run.seed)
         corrected[rows, k] = value
-        residual, noise = value - true, found.photometric[rows, k]
+        residual, noise = value - true, prediction.photometric[rows, k]
         sigma = np.empty(len(rows))
         for others, fold in folds_of(len(rows), run.correction.folds, run.seed + 1):
             model = ScatterModel.fit(value[others], residual[others], noise[others])(value[fold])
@@ -254,15 +254,15 @@ def judge_survey(
         card[name] = {
             "before": residual_measures(raw - true),
             "after": residual_measures(residual),
-            "in_sample": residual_measures(found.value[rows, k] - true),
+            "in_sample": residual_measures(prediction.value[rows, k] - true),
             "by_value": binned_measures(true, residual),
             "error_photometric": float(np.median(noise)),
-            "error_model": float(np.median(found.model[rows, k])),
-            "error": float(np.median(np.hypot(found.model[rows, k], noise))),
-            "error_linear": float(np.median(found.model[rows, k] + noise)),
+            "error_model": float(np.median(prediction.model[rows, k])),
+            "error": float(np.median(np.hypot(prediction.model[rows, k], noise))),
+            "error_linear": float(np.median(prediction.model[rows, k] + noise)),
             "reference_error": float(np.median(known)),
             **{key: float(np.mean(np.abs(residual) < s * sigma)) for key, s in _SIGMAS.items()},
-            "outside": float(found.outside[rows].any(1).mean()),
+            "outside": float(prediction.outside[rows].any(1).mean()),
         }
     return card, corrected
 

@@ -168,14 +168,14 @@ class Ensemble(nn.Module):
     ) -> torch.Tensor:
         """Return latent draws; see :class:`Estimator`."""
         uniform = torch.from_numpy(samples.uniforms()[..., -1]).to(condition.features)
-        chosen = (
+        selected = (
             uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(condition.features)
         ).sum(-1)
         drawn = None
         for k, member in enumerate(self._estimators()):
             part = BaseSamples(samples.points[: member.n_base], samples.shifts[:, : member.n_base])
             y = member.sample(part, condition, transform)
-            drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
+            drawn = y if drawn is None else torch.where((selected == k)[..., None], y, drawn)
         assert drawn is not None
         return drawn
 

@@ -106,8 +106,8 @@ class Covariates:
     @classmethod
     def of(cls, photometry: Photometry) -> Covariates:
         """Standardise by n observations."""
-        found = photometry.log_snr
-        return cls(float(found.mean()), max(float(found.std()), 1e-6))
+        log_snr = photometry.log_snr
+        return cls(float(log_snr.mean()), max(float(log_snr.std()), 1e-6))
 
     def __call__(self, photometry: Photometry) -> np.ndarray:
         """Return them for n observations, [n, 3]."""

@@ -87,10 +87,10 @@ class FlowRegressor:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return weights and scalings; see :class:`Regressor`."""
-        found = {f"flow.{k}": v.numpy() for k, v in self.estimator.state_dict().items()}
-        found |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
-        found |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
-        return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
+        arrays = {f"flow.{k}": v.numpy() for k, v in self.estimator.state_dict().items()}
+        arrays |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
+        arrays |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
+        return {**arrays, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
     def from_arrays(

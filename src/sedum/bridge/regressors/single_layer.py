@@ -117,10 +117,10 @@ class SingleLayerEnsemble:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return weights and scalings; see :class:`Regressor`."""
-        found = {f"layers.{k}": v.numpy() for k, v in self.layers.state_dict().items()}
-        found |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
-        found |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
-        return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
+        arrays = {f"layers.{k}": v.numpy() for k, v in self.layers.state_dict().items()}
+        arrays |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
+        arrays |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
+        return {**arrays, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
     def from_arrays(

@@ -196,9 +196,9 @@ def _by_lookback(
     # Times are evenly spaced: linear interpolation of the mass grown, all galaxies at once.
     at = (then - times[0]) / step[0]
     low = np.minimum(at.astype(int), len(times) - 2)
-    share = at - low
-    mass = np.take_along_axis(grown, low, 1) * (1 - share)
-    mass += np.take_along_axis(grown, low + 1, 1) * share
+    fraction = at - low
+    mass = np.take_along_axis(grown, low, 1) * (1 - fraction)
+    mass += np.take_along_axis(grown, low + 1, 1) * fraction
     formed = np.maximum(mass[:, :-1] - mass[:, 1:], 0) * 1e9
     # No step may reach beyond the Big Bang: what formed in the one that does counts as younger.
     last = np.searchsorted(edges, now * 1e9 * (1 - 1e-6), side="right") - 2

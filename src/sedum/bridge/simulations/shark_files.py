@@ -91,8 +91,8 @@ def read_shark(spec: SharkSimulation, bands: dict[str, str]) -> SimulatedGalaxie
         magnitude[bad] = np.nan
         keep = subvolume.properties["stellar_mass"] >= spec.min_mass
         if keep.any():
-            chosen = {k: v[keep] for k, v in subvolume.properties.items()}
-            parts.append(SimulatedGalaxies.make(name, list(bands), magnitude[keep], chosen))
+            properties = {k: v[keep] for k, v in subvolume.properties.items()}
+            parts.append(SimulatedGalaxies.make(name, list(bands), magnitude[keep], properties))
     return _joined(parts, spec, name)
 
 
@@ -109,7 +109,7 @@ def read_shark_histories(
     SedumError
         As for :func:`read_shark`, and if the steps of time do not join.
     """
-    found = False
+    any_history = False
     for folder in _folders(spec):
         subvolume = _read_galaxies(folder)
         path = folder / "star_formation_histories.hdf5"
@@ -127,10 +127,10 @@ def read_shark_histories(
         z = np.divide(metals, rate, out=np.full_like(rate, 1e-4), where=rate > 0)
         keep = (subvolume.properties["stellar_mass"] >= spec.min_mass) & (rate.sum(1) > 0)
         if keep.any():
-            found = True
-            chosen = {k: v[keep] for k, v in subvolume.properties.items()}
-            yield TabulatedHistories(edges, rate[keep], z[keep]), chosen
-    if not found:
+            any_history = True
+            properties = {k: v[keep] for k, v in subvolume.properties.items()}
+            yield TabulatedHistories(edges, rate[keep], z[keep]), properties
+    if not any_history:
         raise SedumError(f"{spec.folder}: no galaxy above {spec.min_mass:g} Msun")
 
 
@@ -139,7 +139,7 @@ def _folders(spec: SharkFiles) -> list[Path]:
     top = Path(spec.folder)
     if not top.is_dir():
         raise SedumError(f"simulations.folder: {top} is not a folder")
-    found: list[Path] = []
+    folders: list[Path] = []
     for snapshot in spec.snapshots:
         folder = top / str(snapshot)
         if not folder.is_dir():
@@ -149,10 +149,10 @@ def _folders(spec: SharkFiles) -> list[Path]:
             inside = [p for p in folder.iterdir() if (p / "galaxies.hdf5").is_file()]
             if not inside:
                 raise SedumError(f"{folder}: no subvolume with a galaxies.hdf5")
-            found += sorted(inside, key=lambda p: (len(p.name), p.name))
+            folders += sorted(inside, key=lambda p: (len(p.name), p.name))
         else:
-            found += [folder / str(number) for number in spec.subvolumes]
-    return found
+            folders += [folder / str(number) for number in spec.subvolumes]
+    return folders
 
 
 def _photometry_file(spec: SharkSimulation, folder: Path) -> Path:
@@ -210,11 +210,11 @@ def _read_galaxies(folder: Path) -> _Subvolume:
                 total, mass, out=np.zeros_like(mass), where=mass > 0
             )
         ids = np.asarray(_dataset(file, path, "galaxies/id_galaxy"))
-    found = _Subvolume(path, h, volume, ids, properties)
+    subvolume = _Subvolume(path, h, volume, ids, properties)
     for name, values in properties.items():
         if len(values) != len(ids):
             raise SedumError(f"{path}: {len(values)} values of {name}, {len(ids)} of id_galaxy")
-    return found
+    return subvolume
 
 
 def _require_same_count(count: int, path: Path, subvolume: _Subvolume) -> None:

@@ -34,8 +34,8 @@ _PORTION = 5000
 
 def bridge_filters(run: BridgeFile) -> FilterSet:
     """Return the bands of a bridge under their short names."""
-    found = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
-    return FilterSet([replace(f, name=n) for f, n in zip(found, run.bands, strict=True)])
+    curves = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
+    return FilterSet([replace(f, name=n) for f, n in zip(curves, run.bands, strict=True)])
 
 
 def simulate_bridge(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
@@ -65,13 +65,13 @@ def galaxies_of(
     path = Path(path)
     identity = _identity(run)
     if path.exists():
-        found = SimulatedGalaxies.read(path)
-        if found.about.get("identity") != identity:
+        galaxies = SimulatedGalaxies.read(path)
+        if galaxies.about.get("identity") != identity:
             raise SedumError(
                 f"{path} was made with other simulations, bands, frame or seed than the run file "
                 "says; delete it, or name another file"
             )
-        return found
+        return galaxies
     made = simulate_bridge(run, show_progress=show_progress)
     made = replace(made, about={**made.about, "identity": identity})
     made.write(path)
@@ -103,22 +103,22 @@ def _paint_shark(
     rng = np.random.default_rng([run.seed, index])
     parts = list(read_shark_histories(spec))
     total = sum(len(p["stellar_mass"]) for _, p in parts)
-    share = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
-    painter: SyntheticPhotometry | None = None
+    fraction = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
+    photometry: SyntheticPhotometry | None = None
     made = []
     for histories, properties in parts:
         z = properties.get("redshift", np.zeros(len(histories)))
         if run.frame == "rest":
             z = np.zeros(len(z))
-        if painter is None:
-            painter = SyntheticPhotometry(
+        if photometry is None:
+            photometry = SyntheticPhotometry(
                 bridge_filters(run), spec.synthetic_photometry, float(z.max()), run.cosmology
             )
-        keep = np.flatnonzero(rng.uniform(size=len(z)) < share)
-        log_z = painter.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
+        keep = np.flatnonzero(rng.uniform(size=len(z)) < fraction)
+        log_z = photometry.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
         limited = TabulatedHistories(histories.edges, histories.rate[keep], 10**log_z)
         kept = {f"shark_{k}": v[keep] for k, v in properties.items()}
-        made.append(_paint(painter, limited, z[keep], rng, name, run, kept, show_progress))
+        made.append(_paint(photometry, limited, z[keep], rng, name, run, kept, show_progress))
     one = SimulatedGalaxies.concatenate(made)
     return SimulatedGalaxies.make(name, one.bands, one.magnitude, one.properties, one.redshift)
 
@@ -136,15 +136,15 @@ def _paint_population(
     rate, z = drawn.rate[keep], drawn.redshift[keep]
     if not keep.any():
         raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
-    painter = SyntheticPhotometry(
+    photometry = SyntheticPhotometry(
         bridge_filters(run),
         spec.synthetic_photometry,
         0.0 if at_rest else spec.redshift[1],
         run.cosmology,
     )
-    histories = painter.enriched(drawn.edges, rate, z, rng)
+    histories = photometry.enriched(drawn.edges, rate, z, rng)
     properties = {k: v[keep] for k, v in drawn.properties.items()}
-    made = _paint(painter, histories, z, rng, name, run, properties, show_progress)
+    made = _paint(photometry, histories, z, rng, name, run, properties, show_progress)
     heavy = made.properties["stellar_mass"] > spec.min_mass
     if not heavy.any():
         raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
@@ -152,7 +152,7 @@ def _paint_population(
 
 
 def _paint(
-    painter: SyntheticPhotometry,
+    photometry: SyntheticPhotometry,
     histories: TabulatedHistories,
     redshift: np.ndarray,
     rng: np.random.Generator,
@@ -161,17 +161,17 @@ def _paint(
     properties: dict[str, np.ndarray],
     show_progress: bool,
 ) -> SimulatedGalaxies:
-    magnitudes, found = [], []
+    magnitudes, properties_of = [], []
     n = len(histories)
     with progress(n, f"lighting {name}", "galaxies", show_progress) as advance:
         for start in range(0, n, _PORTION):
             rows = slice(start, start + _PORTION)
-            magnitude, derived = painter.paint(histories[rows], redshift[rows], rng)
+            magnitude, derived = photometry.paint(histories[rows], redshift[rows], rng)
             magnitudes.append(magnitude)
-            found.append(derived)
+            properties_of.append(derived)
             advance(len(magnitude))
-    joined = {k: np.concatenate([part[k] for part in found]) for k in found[0]}
-    about = {"painting": painter.spec.model_dump(mode="json"), "frame": run.frame}
+    joined = {k: np.concatenate([part[k] for part in properties_of]) for k in properties_of[0]}
+    about = {"painting": photometry.spec.model_dump(mode="json"), "frame": run.frame}
     return SimulatedGalaxies.make(
         name, list(run.bands), np.concatenate(magnitudes), {**properties, **joined}, redshift, about
     )

@@ -205,7 +205,7 @@ class SimulatedGalaxies:
 def _unused(name: str, taken: Sequence[str]) -> str:
     """Return a name that is not taken: the name, or with a number behind it."""
     count = 2
-    found = name
-    while found in taken:
-        found, count = f"{name}-{count}", count + 1
-    return found
+    unused = name
+    while unused in taken:
+        unused, count = f"{name}-{count}", count + 1
+    return unused

@@ -206,10 +206,10 @@ class SyntheticPhotometry:
         theta = np.tile(self.model.prior.from_unit(np.full((1, len(names)), 0.5)), (n, 1))
         at = names.index
         theta[:, at("redshift")] = redshift
-        found = self.model.derived(
+        derived = self.model.derived(
             theta, ["log_mass_surviving", "log_sfr_100", "mass_weighted_age"], histories
         )
-        log_mass, sfr = found["log_mass_surviving"], 10 ** found["log_sfr_100"]
+        log_mass, sfr = derived["log_mass_surviving"], 10 ** derived["log_sfr_100"]
         log_z_gas = gas_metallicity(log_mass, redshift)
         log_z_gas = self.limited(log_z_gas + rng.normal(0, self.spec.metal_scatter, n))
         theta[:, at("av")] = self.attenuation(log_mass, sfr, log_z_gas, rng)
@@ -219,14 +219,14 @@ class SyntheticPhotometry:
         theta[:, at("log_u")] = self.spec.log_u
         theta[:, at("log_z_gas")] = log_z_gas
         magnitude = flux_to_magnitude(self.model.photometry(theta, histories))
-        share = histories.rate * np.diff(histories.edges) / histories.mass[:, None]
+        weight = histories.rate * np.diff(histories.edges) / histories.mass[:, None]
         properties = {
             "stellar_mass": 10**log_mass,
             "mass_formed": histories.mass,
             "sfr": sfr,
-            "metallicity": (share * histories.metallicity).sum(1),
+            "metallicity": (weight * histories.metallicity).sum(1),
             "gas_metallicity": 10**log_z_gas,
-            "age": found["mass_weighted_age"],
+            "age": derived["mass_weighted_age"],
             "av": theta[:, at("av")],
         }
         return magnitude - self.distance_modulus(redshift)[:, None], properties

@@ -45,9 +45,9 @@ class Splines:
     def _bin(self, at: torch.Tensor, knots: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the columns of the table for the bins that numbers [...] lie in."""
         index = (at[..., None] >= knots[..., 1:-1]).sum(-1)
-        chosen = index[..., None, None].expand(*index.shape, 1, 6)
+        selected = index[..., None, None].expand(*index.shape, 1, 6)
         table = self.table.expand(*index.shape, *self.table.shape[-2:])
-        return table.gather(-2, chosen).squeeze(-2).unbind(-1)
+        return table.gather(-2, selected).squeeze(-2).unbind(-1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the values at x [...] and the logs of the slopes there."""

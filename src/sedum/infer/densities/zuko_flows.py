@@ -89,23 +89,23 @@ class GaussianMixture(Density):
 
     def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
         """Return the log density; see :class:`Density`."""
-        found = self.mixture(context if y.dim() == 2 else context[:, None])
-        root = found.base.scale_tril
-        away = (y[..., None, :] - found.base.loc)[..., None]
+        mixture = self.mixture(context if y.dim() == 2 else context[:, None])
+        root = mixture.base.scale_tril
+        away = (y[..., None, :] - mixture.base.loc)[..., None]
         x = torch.linalg.solve_triangular(root, away, upper=False)[..., 0]
-        weights = found.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        weights = mixture.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return lambda transform: (weights + log_standard(x, transform)).logsumexp(-1)
 
     def sample(
         self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`. The last number chooses the component."""
-        found = self.mixture(prepared)
+        mixture = self.mixture(prepared)
         base = samples.normals(prepared.device).to(prepared)
         uniform = torch.special.ndtr(base[..., -1])
-        cumulative = found.logits.softmax(-1).cumsum(-1)
-        chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
+        cumulative = mixture.logits.softmax(-1).cumsum(-1)
+        component = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
         rows = torch.arange(len(prepared), device=prepared.device)[:, None]
-        scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
+        scale, centre = mixture.base.scale_tril[rows, component], mixture.base.loc[rows, component]
         normals = base[..., :-1] if transform is None else transform.forward(base[..., :-1])
         return centre + (scale @ normals[..., None])[..., 0]

@@ -77,8 +77,8 @@ class Batches:
                 f"only {selected} of {looked} galaxies pass noise.selection; simulate more, or "
                 "ease the selection or the priors"
             )
-        alike = getattr(self.run.estimator, "embedding", "mlp") == "bands"
-        transform = FeatureTransform.of(self.noise, self.run.features, alike)
+        by_wavelength = getattr(self.run.estimator, "embedding", "mlp") == "bands"
+        transform = FeatureTransform.of(self.noise, self.run.features, by_wavelength)
         return transform.fit(Photometry.concatenate(seen))
 
     def _rng(self, *key: int) -> np.random.Generator:

@@ -55,8 +55,8 @@ class Muon(torch.optim.Optimizer):
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     shapes.setdefault(matrix.shape, []).append(matrix)
-            for alike in shapes.values():
-                self._step(alike, group)
+            for same_shape in shapes.values():
+                self._step(same_shape, group)
 
     def _step(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
         """Step matrices of one shape."""

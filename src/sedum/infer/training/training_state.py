@@ -125,15 +125,15 @@ def _optimisers(
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Return the optimisers of all parameters, each with its factor on the learning rate."""
     hidden = hidden_matrices(estimator) if spec.optimiser == "muon" else []
-    chosen = {id(p) for p in hidden}
-    others = [p for p in estimator.parameters() if id(p) not in chosen]
+    with_muon = {id(p) for p in hidden}
+    others = [p for p in estimator.parameters() if id(p) not in with_muon]
     decay = spec.weight_decay
-    found: list[tuple[torch.optim.Optimizer, float]] = []
+    optimisers: list[tuple[torch.optim.Optimizer, float]] = []
     if others:
-        found.append((torch.optim.AdamW(others, weight_decay=decay, fused=True), 1.0))
+        optimisers.append((torch.optim.AdamW(others, weight_decay=decay, fused=True), 1.0))
     if hidden:
-        found.append((Muon(hidden, weight_decay=decay), spec.hidden_rate))
-    return found
+        optimisers.append((Muon(hidden, weight_decay=decay), spec.hidden_rate))
+    return optimisers
 
 
 def schedule(progress: float, warmup: float) -> float:

@@ -107,8 +107,8 @@ def tune(
     done = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
     def objective(trial: Any) -> float:
-        chosen = with_settings(run, {key: _suggest(trial, key) for key in SPACE})
-        batches = Batches(chosen, galaxies, features)
+        trial_run = with_settings(run, {key: _suggest(trial, key) for key in SPACE})
+        batches = Batches(trial_run, galaxies, features)
 
         def report(index: int, loss: float) -> None:
             trial.report(loss, index)
@@ -116,7 +116,7 @@ def tune(
                 raise Stopped
 
         try:
-            _, losses = train_rounds(chosen, batches, show_progress=show_progress, report=report)
+            _, losses = train_rounds(trial_run, batches, show_progress=show_progress, report=report)
         except Stopped:
             raise optuna.TrialPruned from None
         except Diverged:

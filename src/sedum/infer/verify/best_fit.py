@@ -119,8 +119,8 @@ def _search(
         at = np.flatnonzero(poor)
         if len(at):
             # Another seed: the draws before did not lead to a model.
-            found = _try(posterior, exact, seen[at], seed + more, keys[at], effort)
-            for whole, new in zip(best, _better(_pick(best, at), found), strict=True):
+            retried = _try(posterior, exact, seen[at], seed + more, keys[at], effort)
+            for whole, new in zip(best, _better(_pick(best, at), retried), strict=True):
                 whole[at] = new
     return best
 
@@ -183,13 +183,13 @@ def _starts(
     deviance = _deviance(residual, latent)
     free = exact.prior.free
     z = latent[..., free.index("redshift")] if "redshift" in free else np.zeros((n, draws))
-    found: list[_Point] = []
+    starts: list[_Point] = []
     rank = deviance.copy()
     for _ in range(effort.starts):
         at = np.arange(n), rank.argmin(axis=1)
-        found.append((latent[at], residual[at], deviance[at]))
+        starts.append((latent[at], residual[at], deviance[at]))
         rank = np.where(np.abs(z - z[at][:, None]) < _APART, np.inf, rank)
-    return found
+    return starts
 
 
 def _downhill(exact: ExactPosterior, seen: Photometry, point: _Point, steps: int) -> _Point:
@@ -202,13 +202,13 @@ def _downhill(exact: ExactPosterior, seen: Photometry, point: _Point, steps: int
             break
         part, here = seen[at], _pick(point, at)
         curvature, gradient = _slopes(exact, part, here)
-        found = here
+        best = here
         for factor in (0.1, 10.0):
             step = _step(curvature, gradient, factor * damping[at])
-            found = _better(found, _evaluate(exact, part, here[0] + step))
-        gained = found[2] < here[2]
+            best = _better(best, _evaluate(exact, part, here[0] + step))
+        gained = best[2] < here[2]
         damping[at] = np.clip(np.where(gained, damping[at] / 3, damping[at] * 10), 1e-6, 1e6)
-        for whole, new in zip(point, found, strict=True):
+        for whole, new in zip(point, best, strict=True):
             whole[at] = new
     return point
 

@@ -59,9 +59,9 @@ class ExactPosterior:
             flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
             z = part[..., self.redshift]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-                found = self.noise.log_likelihood(photometry[rows], flux.astype(float), z)
-                found = found + _log_given(photometry[rows], z)
-            out[rows] = np.where(np.isfinite(found), found, -np.inf)
+                values = self.noise.log_likelihood(photometry[rows], flux.astype(float), z)
+                values = values + _log_given(photometry[rows], z)
+            out[rows] = np.where(np.isfinite(values), values, -np.inf)
         return out
 
     def residuals(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
@@ -92,9 +92,9 @@ class ExactPosterior:
             flux = self.model.photometry(part.reshape(-1, d)).reshape(*part.shape[:2], -1)
             z = part[..., self.redshift]
             with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-                found = self.noise.deviance_residuals(seen, flux.astype(float), z)
+                values = self.noise.deviance_residuals(seen, flux.astype(float), z)
             given = _given_residual(seen, z)[..., None]
-            out[rows] = np.concatenate([found, given], axis=-1)
+            out[rows] = np.concatenate([values, given], axis=-1)
         return np.where(np.isfinite(out), np.clip(out, -_FAR, _FAR), _FAR)
 
     def log_joint(
@@ -109,8 +109,8 @@ class ExactPosterior:
         y = latent.reshape(*theta.shape[:2], -1)
         log_prior = -0.5 * (y**2 + _LOG_TWO_PI).sum(axis=-1)
         inside = np.isfinite(log_prior)
-        found = self.log_likelihood(photometry, theta) + np.where(inside, log_prior, 0.0)
-        return np.where(inside, found, -np.inf)
+        log_density = self.log_likelihood(photometry, theta) + np.where(inside, log_prior, 0.0)
+        return np.where(inside, log_density, -np.inf)
 
 
 def _log_given(photometry: Photometry, z: np.ndarray) -> np.ndarray:

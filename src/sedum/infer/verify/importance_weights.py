@@ -123,10 +123,12 @@ def reweight(
         latent = _latent(posterior, theta)
         log_q = posterior.log_prob(seen, theta).astype(float)
         log_p = exact.log_joint(seen, theta, latent)
-        found = _weigh(theta, latent, log_p - log_q)
+        weighted = _weigh(theta, latent, log_p - log_q)
         if rounds:
-            found = _refine(posterior, exact, seen, found, log_p, log_q, keys[rows], rounds, seed)
-        parts.append(found)
+            weighted = _refine(
+                posterior, exact, seen, weighted, log_p, log_q, keys[rows], rounds, seed
+            )
+        parts.append(weighted)
     names = list(WeightedDraws.__dataclass_fields__)
     return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
@@ -185,11 +187,11 @@ def pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:
             # psislw is meant for leaving observations out, and takes the negative of weights.
             with np.errstate(all="ignore"):
-                found, k = array_stats.psislw(-row)
+                smoothed, k = array_stats.psislw(-row)
         except ValueError:  # a tail of equal weights: all but a few draws are impossible
             continue
-        if np.isfinite(found).all() and np.isfinite(k):
-            smooth[i], k_hat[i] = found, k
+        if np.isfinite(smoothed).all() and np.isfinite(k):
+            smooth[i], k_hat[i] = smoothed, k
     return smooth - special.logsumexp(smooth, axis=1)[:, None], k_hat
 
 
@@ -197,7 +199,7 @@ def _refine(
     posterior: Posterior,
     exact: ExactPosterior,
     seen: Photometry,
-    found: WeightedDraws,
+    weighted: WeightedDraws,
     log_p: np.ndarray,
     log_q: np.ndarray,
     keys: np.ndarray,
@@ -205,11 +207,11 @@ def _refine(
     seed: int,
 ) -> WeightedDraws:
     """Give galaxies that are not verified further proposals; return the whole with theirs."""
-    out = {name: getattr(found, name).copy() for name in WeightedDraws.__dataclass_fields__}
-    size = found.draws.shape[1]
-    for i in np.flatnonzero(~found.verified):
+    out = {name: getattr(weighted, name).copy() for name in WeightedDraws.__dataclass_fields__}
+    size = weighted.draws.shape[1]
+    for i in np.flatnonzero(~weighted.verified):
         rng = np.random.default_rng([seed, int(keys[i]) & 0x7FFFFFFF])
-        pool = _Pool(found.draws[i], found.latent[i], log_p[i], log_q[i])
+        pool = _Pool(weighted.draws[i], weighted.latent[i], log_p[i], log_q[i])
         for _ in range(rounds):
             pool.extend(posterior, exact, seen[i : i + 1], size, rng)
             again = pool.weighed()
@@ -221,7 +223,7 @@ def _refine(
         out["draws"][i], out["latent"][i] = again.draws[0, drawn], again.latent[0, drawn]
         out["log_weights"][i] = -np.log(size)
         out["refined"][i] = True
-    return replace(found, **out)
+    return replace(weighted, **out)
 
 
 class _Pool:
@@ -303,13 +305,13 @@ class _Kernels:
         return special.logsumexp(each, axis=1) - np.log(_COMPONENTS)
 
 
-def _tempered(log_weights: np.ndarray, least: float) -> np.ndarray:
+def _tempered(log_weights: np.ndarray, minimum: float) -> np.ndarray:
     """Return weights raised to the largest power up to one that leaves so many effective draws."""
     power = 1.0
     for _ in range(40):
         w = np.exp(power * (log_weights - log_weights.max()))
         w /= w.sum()
-        if 1 / (w**2).sum() >= least:
+        if 1 / (w**2).sum() >= minimum:
             break
         power *= 0.8
     return w

@@ -70,8 +70,8 @@ def sample_nested(
 
     def likelihood(u: np.ndarray) -> np.ndarray:
         theta = prior.from_unit(np.clip(u, 1e-16, 1 - 1e-16))
-        found = exact.log_likelihood(photometry, theta[None])[0]
-        return np.where(np.isfinite(found), found, -1e300)
+        value = exact.log_likelihood(photometry, theta[None])[0]
+        return np.where(np.isfinite(value), value, -1e300)
 
     sampler = Sampler(
         lambda u: u,

@@ -160,16 +160,16 @@ def _check_support(old: Prior, new: Prior, changed: list[str]) -> None:
     before = old.log_densities(theta, changed)
     for name in changed:
         low, high = old.limits(name, theta)
-        least, most = new.limits(name, theta)
+        minimum, maximum = new.limits(name, theta)
         slack = 1e-6 * (1 + np.abs(np.stack([low, high])).clip(max=1e12).max(axis=0))
-        beyond = (least < low - slack) | (most > high + slack)
+        beyond = (minimum < low - slack) | (maximum > high + slack)
         column = theta[:, new.names.index(name)]
         if beyond.any():
             i = int(np.flatnonzero(beyond)[0])
             raise SedumError(
-                f"priors.{new.entry_of[name]}: allows {name} from {least[i]:g} to {most[i]:g}, but "
-                f"the prior trained with only from {low[i]:g} to {high[i]:g}; narrow it, or train "
-                "with it"
+                f"priors.{new.entry_of[name]}: allows {name} from {minimum[i]:g} to "
+                f"{maximum[i]:g}, but the prior trained with only from {low[i]:g} to "
+                f"{high[i]:g}; narrow it, or train with it"
             )
         # Densities given by a table can have holes.
         hole = ~np.isfinite(before[name]) & (column > low + slack) & (column < high - slack)

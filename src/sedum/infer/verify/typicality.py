@@ -84,7 +84,7 @@ class Typicality:
         self,
         photometry: Photometry,
         keys: np.ndarray | None = None,
-        found: BestFit | None = None,
+        best: BestFit | None = None,
     ) -> np.ndarray:
         """Return the typicality of observations.
 
@@ -102,14 +102,14 @@ class Typicality:
         ndarray
             [n], above 0 and at most 1; NaN where no band was observed.
         """
-        found = found or self.search(photometry, keys)
+        best = best or self.search(photometry, keys)
         given = np.isfinite(photometry.redshift)
         out = np.full(len(photometry), np.nan)
         for with_redshift in (False, True):
             at = np.flatnonzero((given == with_redshift) & photometry.observed.any(axis=1))
             if len(at):
                 reference = self._reference(with_redshift)
-                out[at] = reference.share_below(photometry[at], found.deviance[at])
+                out[at] = reference.share_below(photometry[at], best.deviance[at])
         return out
 
     def _reference(self, given: bool) -> _Reference:

@@ -72,9 +72,9 @@ class Histogram:
         values = floats(table, self.column)
         finite = np.isfinite(values)
         self.without += int((~finite).sum())
-        found = np.histogram(values[finite], self.edges)[0]
-        self.counts += found
-        self.beyond += int(finite.sum() - found.sum())
+        counts = np.histogram(values[finite], self.edges)[0]
+        self.counts += counts
+        self.beyond += int(finite.sum() - counts.sum())
 
 
 @dataclass
@@ -170,18 +170,18 @@ class Worst:
             worst = rows[np.argsort(-severity[rows], kind="stable")[:WORST]]
             # A row of a list would be a view, and hold its whole portion in memory.
             single = [name for name in table.colnames if table[name].ndim == 1]
-            found = [
+            counts = [
                 (-float(severity[i]), start + int(i), {n: table[n][i] for n in single})
                 for i in worst
             ]
-            kept = [*self._kept.get(kind, []), *found]
+            kept = [*self._kept.get(kind, []), *counts]
             self._kept[kind] = sorted(kept, key=lambda entry: entry[:2])[:WORST]
         self.flagged += int(raised.sum())
 
     def rows(self) -> list[tuple[int, dict[str, Any]]]:
         """Return the rows that are kept, each once, by their numbers."""
-        found = {row: values for kept in self._kept.values() for _, row, values in kept}
-        return sorted(found.items())
+        rows = {row: values for kept in self._kept.values() for _, row, values in kept}
+        return sorted(rows.items())
 
 
 class Counts:

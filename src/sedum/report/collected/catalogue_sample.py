@@ -101,8 +101,8 @@ def collect(
         Show a progress bar.
     """
     names = plain_columns(results)
-    numbers = [n for n in names if n not in ("id", "at_edge", "method", "worst_band")]
-    some = results.sample(numbers, sample)
+    numeric = [n for n in names if n not in ("id", "at_edge", "method", "worst_band")]
+    some = results.sample(numeric, sample)
     some = some[np.asarray(some["status"]) == OK]
     quantities = results.quantities()
     mass = mass_of(quantities)
@@ -127,12 +127,12 @@ def mass_of(quantities: Sequence[str]) -> str:
 
 
 def _densities(some: Table, quantities: Sequence[str], mass: str) -> list[Density]:
-    found = []
+    densities = []
     if mass and "redshift" in quantities:
         x, y = (floats(some, f"{q}_p50") for q in ("redshift", mass))
         edges = _edges(x, 60), _edges(y, 60)
         if edges[0] is not None and edges[1] is not None:
-            found.append(Density("redshift_p50", f"{mass}_p50", edges[0], edges[1]))
+            densities.append(Density("redshift_p50", f"{mass}_p50", edges[0], edges[1]))
     rate = next((q for q in ("log_sfr_100", "log_sfr_10") if q in quantities), "")
     if mass and rate:
         x, y = (floats(some, f"{q}_p50") for q in (mass, rate))
@@ -140,8 +140,8 @@ def _densities(some: Table, quantities: Sequence[str], mass: str) -> list[Densit
         by = nice_edges(floats(some, "redshift_p50")) if "redshift" in quantities else None
         if edges[0] is not None and edges[1] is not None:
             column = "redshift_p50" if by is not None else ""
-            found.append(Density(f"{mass}_p50", f"{rate}_p50", edges[0], edges[1], column, by))
-    return found
+            densities.append(Density(f"{mass}_p50", f"{rate}_p50", edges[0], edges[1], column, by))
+    return densities
 
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray | None:
@@ -169,8 +169,8 @@ def nice_edges(redshift: np.ndarray) -> np.ndarray | None:
         return None
     first, last = np.flatnonzero(counts)[[0, -1]]
     edges, counts = edges[first : last + 2], counts[first : last + 1]
-    least = 0.02 * len(redshift)
-    while len(counts) > 1 and (len(counts) > _PANELS or counts.min() < least):
+    minimum = 0.02 * len(redshift)
+    while len(counts) > 1 and (len(counts) > _PANELS or counts.min() < minimum):
         # The bin with the fewest galaxies joins the smaller of its neighbours.
         i = int(counts.argmin())
         left = counts[i - 1] if i else np.inf

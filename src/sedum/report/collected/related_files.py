@@ -97,11 +97,11 @@ def find_scorecards(
             _refuse_other(card.path, _same(card.content.get("fingerprint"), results), "scorecard")
         return cards, []
     folder = f"{results.run.name}-validation"
-    found: list[Scorecard] = []
+    scorecards: list[Scorecard] = []
     notes: list[str] = []
     for parent in dict.fromkeys([results.path.absolute().parent, Path.cwd()]):
         for file in (parent / folder / name for name in _NAMES):
-            if not file.is_file() or any(card.path.name == file.name for card in found):
+            if not file.is_file() or any(card.path.name == file.name for card in scorecards):
                 continue
             try:
                 card = _scorecard(file, results)
@@ -111,8 +111,8 @@ def find_scorecards(
             if _same(card.content.get("fingerprint"), results) is False:
                 notes.append(f"{folder}/{file.name} is of another estimator, and was left out.")
             else:
-                found.append(card)
-    return found, notes
+                scorecards.append(card)
+    return scorecards, notes
 
 
 def _scorecard(path: Path, results: PosteriorCatalogue) -> Scorecard:

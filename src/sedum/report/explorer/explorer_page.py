@@ -23,13 +23,13 @@ from bokeh.models import (
 )
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import ChosenGalaxy, FittedGalaxies
 from sedum.report.explorer.galaxy_details import heading, percentiles, said
 from sedum.report.explorer.overview_panels import Overview
 from sedum.report.explorer.panels.corner_panel import MOST, CornerPanel
 from sedum.report.explorer.panels.posterior_panels import HistoryPanel, RedshiftPanel
 from sedum.report.explorer.panels.sed_panel import SedPanel
 from sedum.report.explorer.sampled_rows import Choice, SampledRows
+from sedum.report.explorer.selected_galaxy import FittedGalaxies, SelectedGalaxy
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Page"]
@@ -82,7 +82,7 @@ class Page:
         self.results, self.galaxies = results, galaxies
         self.overview = Overview(rows.copy())
         self.style = InlineStyleSheet(css=_STYLE)
-        self.galaxy: ChosenGalaxy | None = None
+        self.galaxy: SelectedGalaxy | None = None
         self._choice = Choice()
         self._waiting: int | None = None
         self._document: Document | None = None
@@ -296,11 +296,11 @@ class Page:
         missing = self.galaxies if isinstance(self.galaxies, str) else ""
         try:
             if isinstance(self.galaxies, str):
-                galaxy = ChosenGalaxy(row, self.results.row(row))
+                galaxy = SelectedGalaxy(row, self.results.row(row))
             else:
                 galaxy = self.galaxies.look(row)
         except SedumError as error:
-            missing, galaxy = str(error), ChosenGalaxy(row, self.results.row(row))
+            missing, galaxy = str(error), SelectedGalaxy(row, self.results.row(row))
         self.galaxy = galaxy
         with self._together():
             self.heading.text = heading(galaxy)

@@ -125,11 +125,11 @@ class Overview:
 
     def _at_first(self, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, str]:
         known = list(self.names)
-        found = []
+        shown = []
         for k, names in enumerate(wanted):
             there = [n for n in names if n in self.names]
-            found.append(there[0] if there else known[min(k, len(known) - 1)])
-        return found[0], found[1]
+            shown.append(there[0] if there else known[min(k, len(known) - 1)])
+        return shown[0], shown[1]
 
     def _choosable(self, number: int, x: str, y: str) -> Column:
         made = self._scatter(number, x, y)
@@ -171,8 +171,8 @@ class Overview:
             name=f"points{number}",
         )
         drawn.selection_glyph.update(**_RING)
-        told = [("id", "@id"), ("row", "@row"), ("z", "@redshift_p50{0.000}")]
-        made.add_tools(HoverTool(renderers=[drawn], tooltips=told, point_policy="snap_to_data"))
+        tooltips = [("id", "@id"), ("row", "@row"), ("z", "@redshift_p50{0.000}")]
+        made.add_tools(HoverTool(renderers=[drawn], tooltips=tooltips, point_policy="snap_to_data"))
         made.x_range.only_visible = made.y_range.only_visible = True
         made.x_range.renderers = made.y_range.renderers = [drawn]
         self.plots.append((made, drawn))
@@ -184,7 +184,7 @@ class Overview:
     @staticmethod
     def _draw_guides(made: Any) -> list[Slope]:
         """Draw where redshifts agree, and |Δz| / (1 + z) beyond which they are outliers."""
-        found = []
+        guides = []
         for factor, dash in ((1.0, "solid"), (1 - OUTLIER, "dashed"), (1 + OUTLIER, "dashed")):
             line = Slope(
                 gradient=factor,
@@ -194,8 +194,8 @@ class Overview:
                 visible=False,
             )
             made.add_layout(line)
-            found.append(line)
-        return found
+            guides.append(line)
+        return guides
 
     def _label(self, number: int, made: Any, x: str, y: str) -> None:
         for line in self._guides[number]:

@@ -10,7 +10,7 @@ import numpy as np
 from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS
 from sedum.photometry.row_status import OK, Reason
 
-__all__ = ["Tone", "status_meaning", "trust_in_words"]
+__all__ = ["Tone", "status_meaning", "verification_lines"]
 
 #: How a statement is coloured: in order, to be wary of, or neither.
 Tone = Literal["good", "poor", "plain"]
@@ -33,7 +33,7 @@ def status_meaning(status: str) -> str:
     return f"{reason.meaning} {reason.remedy}" if reason else "The row could not be fitted."
 
 
-def trust_in_words(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
+def verification_lines(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
     """Say how far the posterior of a row can be trusted, statement by statement.
 
     Parameters

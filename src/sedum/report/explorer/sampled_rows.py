@@ -59,20 +59,20 @@ class Choice:
 
 
 class SampledRows:
-    """At most about ``most`` rows of a posterior catalogue, drawn at random, in order.
+    """At most about ``max_rows`` rows of a posterior catalogue, drawn at random, in order.
 
     Parameters
     ----------
     results
         The posterior catalogue.
-    most
+    max_rows
         Rows to hold.
     """
 
-    def __init__(self, results: PosteriorCatalogue, most: int = 20_000):
+    def __init__(self, results: PosteriorCatalogue, max_rows: int = 20_000):
         self.results = results
         names = [n for n in results.columns if n == "id" or not _SKIPPED.search(n)]
-        table = results.sample(names, most)
+        table = results.sample(names, max_rows)
         # What else a row holds several of has no place in a table.
         self.columns = {n: np.asarray(table[n]) for n in table.colnames if table[n].ndim == 1}
         self.rows = self.columns["row"]
@@ -87,11 +87,11 @@ class SampledRows:
 
     def quantities(self) -> dict[str, str]:
         """Return the columns of numbers that can be drawn, with what they are called."""
-        found = {}
+        quantities = {}
         for name in self.ordered():
             if name not in ("id", "row") and self.columns[name].dtype.kind in "iuf":
-                found[name] = column_label(name)
-        return found
+                quantities[name] = column_label(name)
+        return quantities
 
     def ordered(self) -> list[str]:
         """Return the names of the columns, those first that are looked at most."""
@@ -126,10 +126,10 @@ class SampledRows:
 
     def add(self, row: int) -> int:
         """Hold one more row, and return where."""
-        told = self.results.row(row) | {"row": row}
+        recorded = self.results.row(row) | {"row": row}
         for name, values in self.columns.items():
             # Not numpy.append: text of another length would be cut.
-            self.columns[name] = np.concatenate([values, np.array([told[name]])])
+            self.columns[name] = np.concatenate([values, np.array([recorded[name]])])
         self.rows = self.columns["row"]
         return len(self) - 1
 

@@ -19,9 +19,9 @@ from tornado.ioloop import IOLoop
 from tornado.routing import HostMatches, Rule, RuleRouter
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import FittedGalaxies, open_galaxies
 from sedum.report.explorer.explorer_page import Page
 from sedum.report.explorer.sampled_rows import SampledRows
+from sedum.report.explorer.selected_galaxy import FittedGalaxies, open_galaxies
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Explorer"]
@@ -40,7 +40,7 @@ class Explorer:
         What it was fitted with; looked for beside the results where None.
     port
         0 for any that is free.
-    most
+    max_rows
         Rows that the table and the plots show, drawn at random.
 
     Attributes
@@ -56,7 +56,7 @@ class Explorer:
         estimator: str | Path | None = None,
         run: str | Path | None = None,
         port: int = 0,
-        most: int = 20_000,
+        max_rows: int = 20_000,
     ):
         self.results = PosteriorCatalogue.open(results)
         try:
@@ -70,7 +70,7 @@ class Explorer:
             self.galaxies: FittedGalaxies | str = open_galaxies(
                 self.results, catalogue, estimator, run
             )
-            self.rows = SampledRows(self.results, most)
+            self.rows = SampledRows(self.results, max_rows)
             if isinstance(self.galaxies, FittedGalaxies):
                 # What is slow only once is done before anybody waits for it.
                 self.galaxies.warm_up()

@@ -31,8 +31,8 @@ from sedum.report.page.sections.redshifts_section import redshifts_section
 from sedum.report.page.sections.rows_section import rows_section
 from sedum.report.page.sections.run_section import run_section, written
 from sedum.report.page.sections.summary_section import summary_section
-from sedum.report.page.sections.trust_section import trust_section
 from sedum.report.page.sections.values_section import distributions_section, relations_section
+from sedum.report.page.sections.verification_section import verification_section
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.storage import atomic_path, check_writable
 
@@ -106,18 +106,18 @@ def write_report(
     cards, notes = find_scorecards(results, scorecard)
     comparison, note = find_comparison(results, compared)
     history = find_history(results, estimator)
-    found = collect(results, sample, show_progress=show_progress)
+    rows = collect(results, sample, show_progress=show_progress)
     gallery = Gallery(folder)
     sections = [
-        summary_section(found, cards, comparison),
+        summary_section(rows, cards, comparison),
         run_section(results, history, gallery),
-        rows_section(found, gallery),
-        distributions_section(found, gallery),
-        relations_section(found, gallery),
-        redshifts_section(found, gallery),
+        rows_section(rows, gallery),
+        distributions_section(rows, gallery),
+        relations_section(rows, gallery),
+        redshifts_section(rows, gallery),
         calibration_section(cards, notes, gallery),
-        trust_section(found, gallery),
-        flagged_section(found),
+        verification_section(rows, gallery),
+        flagged_section(rows),
         models_section(comparison, note, gallery),
     ]
     page = _page(title or f"Posteriors of {results.path.name}", sections, results)
@@ -163,8 +163,8 @@ def _glossary(sections: list[Section], results: PosteriorCatalogue) -> list[tupl
             used |= set(terms(_cells(block)))
     if "wilson" not in used and used & {"outliers", "coverage_z"}:
         used.add("wilson")
-    found = [(key, define(key, results)) for key in used]
-    return sorted(found, key=lambda pair: (pair[1].title.lower(), pair[0]))
+    definitions = [(key, define(key, results)) for key in used]
+    return sorted(definitions, key=lambda pair: (pair[1].title.lower(), pair[0]))
 
 
 def _cells(block: object) -> list[Cell]:

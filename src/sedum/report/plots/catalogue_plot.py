@@ -36,8 +36,8 @@ def coverage_table(rows: CatalogueRows, filters: FilterSet, title: str) -> RichT
     seen = rows.photometry[rows.row_status.ok]
     for i, band in enumerate(filters):
         there = seen.measured[:, i]
-        shares = [there, seen.upper[:, i], ~seen.observed[:, i]]
-        texts = [f"{share.mean():.1%}" if len(seen) else "" for share in shares]
+        masks = [there, seen.upper[:, i], ~seen.observed[:, i]]
+        texts = [f"{mask.mean():.1%}" if len(seen) else "" for mask in masks]
         medians = [""] * 3
         if there.any():
             flux, error = seen.flux[there, i], seen.error[there, i]

@@ -217,11 +217,11 @@ def marginals(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray
         return np.ones_like(density), []
     centres = (edges[1:] + edges[:-1]) / 2
     ordered = np.sort(density.ravel())[::-1]
-    shares = np.cumsum(ordered) / ordered.sum()
+    fractions = np.cumsum(ordered) / ordered.sum()
     generator = contour_generator(centres, centres, density)
     lines = []
     for level in _LEVELS:
-        lines += generator.lines(float(np.interp(level, shares, ordered)))
+        lines += generator.lines(float(np.interp(level, fractions, ordered)))
     return density, [np.asarray(line) for line in lines]
 
 

@@ -34,9 +34,9 @@ _MOST = 4
 _TRUST = {"ess": 0, "k_hat": 2, "ppp": 3, "typicality": 4}
 
 
-def flagged_section(found: CatalogueSample) -> Section:
+def flagged_section(sample: CatalogueSample) -> Section:
     """Return the section: how many are flagged, and a table of the worst of each kind."""
-    worst, rows = found.counts.worst, found.counts.rows
+    worst, rows = sample.counts.worst, sample.counts.rows
     kinds: list[list[Cell]] = [
         [kind, count(n, "flags"), share(n, rows, "flags")] for kind, n in worst.counts.items() if n
     ]
@@ -53,15 +53,15 @@ def flagged_section(found: CatalogueSample) -> Section:
     ]
     shown = worst.rows()
     if shown:
-        most = count(WORST, "flags")
-        blocks += [Text.of("Shown are up to ", most, " rows of each kind, the worst of them.")]
-        blocks += [_table(found, shown)]
+        maximum = count(WORST, "flags")
+        blocks += [Text.of("Shown are up to ", maximum, " rows of each kind, the worst of them.")]
+        blocks += [_table(sample, shown)]
     return Section("flagged", "Flagged galaxies", blocks)
 
 
-def _table(found: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> Grid:
-    columns = found.results.columns
-    quantities = [q for q in _SHOWN if q in found.results.quantities()]
+def _table(sample: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> Grid:
+    columns = sample.results.columns
+    quantities = [q for q in _SHOWN if q in sample.results.quantities()]
     if {"log_mass", "log_mass_surviving"} <= set(quantities):
         quantities.remove("log_mass")
     quantities = quantities[:_MOST]
@@ -75,7 +75,7 @@ def _table(found: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> Gr
     headings += [Term("at edge", "at_edge")] if "at_edge" in columns else []
     cells: list[list[Cell]] = []
     for row, values in rows:
-        line: list[Cell] = [str(values["id"]), count(row, "row"), "; ".join(_flags(found, values))]
+        line: list[Cell] = [str(values["id"]), count(row, "row"), "; ".join(_flags(sample, values))]
         if "n_bands" in columns:
             line.append(count(int(values["n_bands"]), "n_bands"))
         if known:
@@ -90,7 +90,7 @@ def _table(found: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> Gr
     return Grid("Flagged rows", headings, cells, tools=True)
 
 
-def _flags(found: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
+def _flags(sample: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
     """Return the flags of a row, as they are counted in ``Counts``."""
     status = str(values["status"])
     if status != OK:
@@ -98,7 +98,7 @@ def _flags(found: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
     flags = []
     if "redshift_catalogue" in values and "redshift_p50" in values:
         truth, median = float(values["redshift_catalogue"]), float(values["redshift_p50"])
-        if not use_redshift(found.results) and abs(median - truth) / (1 + truth) > OUTLIER:
+        if not use_redshift(sample.results) and abs(median - truth) / (1 + truth) > OUTLIER:
             flags.append("redshift outlier")
     if "ppp" in values and float(values["ppp"]) < POOR_FIT:
         flags.append("poor fit" + (f" ({values['worst_band']})" if "worst_band" in values else ""))
@@ -108,7 +108,7 @@ def _flags(found: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
     ):
         if column in values and not values[column]:
             flags.append(text)
-    if not np.isfinite([float(values[f"{q}_p50"]) for q in found.results.quantities()]).all():
+    if not np.isfinite([float(values[f"{q}_p50"]) for q in sample.results.quantities()]).all():
         flags.append("no value")
     if values.get("at_edge"):
         flags.append("at an edge")

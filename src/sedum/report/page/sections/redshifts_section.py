@@ -40,13 +40,13 @@ def wilson(part: int, whole: int) -> float:
     return float(np.sqrt(p * (1 - p) / whole + 1 / (4 * whole**2)) / (1 + 1 / whole))
 
 
-def redshifts_section(found: CatalogueSample, gallery: Gallery) -> Section:
+def redshifts_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section; it says why there is no comparison where there is none."""
-    return Section("redshifts", "Redshifts against known ones", _blocks(found, gallery))
+    return Section("redshifts", "Redshifts against known ones", _blocks(sample, gallery))
 
 
-def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
-    results = found.results
+def _blocks(sample: CatalogueSample, gallery: Gallery) -> list[Block]:
+    results = sample.results
     if "redshift_catalogue" not in results.columns:
         return [
             Text.of(
@@ -58,7 +58,7 @@ def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
         return [
             Text.of(
                 "The catalogue's redshifts were given to the fit (catalogue.use_redshift) for ",
-                count(found.counts.with_redshift, "fitted"),
+                count(sample.counts.with_redshift, "fitted"),
                 " fitted galaxies: comparing the results with them would only compare them with "
                 "themselves, and is left out. sedum validate --catalogue hides them and compares.",
                 kind="note",
@@ -66,10 +66,10 @@ def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
         ]
     if "redshift" not in results.quantities():
         return [Text.of("The redshift is not among the quantities of the results.")]
-    known = found.counts.known
+    known = sample.counts.known
     if not known.galaxies.sum():
         return [Text.of("No fitted galaxy has a known redshift.")]
-    rows = measure_known(found)
+    rows = measure_known(sample)
     whole, bins = rows[0], rows[1:]
     blocks: list[Block] = [
         Text.of(
@@ -166,9 +166,9 @@ def _table(rows: list[dict[str, Any]]) -> Grid:
     return Grid(caption, headings, cells)
 
 
-def measure_known(found: CatalogueSample) -> list[dict[str, Any]]:
+def measure_known(sample: CatalogueSample) -> list[dict[str, Any]]:
     """Return the measures of all galaxies of known redshift, and in bins with enough of them."""
-    known = found.counts.known
+    known = sample.counts.known
     truth, _, middle, _ = known.sample.T
     error = (middle - truth) / (1 + truth)
 

@@ -22,14 +22,14 @@ def explain(status: str) -> tuple[str, str]:
     return (reason.meaning, reason.remedy) if reason else ("", "")
 
 
-def rows_section(found: CatalogueSample, gallery: Gallery) -> Section:
+def rows_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section."""
-    counts = found.counts
-    rows = [_row(found, *entry) for entry in _families(counts.status)]
+    counts = sample.counts
+    rows = [_row(sample, *entry) for entry in _families(counts.status)]
     headings: list[Cell] = [Term("status", "status"), "rows", "share", "meaning", "remedy"]
     blocks: list[Block] = [Grid("Status of the rows", headings, rows)]
     if counts.n_bands:
-        blocks += _bands(found, gallery)
+        blocks += _bands(sample, gallery)
     return Section("rows", "Rows and coverage", blocks)
 
 
@@ -47,8 +47,8 @@ def _families(status: Mapping[str, int]) -> list[tuple[str, dict[str, int]]]:
     return [(text, families[text]) for text, _ in totals]
 
 
-def _row(found: CatalogueSample, text: str, parts: Mapping[str, int]) -> list[Cell]:
-    number, rows = sum(parts.values()), found.counts.rows
+def _row(sample: CatalogueSample, text: str, parts: Mapping[str, int]) -> list[Cell]:
+    number, rows = sum(parts.values()), sample.counts.rows
     shown: Cell = text
     if "" not in parts:
         bands: list[Cell] = []
@@ -57,22 +57,22 @@ def _row(found: CatalogueSample, text: str, parts: Mapping[str, int]) -> list[Ce
             bands += [" (", count(n, "status"), ")"] if len(parts) > 1 else []
         shown = (text, *bands)
     name = "status-ok" if text == OK else ""
-    counted = [count(number, "status", name), share(number, rows, "status")]
-    return [shown, *counted, *explain(text)]
+    counts = [count(number, "status", name), share(number, rows, "status")]
+    return [shown, *counts, *explain(text)]
 
 
-def _bands(found: CatalogueSample, gallery: Gallery) -> list[Block]:
-    counts = dict(sorted(found.counts.n_bands.items()))
+def _bands(sample: CatalogueSample, gallery: Gallery) -> list[Block]:
+    counts = dict(sorted(sample.counts.n_bands.items()))
     rows: list[list[Cell]] = [
-        [count(bands, "n_bands"), count(n, "n_bands"), share(n, found.counts.ok, "n_bands")]
+        [count(bands, "n_bands"), count(n, "n_bands"), share(n, sample.counts.ok, "n_bands")]
         for bands, n in counts.items()
     ]
-    most = max(counts, key=lambda bands: counts[bands])
+    most_frequent = max(counts, key=lambda bands: counts[bands])
     picture = gallery.add(
         "bands-measured",
         plot_bands(counts),
         ("Fitted galaxies by the ", Term("number of bands measured", "n_bands"), "."),
-        f"Bar chart of fitted galaxies against bands measured; most have {most}.",
+        f"Bar chart of fitted galaxies against bands measured; most have {most_frequent}.",
     )
     headings: list[Cell] = [Term("bands measured", "n_bands"), "fitted galaxies", "share"]
     return [

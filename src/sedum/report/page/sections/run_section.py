@@ -56,9 +56,9 @@ def run_section(
 
 def written(results: PosteriorCatalogue) -> str:
     """Return when the results were made: as they say, or when their file was last written."""
-    told = results.provenance.get("date")
-    if told:
-        return str(told)
+    date = results.provenance.get("date")
+    if date:
+        return str(date)
     at = datetime.fromtimestamp(results.path.stat().st_mtime, UTC)
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
@@ -132,8 +132,8 @@ def _value(value: Any) -> Cell:
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-        if value and numbers:
+        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+        if value and numeric:
             return Number(", ".join(f"{v:g}" for v in value), "setting")
         return ", ".join(str(v) for v in value) or "none"
     return str(value)

@@ -30,11 +30,11 @@ _UNFITTED, _OUTLIERS, _UNVERIFIED, _ODD, _EDGE, _SIGMA = 0.1, 0.1, 0.3, 0.05, 0.
 
 
 def summary_section(
-    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
+    sample: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
 ) -> Section:
     """Return the section."""
-    blocks: list[Block] = [_numbers(found, cards, compared)]
-    notes = _notes(found, cards)
+    blocks: list[Block] = [_numbers(sample, cards, compared)]
+    notes = _notes(sample, cards)
     blocks += [Text(note, kind="warning") for note in notes]
     if not notes:
         blocks.append(Text.of("Nothing in these results calls for a second look.", kind="good"))
@@ -42,9 +42,9 @@ def summary_section(
 
 
 def _numbers(
-    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
+    sample: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
 ) -> Grid:
-    results, counts = found.results, found.counts
+    results, counts = sample.results, sample.counts
     rows: list[list[Cell]] = []
     if "catalogue" in results.provenance:
         rows.append(["catalogue", str(results.provenance["catalogue"])])
@@ -69,7 +69,7 @@ def _numbers(
     rows.append(["bands", count(bands, "setting")])
     known = counts.known
     if (n := int(known.galaxies.sum())) and "redshift" in results.quantities():
-        whole = measure_known(found)[0]
+        whole = measure_known(sample)[0]
         rows.append([Term("known redshifts", "known"), count(n, "known")])
         rows.append(["NMAD", with_error(whole["nmad"], whole["nmad_error"], "nmad")])
         rows.append(
@@ -99,9 +99,9 @@ def _numbers(
     return Grid("The results at a glance", ["what", "value"], rows)
 
 
-def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
+def _notes(sample: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
     """Return what deserves a second look, each as the parts of a line."""
-    counts, columns = found.counts, found.results.columns
+    counts, columns = sample.counts, sample.results.columns
     notes: list[tuple[Cell, ...]] = []
     unfitted = counts.rows - counts.ok
     if unfitted > _UNFITTED * counts.rows:
@@ -119,7 +119,7 @@ def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cel
         return notes
     known = counts.known
     n = int(known.galaxies.sum())
-    if n and "redshift" in found.results.quantities():
+    if n and "redshift" in sample.results.quantities():
         outliers, inside = int(known.outliers.sum()), int(known.inside.sum())
         if outliers > _OUTLIERS * n:
             notes.append((share(outliers, n, "outliers"), " of known redshifts are outliers."))

@@ -67,7 +67,7 @@ def reference_table(card: dict[str, Any]) -> Table:
     return table
 
 
-def plot_redshifts(found: RedshiftMetrics, path: str | Path) -> Path:
+def plot_redshifts(metrics: RedshiftMetrics, path: str | Path) -> Path:
     """Draw posterior redshifts against known ones, their errors, PIT and coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.
@@ -75,11 +75,11 @@ def plot_redshifts(found: RedshiftMetrics, path: str | Path) -> Path:
     with styled():
         fig = figure(10.2, 7.4)
         (compare, errors), (pit, coverage) = fig.subplots(2, 2)
-        _plot_compare(compare, found)
-        _plot_errors(errors, found)
-        _plot_pit(pit, found.pit)
-        _plot_coverage(coverage, found.pit)
-        fig.suptitle(f"{len(found):,} galaxies of known redshift, hidden from the fit")
+        _plot_compare(compare, metrics)
+        _plot_errors(errors, metrics)
+        _plot_pit(pit, metrics.pit)
+        _plot_coverage(coverage, metrics.pit)
+        fig.suptitle(f"{len(metrics):,} galaxies of known redshift, hidden from the fit")
         return save(fig, path)
 
 
@@ -100,14 +100,14 @@ def plot_references(references: list[ReferenceComparison], path: str | Path) -> 
         return save(fig, path)
 
 
-def _plot_compare(axis: Axes, found: RedshiftMetrics) -> None:
-    x, y = 1 + found.truth, 1 + found.median
-    if len(found) > _MANY:
+def _plot_compare(axis: Axes, metrics: RedshiftMetrics) -> None:
+    x, y = 1 + metrics.truth, 1 + metrics.median
+    if len(metrics) > _MANY:
         axis.hexbin(
             x, y, gridsize=60, bins="log", cmap="Blues", xscale="log", yscale="log", linewidths=0.1
         )
     else:
-        bars = [found.median - found.low, found.high - found.median]
+        bars = [metrics.median - metrics.low, metrics.high - metrics.median]
         axis.errorbar(
             x,
             y,
@@ -133,18 +133,18 @@ def _plot_compare(axis: Axes, found: RedshiftMetrics) -> None:
         which.set_minor_formatter(lambda value, _: "")
 
 
-def _plot_errors(axis: Axes, found: RedshiftMetrics) -> None:
+def _plot_errors(axis: Axes, metrics: RedshiftMetrics) -> None:
     edge = 2 * OUTLIER
-    error = np.clip(found.error, -edge, edge)
-    beyond = np.abs(found.error) > edge
+    error = np.clip(metrics.error, -edge, edge)
+    beyond = np.abs(metrics.error) > edge
     axis.hist(error, bins=61, range=(-edge, edge), color=BLUE, alpha=0.8)
     for at in (-OUTLIER, OUTLIER):
         axis.axvline(at, color=GREY, lw=0.8, ls="--")
     axis.axvline(0, color=ORANGE, lw=1)
-    numbers = found.measures()
+    measures = metrics.measures()
     axis.set_title(
-        f"NMAD {numbers['nmad']:.3f}, bias {numbers['bias']:+.3f}, outliers "
-        f"{numbers['outliers']:.1%}"
+        f"NMAD {measures['nmad']:.3f}, bias {measures['bias']:+.3f}, outliers "
+        f"{measures['outliers']:.1%}"
     )
     note = f"; {beyond.sum():,} beyond, in the outermost bars" if beyond.any() else ""
     axis.set(xlabel=rf"$\Delta z\,/\,(1+z)${note}", ylabel="galaxies", xlim=(-edge, edge))

@@ -10,9 +10,9 @@ from sedum.photometry.row_status import most_frequent_first
 from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.page_parts import Block, Cell, Grid, Section, Term, Text, count, share
-from sedum.report.plots.report_figures.trust_figures import plot_trust
+from sedum.report.plots.report_figures.verification_figures import plot_verification
 
-__all__ = ["trust_section"]
+__all__ = ["verification_section"]
 
 _ABSENT = (
     "With output: {verify: {}} in the run file, sedum fit checks each posterior against the exact "
@@ -20,9 +20,9 @@ _ABSENT = (
 )
 
 
-def trust_section(found: CatalogueSample, gallery: Gallery) -> Section:
+def verification_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section; it says how to get what is absent."""
-    columns, counts = found.results.columns, found.counts
+    columns, counts = sample.results.columns, sample.counts
     rows: list[list[Cell]] = []
 
     def add(text: str, define: str, number: int) -> None:
@@ -55,12 +55,12 @@ def trust_section(found: CatalogueSample, gallery: Gallery) -> Section:
                 "Of the fitted galaxies", ["galaxies that are", "galaxies", "share of fitted"], rows
             )
         )
-    level = (found.results.run.output.typicality or TypicalitySettings()).level
-    drawn = plot_trust(counts.histograms, LEAST_ESS, GOOD_K, level)
+    level = (sample.results.run.output.typicality or TypicalitySettings()).level
+    drawn = plot_verification(counts.histograms, LEAST_ESS, GOOD_K, level)
     if drawn is not None:
-        blocks.append(gallery.add("trust", drawn, _caption(found), _alt(found)))
+        blocks.append(gallery.add("trust", drawn, _caption(sample), _alt(sample)))
     if edges:
-        blocks.append(_edges(found))
+        blocks.append(_edges(sample))
     bands = counts.texts["worst_band"]
     if bands:
         blocks.append(
@@ -71,7 +71,7 @@ def trust_section(found: CatalogueSample, gallery: Gallery) -> Section:
     return Section("trust", "Verification and outliers", blocks)
 
 
-def _caption(found: CatalogueSample) -> tuple[Cell, ...]:
+def _caption(sample: CatalogueSample) -> tuple[Cell, ...]:
     names = {
         "ess": "effective sample size",
         "k_hat": "Pareto k̂",
@@ -80,31 +80,31 @@ def _caption(found: CatalogueSample) -> tuple[Cell, ...]:
     }
     parts: list[Cell] = []
     for name, text in names.items():
-        if name in found.counts.histograms:
+        if name in sample.counts.histograms:
             parts += [", " if parts else "", Term(text, name)]
     caption: tuple[Cell, ...] = ("Fitted galaxies by ", *parts)
     caption += (". Dashed: the limits that are applied.",)
     for name, text in names.items():
-        found_in = found.counts.histograms.get(name)
+        found_in = sample.counts.histograms.get(name)
         if found_in is not None and (left_out := found_in.beyond + found_in.without):
             told = f" galaxies have none, or one beyond the axis, of {text}."
             caption += (" ", count(left_out, name), told)
     return caption
 
 
-def _alt(found: CatalogueSample) -> str:
-    shown = [n for n in ("ess", "k_hat", "ppp", "typicality") if n in found.counts.histograms]
+def _alt(sample: CatalogueSample) -> str:
+    shown = [n for n in ("ess", "k_hat", "ppp", "typicality") if n in sample.counts.histograms]
     return f"Histograms of {', '.join(shown)} over fitted galaxies."
 
 
-def _edges(found: CatalogueSample) -> Grid:
+def _edges(sample: CatalogueSample) -> Grid:
     """Return how many galaxies pile up at each bound."""
     bounds: Counter[str] = Counter()
-    for text, number in found.counts.texts["at_edge"].items():
+    for text, number in sample.counts.texts["at_edge"].items():
         for bound in text.split(", ") if text else ():
             bounds[bound] += number
     caption = "Parameters at an edge of their prior"
-    return _counted(caption, "parameter and bound", "at_edge", bounds, found.counts.ok)
+    return _counted(caption, "parameter and bound", "at_edge", bounds, sample.counts.ok)
 
 
 def _counted(caption: str, what: str, define: str, counts: Counter[str], whole: int) -> Grid:

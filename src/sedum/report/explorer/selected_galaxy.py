@@ -28,7 +28,7 @@ from sedum.survey.prepare import galaxy_keys
 from sedum.survey.select_rows import draw_selected
 from sedum.tables.single_rows import RowReader
 
-__all__ = ["ChosenGalaxy", "FittedGalaxies", "open_galaxies"]
+__all__ = ["FittedGalaxies", "SelectedGalaxy", "open_galaxies"]
 
 #: Draws behind the bands of spectra and histories: more take longer and look the same.
 _SPECTRA = 300
@@ -39,20 +39,20 @@ _ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
-class ChosenGalaxy:
+class SelectedGalaxy:
     """A galaxy of a posterior catalogue.
 
     Attributes
     ----------
     row
         Its row, from 0.
-    told
+    recorded
         The columns of its row in the posterior catalogue.
     photometry
         What was observed, one row; None where the catalogue is not at hand.
     draws
         Posterior draws, [draws, d]; None where the row was not fitted.
-    found
+    predictions
         What the draws say it looks like; None likewise.
     residual
         Observed minus model flux in sigma, its 16th, 50th and 84th percentiles, [3, bands]; NaN
@@ -62,22 +62,22 @@ class ChosenGalaxy:
     """
 
     row: int
-    told: dict[str, Any]
+    recorded: dict[str, Any]
     photometry: Photometry | None = None
     draws: np.ndarray | None = None
-    found: Predictions | None = None
+    predictions: Predictions | None = None
     residual: np.ndarray | None = None
     notices: list[str] = field(default_factory=list)
 
     @property
     def identifier(self) -> str:
         """Its identifier in the catalogue."""
-        return str(self.told["id"])
+        return str(self.recorded["id"])
 
     @property
     def fitted(self) -> bool:
         """Whether the row was fitted."""
-        return bool(self.told["status"] == OK)
+        return bool(self.recorded["status"] == OK)
 
 
 class FittedGalaxies:
@@ -126,7 +126,7 @@ class FittedGalaxies:
         names = [f"{name}_draws" for name in posterior.names]
         self._saved = names if all(name in results.columns for name in names) else []
 
-    def look(self, row: int) -> ChosenGalaxy:
+    def look(self, row: int) -> SelectedGalaxy:
         """Return a galaxy by its row number; its draws are those of the fit.
 
         Raises
@@ -134,17 +134,17 @@ class FittedGalaxies:
         SedumError
             If the catalogue has another identifier in this row, or cannot be read.
         """
-        told = self.results.row(row)
-        seen = self._observed(row, told)
-        if told["status"] != OK:
-            return ChosenGalaxy(row, told, seen.photometry)
+        recorded = self.results.row(row)
+        seen = self._observed(row, recorded)
+        if recorded["status"] != OK:
+            return SelectedGalaxy(row, recorded, seen.photometry)
         with _one_thread():
-            draws, photometry, notices = self._draws(told, seen)
-            found = predict_draws(
+            draws, photometry, notices = self._draws(recorded, seen)
+            predictions = predict_draws(
                 self.model, draws[None, :_SPECTRA], derived=self.run.output.derived
             )
             residual = self._residuals(photometry, draws)
-        return ChosenGalaxy(row, told, photometry, draws, found, residual, notices)
+        return SelectedGalaxy(row, recorded, photometry, draws, predictions, residual, notices)
 
     def warm_up(self) -> None:
         """Look at a galaxy that was fitted, so that what is slow only once is done."""
@@ -156,54 +156,54 @@ class FittedGalaxies:
                 return
             start += len(portion)
 
-    def _observed(self, row: int, told: dict[str, Any]) -> CatalogueRows:
+    def _observed(self, row: int, recorded: dict[str, Any]) -> CatalogueRows:
         source = str(self.catalogue.source)
         table = self.catalogue.read(row, self.mapping.needed())
         seen = to_photometry(table, self.mapping, self.model.filters, source=source, first=row)
-        if isinstance(told["id"], str):
+        if isinstance(recorded["id"], str):
             # Identifiers that were text when they were fitted: draws depend on that.
             seen = replace(seen, ids=seen.ids.astype(str))
         own = str(seen.ids[0])
-        if str(told["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
+        if str(recorded["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
             raise SedumError(
-                f"row {row:,} is {told['id']} in {self.results.path} but {own} in {source}; give "
-                "the catalogue that was fitted (argument catalogue)"
+                f"row {row:,} is {recorded['id']} in {self.results.path} but {own} in {source}; "
+                "give the catalogue that was fitted (argument catalogue)"
             )
         return seen
 
     def _draws(
-        self, told: dict[str, Any], seen: CatalogueRows
+        self, recorded: dict[str, Any], seen: CatalogueRows
     ) -> tuple[np.ndarray, Photometry, list[str]]:
         """Return the draws of a galaxy, its photometry as the fit saw it, and notices."""
-        chosen = draw_selected(self.run, self.posterior, self.model, seen, np.array([0]))
+        selected = draw_selected(self.run, self.posterior, self.model, seen, np.array([0]))
         if self._saved:
-            saved = np.stack([np.asarray(told[name], float) for name in self._saved], axis=-1)
-            return saved, chosen.photometry, []
-        if told.get("method") == "nested":
+            saved = np.stack([np.asarray(recorded[name], float) for name in self._saved], axis=-1)
+            return saved, selected.photometry, []
+        if recorded.get("method") == "nested":
             return (
-                chosen.draws[0],
-                chosen.photometry,
+                selected.draws[0],
+                selected.photometry,
                 [
                     "The catalogue's row is of nested sampling, which takes a minute; these panels "
                     "show the estimator's draws. Fit with output.save_draws to see the others."
                 ],
             )
-        draws, notices = chosen.draws, []
+        draws, notices = selected.draws, []
         if self.priors is not None:
             other = SwappedPrior(self.posterior, self.priors, 1, self.run.output.seed)
-            draws = other.apply(draws, np.array([0]), galaxy_keys(chosen.ids))
+            draws = other.apply(draws, np.array([0]), galaxy_keys(selected.ids))
             notices.append("Draws are weighted to the priors that the catalogue was given.")
-        elif not self._agrees(told, draws[0]):
+        elif not self._agrees(recorded, draws[0]):
             notices.append(
                 "These draws are not those behind the catalogue: the estimator or the photometry "
                 "has changed since it was fitted."
             )
-        return draws[0], chosen.photometry, notices
+        return draws[0], selected.photometry, notices
 
-    def _agrees(self, told: dict[str, Any], draws: np.ndarray) -> bool:
+    def _agrees(self, recorded: dict[str, Any], draws: np.ndarray) -> bool:
         """Say whether the medians of the draws are the catalogue's."""
         for j, name in enumerate(self.posterior.names):
-            low, middle, high = (float(told[f"{name}_p{p}"]) for p in (16, 50, 84))
+            low, middle, high = (float(recorded[f"{name}_p{p}"]) for p in (16, 50, 84))
             allowed = _ROUNDING * (high - low) + 1e-5 * abs(middle) + 1e-12
             if abs(float(np.median(draws[:, j])) - middle) > allowed:
                 return False
@@ -214,8 +214,8 @@ class FittedGalaxies:
         flux = self.model.photometry(some)[None].astype(float)
         redshift = some[None, :, self.posterior.names.index("redshift")]
         scores = self.posterior.noise.normal_scores(photometry, flux, redshift)[0]
-        found = np.percentile(scores, (16, 50, 84), axis=0)
-        return np.where(photometry.measured[0], found, np.nan)
+        residuals = np.percentile(scores, (16, 50, 84), axis=0)
+        return np.where(photometry.measured[0], residuals, np.nan)
 
 
 @contextmanager
@@ -245,16 +245,16 @@ def open_galaxies(
     SedumError
         If what is named is absent, or what is found does not belong to the results.
     """
-    found = load_run(run) if run is not None else results.run
+    run_file = load_run(run) if run is not None else results.run
     name = results.provenance.get("catalogue", "")
     at = Path(catalogue) if catalogue is not None else _beside(results.path, name)
-    trained = _beside(results.path, f"{found.name}.safetensors")
+    trained = _beside(results.path, f"{run_file.name}.safetensors")
     trained = Path(estimator) if estimator is not None else trained
     missing = []
     if at is None:
         missing.append(f"the catalogue{f' {name}' if name else ''} (argument catalogue)")
     if trained is None:
-        missing.append(f"the estimator {found.name}.safetensors (argument estimator)")
+        missing.append(f"the estimator {run_file.name}.safetensors (argument estimator)")
     if at is None or trained is None:
         return f"Single galaxies need {' and '.join(missing)}, not found beside {results.path}."
     posterior = Posterior.read(trained)
@@ -263,8 +263,8 @@ def open_galaxies(
             f"estimator {trained} is not the one that {results.path} was fitted with; name it by "
             "argument estimator"
         )
-    extension = found.catalogue.extension if found.catalogue is not None else None
-    return FittedGalaxies(results, found, posterior, RowReader(at, extension))
+    extension = run_file.catalogue.extension if run_file.catalogue is not None else None
+    return FittedGalaxies(results, run_file, posterior, RowReader(at, extension))
 
 
 def _beside(results: Path, name: str) -> Path | None:
