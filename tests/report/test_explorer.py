@@ -368,7 +368,7 @@ def test_the_page_without_a_browser(explorer, explored, tmp_path):
     page.show(UNFIT)
     assert len(document.get_model_by_name("spectrum").data["median"]) == 0
     assert len(document.get_model_by_name("observed").data["band"]) == 2
-    assert "by which the survey selects galaxies" in page.said.text
+    assert "by which the survey selects galaxies" in page.statements.text
     page.show(1)
     assert "<img" not in page.heading.text
     page.status.value = "ok"
@@ -377,7 +377,7 @@ def test_the_page_without_a_browser(explorer, explored, tmp_path):
     bare = Page(explorer.results, explorer.rows, "Single galaxies need something.")
     bare.into(Document())
     bare.show(20)
-    assert "need something" in bare.said.text
+    assert "need something" in bare.statements.text
     assert "log_mass" in bare.percentiles.text
 
 

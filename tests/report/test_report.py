@@ -262,7 +262,7 @@ def test_numbers_are_those_of_the_table(page, table):
     ok = np.asarray(table["status"]) == "ok"
     assert page.value("rows") == ROWS
     assert page.value("fitted") == page.value("status-ok") == ok.sum() == ROWS - 2
-    assert page.value("fitted-share") == pytest.approx(100 * ok.mean(), abs=0.05)
+    assert page.value("fitted-fraction") == pytest.approx(100 * ok.mean(), abs=0.05)
     known = ok & np.isfinite(table["redshift_catalogue"])
     truth, low, middle, high = (
         np.asarray(table[name], np.float64)[known]
@@ -278,9 +278,9 @@ def test_numbers_are_those_of_the_table(page, table):
     assert page.value("photoz-outliers") == pytest.approx(100 * share, abs=0.05)
     inside = np.mean((low <= truth) & (truth <= high))
     assert page.value("photoz-coverage") == pytest.approx(100 * inside, abs=0.05)
-    assert page.value("trust-verified") == (np.asarray(table["verified"]) & ok).sum()
-    assert page.value("trust-ppp") == (np.asarray(table["ppp"])[ok] < 0.01).sum()
-    assert page.value("trust-at_edge") == (np.asarray(table["at_edge"])[ok] != "").sum()
+    assert page.value("verification-verified") == (np.asarray(table["verified"]) & ok).sum()
+    assert page.value("verification-ppp") == (np.asarray(table["ppp"])[ok] < 0.01).sum()
+    assert page.value("verification-at_edge") == (np.asarray(table["at_edge"])[ok] != "").sum()
     flagged = (
         ~ok
         | (np.asarray(table["at_edge"]) != "")

@@ -14,7 +14,7 @@ from sedum.photometry.observed import Photometry
 
 __all__ = [
     "GOOD_K",
-    "LEAST_ESS",
+    "MIN_ESS",
     "WeightedDraws",
     "pareto_smoothed",
     "resampled",
@@ -26,7 +26,7 @@ __all__ = [
 GOOD_K = 0.7
 #: The fewest effective draws of a verified posterior, and their least share of the likelihoods
 #: computed: below it, many draws may all have missed where the posterior is.
-LEAST_ESS, LEAST_EFFICIENCY = 100.0, 0.02
+MIN_ESS, MIN_EFFICIENCY = 100.0, 0.02
 #: Components of the proposal in a refinement, and its degrees of freedom.
 _COMPONENTS, _DOF = 64, 5.0
 #: Galaxies weighed together.
@@ -70,7 +70,7 @@ class WeightedDraws:
     @property
     def verified(self) -> np.ndarray:
         """Whether the weights can be trusted, [n]."""
-        enough = (self.ess >= LEAST_ESS) & (self.efficiency >= LEAST_EFFICIENCY)
+        enough = (self.ess >= MIN_ESS) & (self.efficiency >= MIN_EFFICIENCY)
         return enough & (self.k_hat < GOOD_K) & np.isfinite(self.log_evidence)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from sedum.errors import SedumError
-from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS, pareto_smoothed
+from sedum.infer.verify.importance_weights import GOOD_K, MIN_ESS, pareto_smoothed
 from sedum.priors.joint import Prior
 
 __all__ = ["PriorSwap", "check_swap", "swap_prior"]
@@ -45,7 +45,7 @@ class PriorSwap:
     @property
     def trusted(self) -> np.ndarray:
         """Whether there are enough draws where the new prior has its mass, [n]."""
-        return (self.ess >= LEAST_ESS) & (self.k_hat < GOOD_K)
+        return (self.ess >= MIN_ESS) & (self.k_hat < GOOD_K)
 
 
 def swap_prior(

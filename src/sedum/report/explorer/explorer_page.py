@@ -23,7 +23,7 @@ from bokeh.models import (
 )
 
 from sedum.errors import SedumError
-from sedum.report.explorer.galaxy_details import heading, percentiles, said
+from sedum.report.explorer.galaxy_details import heading, percentiles, statements
 from sedum.report.explorer.overview_panels import Overview
 from sedum.report.explorer.panels.corner_panel import MOST, CornerPanel
 from sedum.report.explorer.panels.posterior_panels import HistoryPanel, RedshiftPanel
@@ -36,10 +36,10 @@ __all__ = ["Page"]
 
 _ANY = "any"
 _STYLE = """
-.said { font-size: 12.5px; line-height: 1.45; columns: 2; column-gap: 18px; }
-.said div { break-inside: avoid; }
-.said .good span { color: #009E73; font-weight: bold; }
-.said .poor span { color: #D55E00; font-weight: bold; }
+.statements { font-size: 12.5px; line-height: 1.45; columns: 2; column-gap: 18px; }
+.statements div { break-inside: avoid; }
+.statements .good span { color: #009E73; font-weight: bold; }
+.statements .poor span { color: #D55E00; font-weight: bold; }
 table.percentiles { border-collapse: collapse; font-size: 12px;
                     font-variant-numeric: tabular-nums; }
 .percentiles td, .percentiles th { padding: 1px 7px; text-align: right; white-space: nowrap; }
@@ -171,13 +171,15 @@ class Page:
 
     def _panels(self) -> Column:
         self.heading = self._div(name="heading", margin=(4, 8, 0, 8))
-        self.said = self._div(name="said", margin=(2, 8, 4, 8))
+        self.statements = self._div(name="statements", margin=(2, 8, 4, 8))
         self.percentiles = self._div(name="percentiles", margin=(6, 8, 10, 8))
         self.heading.text = '<span class="note">Choose a galaxy: a point, a row, or by name.</span>'
         galaxies = self.galaxies
         if isinstance(galaxies, str):
-            self.said.text = f'<span class="note">{escape(galaxies)}</span>'
-            return Column(self.heading, self.said, self.percentiles, sizing_mode="stretch_both")
+            self.statements.text = f'<span class="note">{escape(galaxies)}</span>'
+            return Column(
+                self.heading, self.statements, self.percentiles, sizing_mode="stretch_both"
+            )
         names = galaxies.model.prior.names
         self.sed, self.history = SedPanel(galaxies.model.filters), HistoryPanel(galaxies.model)
         self.density, self.corner = RedshiftPanel(galaxies.prior), CornerPanel()
@@ -201,7 +203,7 @@ class Page:
             made.update(sizing_mode="stretch_width", height=height, min_height=height)
         return Column(
             self.heading,
-            self.said,
+            self.statements,
             self.sed.figure,
             self.sed.beneath,
             Row(self.history.figure, self.density.figure, sizing_mode="stretch_width"),
@@ -304,7 +306,7 @@ class Page:
         self.galaxy = galaxy
         with self._together():
             self.heading.text = heading(galaxy)
-            self.said.text = said(galaxy, missing)
+            self.statements.text = statements(galaxy, missing)
             if not isinstance(self.galaxies, str):
                 names = self.galaxies.model.prior.names
                 self.sed.update(galaxy)

@@ -1,4 +1,4 @@
-"""What is said of a galaxy beside its plots: its name, its trust, its percentiles."""
+"""The texts beside the plots of a galaxy: its name, its verification, its percentiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sedum.report.explorer.selected_galaxy import SelectedGalaxy
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
-__all__ = ["heading", "percentiles", "said"]
+__all__ = ["heading", "percentiles", "statements"]
 
 _SIGNS = {"good": "✓", "poor": "⚠", "plain": "·"}
 
@@ -32,8 +32,8 @@ def heading(galaxy: SelectedGalaxy) -> str:
     return " &nbsp; ".join(parts)
 
 
-def said(galaxy: SelectedGalaxy, missing: str = "") -> str:
-    """Return what is to be known of a galaxy's fit, as HTML; every text is escaped."""
+def statements(galaxy: SelectedGalaxy, missing: str = "") -> str:
+    """Return statements about the fit of a galaxy, as HTML; every text is escaped."""
     lines = []
     if not galaxy.fitted:
         status = escape(str(galaxy.recorded["status"]))
@@ -43,7 +43,7 @@ def said(galaxy: SelectedGalaxy, missing: str = "") -> str:
     lines += [_line(tone, escape(text)) for tone, text in verification_lines(galaxy.recorded)]
     if missing:
         lines.append(_line("plain", escape(missing)))
-    return f'<div class="said">{"".join(lines)}</div>'
+    return f'<div class="statements">{"".join(lines)}</div>'
 
 
 def _line(tone: str, text: str) -> str:
@@ -53,7 +53,7 @@ def _line(tone: str, text: str) -> str:
 def percentiles(galaxy: SelectedGalaxy, results: PosteriorCatalogue, names: list[str]) -> str:
     """Return a table of percentiles of parameters and derived quantities, as HTML.
 
-    Those of the draws where there are draws, else those of the catalogue.
+    They are those of the draws if there are draws, or else those of the catalogue.
     """
     if not galaxy.fitted:
         return ""

@@ -1,4 +1,4 @@
-"""The galaxies that somebody should look at."""
+"""Flagged galaxies: how many of each kind, and a table of the worst."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ from sedum.report.page.page_parts import (
     Text,
     between,
     count,
+    fraction,
     plain,
-    share,
 )
 
 __all__ = ["flagged_section"]
 
-#: Quantities that are shown of each galaxy, where they are there.
+#: Quantities shown for each galaxy, if the results have them.
 _SHOWN = ("redshift", "log_mass_surviving", "log_mass", "log_sfr_100", "av")
-_MOST = 4
-#: Columns of trust that are shown, with their decimals.
-_TRUST = {"ess": 0, "k_hat": 2, "ppp": 3, "typicality": 4}
+_MAX_QUANTITIES = 4
+#: Columns of verification that are shown, with their decimals.
+_CHECKS = {"ess": 0, "k_hat": 2, "ppp": 3, "typicality": 4}
 
 
 def flagged_section(sample: CatalogueSample) -> Section:
-    """Return the section: how many are flagged, and a table of the worst of each kind."""
+    """Return the section: the number of flagged rows, and a table of the worst of each kind."""
     worst, rows = sample.counts.worst, sample.counts.rows
     kinds: list[list[Cell]] = [
-        [kind, count(n, "flags"), share(n, rows, "flags")] for kind, n in worst.counts.items() if n
+        [kind, count(n, "flags"), fraction(n, rows, "flags")]
+        for kind, n in worst.counts.items()
+        if n
     ]
     blocks: list[Block] = [
         Text.of(
@@ -47,14 +49,16 @@ def flagged_section(sample: CatalogueSample) -> Section:
             count(rows, "rows"),
             " rows have ",
             Term("flags", "flags"),
-            ": not all are wrong, and not all that is wrong is flagged.",
+            ". A flagged row need not be wrong, and a row without flags need not be right.",
         ),
-        Grid("Flags", [Term("flag", "flags"), "rows", "share of rows"], kinds),
+        Grid("Flags", [Term("flag", "flags"), "rows", "fraction of rows"], kinds),
     ]
     shown = worst.rows()
     if shown:
         maximum = count(WORST, "flags")
-        blocks += [Text.of("Shown are up to ", maximum, " rows of each kind, the worst of them.")]
+        blocks += [
+            Text.of("The table shows up to ", maximum, " rows of each kind, the worst ones.")
+        ]
         blocks += [_table(sample, shown)]
     return Section("flagged", "Flagged galaxies", blocks)
 
@@ -64,14 +68,14 @@ def _table(sample: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> G
     quantities = [q for q in _SHOWN if q in sample.results.quantities()]
     if {"log_mass", "log_mass_surviving"} <= set(quantities):
         quantities.remove("log_mass")
-    quantities = quantities[:_MOST]
-    trust = {name: d for name, d in _TRUST.items() if name in columns}
+    quantities = quantities[:_MAX_QUANTITIES]
+    checks = {name: d for name, d in _CHECKS.items() if name in columns}
     known = "redshift_catalogue" in columns
     headings: list[Cell] = ["id", Term("row", "row"), Term("flags", "flags")]
     headings += [Term("bands", "n_bands")] if "n_bands" in columns else []
     headings += [Term("known z", "known")] if known else []
     headings += [Term(name, quantity(name)) for name in quantities]
-    headings += [Term(name.replace("_", " "), name) for name in trust]
+    headings += [Term(name.replace("_", " "), name) for name in checks]
     headings += [Term("at edge", "at_edge")] if "at_edge" in columns else []
     cells: list[list[Cell]] = []
     for row, values in rows:
@@ -83,7 +87,7 @@ def _table(sample: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> G
         for name in quantities:
             low, middle, high = (float(values[f"{name}_p{p}"]) for p in (16, 50, 84))
             line.append(between(low, middle, high, quantity(name)))
-        line += [plain(float(values[name]), name, d) for name, d in trust.items()]
+        line += [plain(float(values[name]), name, d) for name, d in checks.items()]
         if "at_edge" in columns:
             line.append(str(values["at_edge"]))
         cells.append(line)
@@ -91,7 +95,7 @@ def _table(sample: CatalogueSample, rows: list[tuple[int, dict[str, Any]]]) -> G
 
 
 def _flags(sample: CatalogueSample, values: Mapping[str, Any]) -> list[str]:
-    """Return the flags of a row, as they are counted in ``Counts``."""
+    """Return the flags of a row, by the same rules as the counts."""
     status = str(values["status"])
     if status != OK:
         return [f"not fitted: {status}"]

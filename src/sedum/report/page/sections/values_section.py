@@ -1,4 +1,4 @@
-"""What was found: distributions of all quantities, relations between them, typical errors."""
+"""Distributions of all quantities, relations between them, and typical errors."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from sedum.report.plots.report_figures.relation_figures import plot_mass_redshif
 
 __all__ = ["distributions_section", "relations_section"]
 
-#: Whose errors are drawn against redshift and mass, where they are there.
+#: Quantities whose errors are drawn against redshift and mass, if the results have them.
 _WIDTHS = ("redshift", "log_mass_surviving", "log_mass", "log_sfr_100", "av", "mass_weighted_age")
-_MOST_WIDTHS = 4
+_MAX_WIDTHS = 4
 
 
 def distributions_section(sample: CatalogueSample, gallery: Gallery) -> Section:
@@ -41,7 +41,7 @@ def distributions_section(sample: CatalogueSample, gallery: Gallery) -> Section:
                 Term("sample", "sampled"),
                 " of ",
                 count(len(sample.sample), "sampled"),
-                " fitted rows; histograms are of all.",
+                " fitted rows; histograms are of all rows.",
                 kind="note",
             )
         )
@@ -147,7 +147,7 @@ def relations_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     names = [n for n in _WIDTHS if n in sample.results.quantities()]
     if {"log_mass", "log_mass_surviving"} <= set(names):
         names.remove("log_mass")
-    drawn = plot_widths(sample, names[:_MOST_WIDTHS])
+    drawn = plot_widths(sample, names[:_MAX_WIDTHS])
     if drawn is not None:
         blocks.append(
             gallery.add(
@@ -163,8 +163,11 @@ def relations_section(sample: CatalogueSample, gallery: Gallery) -> Section:
             )
         )
     if not blocks:
-        told = "Too few fitted galaxies, or no mass, redshift and star-formation rate among the "
-        blocks.append(Text.of(f"{told}quantities."))
+        blocks.append(
+            Text.of(
+                "There are too few fitted galaxies, or no mass, redshift and star-formation rate."
+            )
+        )
     return Section("relations", "Mass, redshift and star formation", blocks)
 
 
