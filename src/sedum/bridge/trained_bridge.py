@@ -15,7 +15,7 @@ from sedum.bridge.range_audit import FeatureRange, outside_ranges
 from sedum.bridge.regressors.regressor import Regressor
 from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
-from sedum.config.bridge_file import BridgeFile, parse_bridge
+from sedum.config.bridge_file import BridgeFile, parse
 from sedum.errors import SedumError
 from sedum.storage import ModelFile, digest, tensors_below
 
@@ -226,7 +226,7 @@ class Bridge:
         """
 
         def build(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> Bridge:
-            run = parse_bridge(metadata["run"], source=f"run file stored in {path}")
+            run = parse(metadata["run"], source=f"run file stored in {path}")
             corrections = metadata["correction"]
             return cls(
                 run,

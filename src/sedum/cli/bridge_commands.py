@@ -42,7 +42,7 @@ def init(
 ) -> None:
     """Write a commented run file of a bridge, to edit.
 
-    Python: sedum.parse_bridge({...}), a mapping of the same keys
+    Python: sedum.bridge.parse({...}), a mapping of the same keys
     """
     from importlib.resources import files
 
@@ -70,13 +70,13 @@ def simulate(
 
     Histories of star formation get synthetic photometry in the bands of the run file.
 
-    Python: sedum.simulate_bridge(sedum.load_bridge("bridge.yaml"))
+    Python: sedum.bridge.simulate(sedum.bridge.load("bridge.yaml"))
     """
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.config.bridge_file import load_bridge
+    from sedum.config.bridge_file import load
     from sedum.storage import check_writable
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     target = check_writable(out or Path(f"{run.name}-galaxies.parquet"))
     galaxies = galaxies_of(run, target, show_progress=not quiet)
     print(f"{target}: {len(galaxies):,} galaxies of {', '.join(galaxies.sources)}")
@@ -97,20 +97,20 @@ def train(
     If the run file has a survey, its ranges are compared with those of the simulations, and the
     correction is fitted.
 
-    Python: sedum.train_bridge(sedum.load_bridge("bridge.yaml")).write("bridge.safetensors")
+    Python: sedum.bridge.train(sedum.bridge.load("bridge.yaml")).write("bridge.safetensors")
     """
     from rich.console import Console
 
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.bridge.train_bridge import train_bridge
-    from sedum.config.bridge_file import load_bridge
+    from sedum.bridge.train_bridge import train
+    from sedum.config.bridge_file import load
     from sedum.report.plots.bridge_plots import audit_table
     from sedum.storage import check_writable
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     target = check_writable(out or Path(f"{run.name}.safetensors"))
     simulated = galaxies_of(run, _galaxies(run.name, galaxies), show_progress=not quiet)
-    bridge = train_bridge(run, simulated, show_progress=not quiet)
+    bridge = train(run, simulated, show_progress=not quiet)
     bridge.write(target)
     if bridge.audit:
         Console(highlight=False).print(audit_table([f.as_dict() for f in bridge.audit]))
@@ -145,12 +145,12 @@ def validate(
     given for comparison. The importance of each feature and the shift between survey and
     simulation are measured, too.
 
-    Python: sedum.validate_bridge(bridge, galaxies).card
+    Python: sedum.bridge.validate(bridge, galaxies).card
     """
     from rich.console import Console
 
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.bridge.validate_bridge import validate_bridge
+    from sedum.bridge.validate_bridge import validate
     from sedum.report.plots.bridge_plots import (
         plot_bridge,
         plot_features,
@@ -162,7 +162,7 @@ def validate(
     run, bridge = _trained(run_file, bridge_file)
     target = check_writable(out or Path(f"{run.name}-validation.json"))
     simulated = galaxies_of(run, _galaxies(run.name, galaxies), show_progress=not quiet)
-    validation = validate_bridge(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
+    validation = validate(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
     validation.write(target)
     console = Console(highlight=False, width=max(Console().width, 110))
     if "within" in validation.card or "across" in validation.card:
@@ -206,9 +206,9 @@ def apply_(
 
     Rows keep their order. One without a prediction keeps its place, and its status says why.
 
-    Python: sedum.apply_bridge(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
+    Python: sedum.bridge.apply(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
     """
-    from sedum.bridge.apply_bridge import apply_bridge
+    from sedum.bridge.apply_bridge import apply
     from sedum.cli.catalogue_commands import print_status
     from sedum.errors import SedumError
     from sedum.results.posterior_table import check_format, count_status
@@ -222,7 +222,7 @@ def apply_(
         raise SedumError("name a catalogue, or give survey.file in the run file")
     target = out or Path(f"{source.stem}-bridge.fits")
     check_format(check_writable(target))
-    table = apply_bridge(bridge, source, target, show_progress=not quiet)
+    table = apply(bridge, source, target, show_progress=not quiet)
     print(f"{target}: {len(table):,} rows")
     print_status(count_status(table))
 
@@ -233,9 +233,9 @@ def _galaxies(name: str, given: Path | None) -> Path:
 
 def _trained(run_file: Path, bridge_file: Path | None) -> tuple[BridgeFile, Bridge]:
     from sedum.bridge.trained_bridge import Bridge
-    from sedum.config.bridge_file import load_bridge
+    from sedum.config.bridge_file import load
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     bridge = Bridge.read(bridge_file or Path(f"{run.name}.safetensors"))
     bridge.require(run)
     return run, bridge.with_run(run)

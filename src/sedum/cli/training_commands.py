@@ -103,7 +103,7 @@ def tune(
     Trials that fall behind are stopped early. The same command continues where it stopped, and
     several processes may work on one study at once. It needs the package optuna.
 
-    Python: sedum.tune(run, "library.h5", "tuning.db", trials=20)
+    Python: sedum.infer.tune(run, "library.h5", "tuning.db", trials=20)
     """
     from sedum.config import load_run
     from sedum.infer.training.tune import open_study

@@ -36,8 +36,8 @@ __all__ = [
     "TableSimulation",
     "TargetSettings",
     "TreeSettings",
-    "load_bridge",
-    "parse_bridge",
+    "load",
+    "parse",
 ]
 
 
@@ -387,7 +387,7 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 _SCHEMA = FileSchema(BridgeFile, _SECTIONS, _KINDS, _resolve_paths)
 
 
-def load_bridge(path: str | Path) -> BridgeFile:
+def load(path: str | Path) -> BridgeFile:
     """Read and check the run file of a bridge.
 
     Relative paths in the file are relative to its own folder.
@@ -405,14 +405,14 @@ def load_bridge(path: str | Path) -> BridgeFile:
     Examples
     --------
     >>> from importlib.resources import files
-    >>> load_bridge(files("sedum") / "config" / "templates" / "bridge.yaml").name
+    >>> load(files("sedum") / "config" / "templates" / "bridge.yaml").name
     'bridge'
     """
     return _SCHEMA.load(path)
 
 
-def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
-    """Check the run file of a bridge that is a mapping already; see :func:`load_bridge`.
+def parse(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
+    """Check the run file of a bridge that is a mapping already; see :func:`load`.
 
     Parameters
     ----------
