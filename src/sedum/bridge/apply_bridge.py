@@ -1,4 +1,4 @@
-"""A bridge applied to a catalogue: every row with its value, its errors and its flags."""
+"""Application of a bridge to a catalogue: values, errors and flags for every row."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def apply(
     *,
     show_progress: bool = False,
 ) -> Table:
-    """Predict for every row of a catalogue, with or without reference values.
+    """Predict the targets of every row of a catalogue, with or without reference values.
 
     Parameters
     ----------
     bridge
-        Trained; its run file says how to read the catalogue.
+        The trained bridge. Its run file says how to read the catalogue.
     catalogue
-        File or table; ``survey.file`` where None.
+        The catalogue as a file or table; ``survey.file`` of the run file if None.
     out
         FITS, ECSV or Parquet to write.
     show_progress
@@ -52,7 +52,7 @@ def apply(
         ``T_error_model``, ``T_error`` (in quadrature), ``T_error_linear`` (their sum) and, where
         it is known, ``T_reference``; ``n_features``, ``n_outside`` and ``outside``: features that
         were measured, that lie outside the simulation's range, and the first of them by name;
-        ``status``: ``ok``, or why there is no value.
+        ``status``: ``ok``, or the reason why there is no value.
 
     Raises
     ------
@@ -70,9 +70,9 @@ def apply(
 
 
 def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = False) -> Prediction:
-    """Predict for a survey's rows; NaN where something stands against a row.
+    """Predict the rows of a survey; the result is NaN for rows that cannot be used.
 
-    Portions go to as many threads as torch is set to use; results do not depend on how many.
+    The work uses the threads that torch is set to use; results do not depend on their number.
     """
     starts = range(0, max(len(survey), 1), _PORTION)
 
@@ -141,7 +141,7 @@ def _table(bridge: Bridge, survey: SurveyRows, prediction: Prediction) -> Table:
     table["outside"] = names[first]
     table["outside"].description = "the first feature outside the range, or empty"
     table["status"] = status.text()
-    table["status"].description = "ok, or why there is no value"
+    table["status"].description = "ok, or the reason why there is no value"
     table.meta["sedum"] = json.dumps(
         {
             "bridge": bridge.run.model_dump(mode="json"),

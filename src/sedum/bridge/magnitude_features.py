@@ -19,24 +19,22 @@ _DEFAULT = (
 
 
 def default_features(bands: Sequence[str]) -> list[str]:
-    """Return those of the 24 default features whose bands there are.
+    """Return those of the 24 default features whose bands are available.
 
     Bands are recognised by their short names, in upper or lower case; ``ks`` is ``k``.
 
     Raises
     ------
     SedumError
-        If there is none.
+        If there is no such feature.
     """
     known = {_plain(band): band for band in bands}
     names = []
     for name in _DEFAULT:
         parts = name.removeprefix("M_").split("-")
         if all(part in known for part in parts):
-            bands_of = [known[part] for part in parts]
-            names.append(
-                f"M_{bands_of[0]}" if len(bands_of) == 1 else f"{bands_of[0]}-{bands_of[1]}"
-            )
+            short = [known[part] for part in parts]
+            names.append(f"M_{short[0]}" if len(short) == 1 else f"{short[0]}-{short[1]}")
     if not names:
         raise SedumError(
             "features: none of the default ones can be made of the bands "
@@ -57,14 +55,14 @@ class FeatureSet:
     ----------
     names
         ``M_b`` is the absolute magnitude in band b (or, in the observed frame, the magnitude
-        less the distance modulus), ``a-b`` a colour, ``z`` the redshift.
+        minus the distance modulus), ``a-b`` a colour, and ``z`` the redshift.
     bands
         Short names of the bands.
 
     Raises
     ------
     SedumError
-        If a feature cannot be read, needs a band that there is not, or stands twice.
+        If a feature cannot be parsed, needs an absent band, or is listed twice.
 
     Examples
     --------
@@ -114,7 +112,7 @@ class FeatureSet:
     def __call__(self, magnitude: np.ndarray, redshift: np.ndarray) -> np.ndarray:
         """Return features, [n, f], of magnitudes [n, bands] and redshifts [n].
 
-        NaN where a band that the feature needs is NaN.
+        A feature is NaN if a band that it needs is NaN.
         """
         absent = ~np.isfinite(magnitude)
         values = np.where(absent, 0.0, magnitude) @ self.matrix
@@ -125,7 +123,7 @@ class FeatureSet:
         return values
 
     def needed(self) -> list[str]:
-        """Return the bands that some feature needs."""
+        """Return the bands that at least one feature needs."""
         return [b for b, row in zip(self.bands, self.matrix, strict=True) if row.any()]
 
     def without(self, dropped: Sequence[str]) -> FeatureSet:

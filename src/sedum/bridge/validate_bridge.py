@@ -1,4 +1,4 @@
-"""How far a bridge can be trusted: within the simulation, across simulations, on the survey."""
+"""Validation of a bridge: within the simulation, across simulations, and on the survey."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 #: A residual beyond this is an outlier: in dex, half an order of magnitude.
 _OUTLIER = 0.5
-#: Galaxies on which importance is measured, at most.
+#: Maximum number of galaxies on which importance is measured.
 _EXPLAINED = 2000
 _BINS = 6
 #: The quantile that 68.3% and 95.4% of a normal distribution lie within, in sigma.
@@ -48,7 +48,7 @@ def residual_measures(residual: np.ndarray) -> dict[str, float]:
     dict
         ``galaxies``; ``bias`` (median) and ``mean``; ``scatter`` (standard deviation), ``nmad``
         (1.4826 times the median absolute deviation) and their bootstrap errors; ``outliers``,
-        the share beyond 0.5; ``clipped``, the standard deviation of the others.
+        the fraction beyond 0.5; ``clipped``, the standard deviation of the others.
     """
     n = len(residual)
     if n == 0:
@@ -82,20 +82,20 @@ def binned_measures(by: np.ndarray, residual: np.ndarray) -> list[dict[str, floa
 
 @dataclass(frozen=True)
 class BridgeValidation:
-    """Everything that was measured, and what figures need.
+    """The measures of a validation, and the data for its figures.
 
     Attributes
     ----------
     card
         Plain values for JSON.
     bridge
-        What was judged.
+        The bridge that was validated.
     survey, prediction
-        The survey's rows and the predictions for them, or None.
+        The rows of the survey and their predictions, or None.
     corrected
-        Predictions corrected out of fold where the truth is known, else NaN, [n, targets].
+        Predictions corrected out of fold, [n, targets]; NaN where the truth is not known.
     shift
-        From the simulation to the survey, or None.
+        The domain shift from the simulation to the survey, or None.
     """
 
     card: dict[str, Any]
@@ -119,18 +119,18 @@ def validate(
     folds: int = 5,
     show_progress: bool = False,
 ) -> BridgeValidation:
-    """Measure a bridge.
+    """Measure the errors of a bridge.
 
     Parameters
     ----------
     bridge
-        Trained.
+        The trained bridge.
     galaxies
-        The simulated galaxies it was trained on.
+        The simulated galaxies that it was trained on.
     catalogue
-        The survey; ``survey.file`` of its run file where None.
+        The survey; ``survey.file`` of its run file if None.
     folds
-        Of the validation within the simulation, which trains as many times; 0 to leave out.
+        Folds of the validation within the simulation, each of which is a training; 0 for none.
     show_progress
         Show progress bars.
 
@@ -138,7 +138,7 @@ def validate(
     -------
     BridgeValidation
         Its ``card``: ``within`` (out-of-fold within all simulations), ``across`` (each
-        simulation predicted by the others, where there are several), ``importance``,
+        simulation predicted by the others, if there are several), ``importance``,
         ``audit``, ``shift`` and, for each target with reference values, ``survey``: measures
         before and after the out-of-fold correction, by value, and coverage.
     """
@@ -168,7 +168,7 @@ def validate(
             shift = domain_shift(bridge.features.names, x, seen_x, run.seed)
             card["shift"] = shift.as_dict()
         prediction = predict_rows(bridge, survey, show_progress=show_progress)
-        card["survey"], corrected = judge_survey(bridge, survey, prediction)
+        card["survey"], corrected = measure_survey(bridge, survey, prediction)
     return BridgeValidation(card, bridge, survey, prediction, corrected, shift)
 
 
@@ -216,7 +216,7 @@ def across_simulations(
     return out
 
 
-def judge_survey(
+def measure_survey(
     bridge: Bridge, survey: SurveyRows, prediction: Prediction
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Judge predictions by the survey's known values.
@@ -250,7 +250,7 @@ def judge_survey(
             model = ScatterModel.fit(value[others], residual[others], noise[others])(value[fold])
             sigma[fold] = np.hypot(model, noise[fold])
         known = np.nan_to_num(survey.reference_error[rows, k])
-        # Errors of the reference are in the scatter already, which is measured against it.
+        # The scatter is measured against the reference, so it includes the errors of the reference.
         card[name] = {
             "before": residual_measures(raw - true),
             "after": residual_measures(residual),

@@ -206,7 +206,7 @@ def apply_(
 
     Rows keep their order. One without a prediction keeps its place, and its status says why.
 
-    Python: sedum.bridge.apply(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
+    Python: sedum.bridge.apply(bridge, "cat.fits", "out.fits")
     """
     from sedum.bridge.apply_bridge import apply
     from sedum.cli.catalogue_commands import print_status

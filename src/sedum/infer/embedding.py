@@ -75,7 +75,7 @@ class BandTransformer(nn.Module):
         Pivot wavelengths of the bands in Angstrom.
     """
 
-    #: Wavelengths are told apart by sines of their logarithm, of these periods in ln(wavelength).
+    #: Periods in ln(wavelength) of the sines that encode wavelengths.
     _PERIODS = (16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
     pivots: torch.Tensor
 

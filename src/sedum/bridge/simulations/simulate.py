@@ -1,4 +1,4 @@
-"""The simulations of a run file: read, or drawn and lit."""
+"""The simulated galaxies of a run file: read from files, or computed from histories."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sedum.storage import digest
 
 __all__ = ["bridge_filters", "galaxies_of", "simulate"]
 
-#: Galaxies lit together.
+#: Number of galaxies whose photometry is computed together.
 _PORTION = 5000
 
 
@@ -39,7 +39,7 @@ def bridge_filters(run: BridgeFile) -> FilterSet:
 
 
 def simulate(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
-    """Read, or draw and light, the galaxies of all simulations of a run file.
+    """Read or generate the galaxies of all simulations of a run file.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def simulate(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxi
 def galaxies_of(
     run: BridgeFile, path: str | Path, *, show_progress: bool = False
 ) -> SimulatedGalaxies:
-    """Return the simulated galaxies of a file, which is made where it is absent.
+    """Return the simulated galaxies of a file, which is written if it does not exist.
 
     Raises
     ------
@@ -92,11 +92,11 @@ def _one(
     if isinstance(spec, SharkSimulation):
         return read_shark(spec, {k: str(v) for k, v in run.bands.items()})
     if isinstance(spec, SharkHistories):
-        return _paint_shark(run, spec, index, show_progress=show_progress)
-    return _paint_population(run, spec, index, show_progress=show_progress)
+        return _shark_galaxies(run, spec, index, show_progress=show_progress)
+    return _population_galaxies(run, spec, index, show_progress=show_progress)
 
 
-def _paint_shark(
+def _shark_galaxies(
     run: BridgeFile, spec: SharkHistories, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or Path(spec.folder).name
@@ -118,12 +118,14 @@ def _paint_shark(
         log_z = photometry.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
         limited = TabulatedHistories(histories.edges, histories.rate[keep], 10**log_z)
         kept = {f"shark_{k}": v[keep] for k, v in properties.items()}
-        made.append(_paint(photometry, limited, z[keep], rng, name, run, kept, show_progress))
+        made.append(
+            _with_photometry(photometry, limited, z[keep], rng, name, run, kept, show_progress)
+        )
     one = SimulatedGalaxies.concatenate(made)
     return SimulatedGalaxies.make(name, one.bands, one.magnitude, one.properties, one.redshift)
 
 
-def _paint_population(
+def _population_galaxies(
     run: BridgeFile, spec: PopulationSimulation, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or spec.calibration
@@ -131,7 +133,7 @@ def _paint_population(
     drawn = draw_population(spec, at_rest, run.cosmology, run.seed + 1000 * index)
     rng = np.random.default_rng([run.seed, index])
     formed = drawn.rate @ np.diff(drawn.edges)
-    # What has formed less than this has not grown a galaxy of the least mass.
+    # A galaxy that formed less than this cannot reach the minimum surviving mass.
     keep = formed > spec.min_mass
     rate, z = drawn.rate[keep], drawn.redshift[keep]
     if not keep.any():
@@ -144,14 +146,14 @@ def _paint_population(
     )
     histories = photometry.enriched(drawn.edges, rate, z, rng)
     properties = {k: v[keep] for k, v in drawn.properties.items()}
-    made = _paint(photometry, histories, z, rng, name, run, properties, show_progress)
+    made = _with_photometry(photometry, histories, z, rng, name, run, properties, show_progress)
     heavy = made.properties["stellar_mass"] > spec.min_mass
     if not heavy.any():
         raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
     return made[heavy]
 
 
-def _paint(
+def _with_photometry(
     photometry: SyntheticPhotometry,
     histories: TabulatedHistories,
     redshift: np.ndarray,
@@ -161,17 +163,17 @@ def _paint(
     properties: dict[str, np.ndarray],
     show_progress: bool,
 ) -> SimulatedGalaxies:
-    magnitudes, properties_of = [], []
+    magnitudes, derived_parts = [], []
     n = len(histories)
-    with progress(n, f"lighting {name}", "galaxies", show_progress) as advance:
+    with progress(n, f"photometry of {name}", "galaxies", show_progress) as advance:
         for start in range(0, n, _PORTION):
             rows = slice(start, start + _PORTION)
-            magnitude, derived = photometry.paint(histories[rows], redshift[rows], rng)
+            magnitude, derived = photometry.compute(histories[rows], redshift[rows], rng)
             magnitudes.append(magnitude)
-            properties_of.append(derived)
+            derived_parts.append(derived)
             advance(len(magnitude))
-    joined = {k: np.concatenate([part[k] for part in properties_of]) for k in properties_of[0]}
-    about = {"painting": photometry.spec.model_dump(mode="json"), "frame": run.frame}
+    joined = {k: np.concatenate([part[k] for part in derived_parts]) for k in derived_parts[0]}
+    about = {"synthetic_photometry": photometry.spec.model_dump(mode="json"), "frame": run.frame}
     return SimulatedGalaxies.make(
         name, list(run.bands), np.concatenate(magnitudes), {**properties, **joined}, redshift, about
     )

@@ -232,7 +232,7 @@ def plot_features(validation: BridgeValidation, path: str | Path, target: int = 
         distance.axvline(0, color="black", lw=0.6)
         title = "survey against simulation"
         if "shift" in validation.card:
-            title += f": told apart for {validation.card['shift']['accuracy']:.0%}"
+            title += f": distinguished for {validation.card['shift']['accuracy']:.0%}"
         distance.set(title=title, xlabel="of the survey's features")
         distance.legend(loc="lower center", bbox_to_anchor=(0.5, -0.02))
         return save(fig, path)
