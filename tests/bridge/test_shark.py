@@ -137,7 +137,7 @@ def test_sharks_histories_are_lit(tmp_path):
     path = tmp_path / "199" / "0" / "star_formation_histories.hdf5"
     with h5py.File(path, "r+") as file:
         file["lbt_mean"][0] = 30.0
-    with pytest.raises(SedumError, match="do not join"):
+    with pytest.raises(SedumError, match="not contiguous"):
         sedum.bridge.simulate(run_of(tmp_path, "shark_histories"))
 
 

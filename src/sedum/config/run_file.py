@@ -118,6 +118,10 @@ class RunFile(YamlFile):
         if complete and (absent := [n for n in known if n not in found]):
             raise ValueError(f"{path}: missing for {', '.join(absent)}")
 
+    def embeds_bands(self) -> bool:
+        """Return whether the estimator reads bands by their wavelengths (``embedding: bands``)."""
+        return getattr(self.estimator, "embedding", "mlp") == "bands"
+
     def prior(self, name: str) -> Any:
         """Return the prior of a parameter, the default one where the file gives none."""
         return self.priors[name] if name in self.priors else default_prior(name)

@@ -226,7 +226,7 @@ class Posterior:
         SedumError
             If the estimator is bound to its bands, or model, priors or estimator differ.
         """
-        if not _embeds_bands(self.run):
+        if not self.run.embeds_bands():
             raise SedumError(
                 f"estimator {self.source} is bound to its bands; train one with "
                 "estimator: {embedding: bands}"
@@ -293,7 +293,7 @@ class Posterior:
                 _arrays("features", tensors),
                 run.features.colours,
                 run.noise.limits is not None,
-                _embeds_bands(run),
+                run.embeds_bands(),
             )
             estimator = make_estimator(run, features)
             estimator.load_state_dict(tensors_below("weights", tensors))
@@ -337,11 +337,6 @@ def _stored(part: str, state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 def _arrays(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
     return {k: v.numpy() for k, v in tensors_below(part, tensors).items()}
-
-
-def _embeds_bands(run: RunFile) -> bool:
-    """Say whether the estimator reads bands by their wavelengths."""
-    return getattr(run.estimator, "embedding", "mlp") == "bands"
 
 
 def training_fingerprint(

@@ -22,11 +22,11 @@ class AutoregressiveFlow(Density):
     dimension, context
         Sizes of latent space and context.
     transforms
-        Autoregressive transforms.
+        Number of autoregressive transforms.
     hidden
-        Widths of the layers in each.
+        Widths of the hidden layers of each transform.
     bins
-        Bins of the splines of ``nsf``.
+        Number of bins of the splines of ``nsf``.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class GaussianMixture(Density):
 
     Parameters
     ----------
-    dimension, prepared
-        Sizes of latent space and prepared.
+    dimension, context
+        Sizes of latent space and context.
     components
-        Gaussians in the mixture.
+        Number of Gaussians in the mixture.
     """
 
     def __init__(self, dimension: int, context: int, components: int):
         super().__init__()
         self.dimension = dimension
         self.n_base = dimension + 1
-        # The embedding is the network: one linear map writes the mixture.
+        # The embedding is the network; one linear map gives the mixture.
         self.mixture = GMM(dimension, context, components=components, hidden_features=[])
         # Start from unit normals about points of the prior, whatever the observation.
         apart = torch.randn(components * dimension)
@@ -99,7 +99,7 @@ class GaussianMixture(Density):
     def sample(
         self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
-        """Return draws; see :class:`Density`. The last number chooses the component."""
+        """Return draws; see :class:`Density`. The last base sample selects the component."""
         mixture = self.mixture(prepared)
         base = samples.normals(prepared.device).to(prepared)
         uniform = torch.special.ndtr(base[..., -1])

@@ -217,9 +217,7 @@ def _train_members(
 
 def _pivots(run: RunFile) -> np.ndarray | None:
     """Return the wavelengths of the bands, where the embedding needs them."""
-    if getattr(run.estimator, "embedding", "mlp") != "bands":
-        return None
-    return FilterSet.from_run(run).pivots
+    return FilterSet.from_run(run).pivots if run.embeds_bands() else None
 
 
 def train_to_file(

@@ -25,7 +25,7 @@ class TrainingState:
     Parameters
     ----------
     estimator
-        What is trained.
+        The estimator that is trained.
     spec
         The training section of the run file.
     """
@@ -38,7 +38,7 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        #: Each with its factor on the learning rate.
+        #: The optimisers, each with its factor of the learning rate.
         self.optimisers = _optimisers(self.estimator, self.spec)
         self.averaged = copy.deepcopy(self.estimator)
         self.best = copy.deepcopy(self.estimator.state_dict())
@@ -56,7 +56,7 @@ class TrainingState:
             for group in optimiser.param_groups:
                 group["lr"] = factor * rate
             optimiser.step()
-        # Early on, a long average would remember the random start.
+        # Early in training, a long average would include the random initial weights.
         decay = min(spec.averaging, (1 + index) / (10 + index))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), parameters, 1 - decay)
@@ -91,7 +91,7 @@ class TrainingState:
         write_tensors(path, tensors, meta, "checkpoint")
 
     def read(self, path: Path, identity: str) -> None:
-        """Go back to the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         try:
             meta, tensors = read_tensors(path, "pt", "checkpoint")
             if not meta:
