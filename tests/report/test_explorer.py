@@ -257,7 +257,7 @@ def test_labels_have_units():
 
 
 def test_rows_are_chosen_and_added(explored):
-    from sedum.report.explorer.sampled_rows import Choice, SampledRows
+    from sedum.report.explorer.sampled_rows import RowFilter, SampledRows
 
     results = PosteriorCatalogue.open(explored / "post.fits")
     rows = SampledRows(results, max_rows=20)
@@ -272,15 +272,15 @@ def test_rows_are_chosen_and_added(explored):
     whole = SampledRows(results)
     assert whole.complete
     assert dict(whole.statuses())["ok"] == ROWS - 1
-    assert whole.chosen(Choice(status="ok")).sum() == ROWS - 1
+    assert whole.passing(RowFilter(status="ok")).sum() == ROWS - 1
     low, high = whole.redshift_range()
     z = whole.columns["redshift_p50"]
-    inside = whole.chosen(Choice(redshift=(low, 0.5 * (low + high))))
+    inside = whole.passing(RowFilter(redshift=(low, 0.5 * (low + high))))
     np.testing.assert_array_equal(inside, z <= 0.5 * (low + high))
-    assert whole.chosen(Choice(rows=frozenset({4, 9}))).sum() == 2
+    assert whole.passing(RowFilter(rows=frozenset({4, 9}))).sum() == 2
     assert set(whole.quantities()) >= {"redshift_p50", "log_mass_p50", "n_bands"}
     whole.columns["verified"] = np.arange(ROWS) < 10
-    assert whole.chosen(Choice(flags=(("verified", True),), status="ok")).sum() == 9
+    assert whole.passing(RowFilter(flags=(("verified", True),), status="ok")).sum() == 9
     assert whole.data()["verified"][:11] == ["yes"] * 10 + ["no"]
 
 

@@ -27,7 +27,7 @@ from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.html_report import write_report
 from sedum.report.page.sections.redshifts_section import wilson
 from sedum.report.page.sections.rows_section import explain
-from sedum.report.plots.report_figures.calibration_figure import plot_loss
+from sedum.report.plots.loss_plot import draw_losses
 from sedum.report.plots.report_figures.relation_figures import speagle
 from sedum.report.plots.style import LABELS, label
 from sedum.results.posterior_catalogue import PosteriorCatalogue
@@ -314,7 +314,7 @@ def test_figures_are_vector_files(page, folder, tmp_path):
     shown = [i.removeprefix("figure-") for i in page.ids if i.startswith("figure-")]
     assert names == {f"{name}.pdf" for name in shown}
     assert not any(b"/Type3" in (folder / "figs" / name).read_bytes() for name in names)
-    pictures = [Gallery(tmp_path / k).add("loss", plot_loss([2.0, 1.0], 5), "", "") for k in "ab"]
+    pictures = [Gallery(tmp_path / k).add("loss", draw_losses([2.0, 1.0], 5), "", "") for k in "ab"]
     assert pictures[0] == pictures[1]
     one, two = ((tmp_path / k / "loss.pdf").read_bytes() for k in "ab")
     assert one == two

@@ -77,7 +77,7 @@ def train(
     target = out or Path(f"{run.name}.safetensors")
     source = None if simulate else library_path(library, run)
     posterior = train_to_file(run, source, target, show_progress=not quiet)
-    from sedum.report.plots.checks.recovery_plots import plot_losses
+    from sedum.report.plots.loss_plot import plot_losses
 
     losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
     plot_losses(losses, steps, target.with_name(f"{target.stem}-loss.png"))

@@ -1,4 +1,4 @@
-"""What the report needs of a catalogue: a sample for medians, and counts of all rows."""
+"""Data of a catalogue for the report: a sample for medians, and counts of all rows."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from sedum.results.posterior_table import describe_column
 
 __all__ = ["CatalogueSample", "collect", "mass_of", "nice_edges"]
 
-#: Rows behind medians and percentiles over galaxies.
+#: Number of rows for medians and percentiles over galaxies.
 SAMPLE = 100_000
-#: Percentiles of the sample between which axes reach.
+#: Percentiles of the sample that limit the axes.
 _REACH = (0.1, 99.9)
-#: Where redshift bins may begin and end, and how many there are at most.
+#: Possible edges of redshift bins, and the maximum number of bins.
 _REDSHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20)
 _PANELS = 6
-#: Histograms of columns that say how far a posterior can be trusted.
-_TRUST = {
+#: Edges of the histograms of columns of verification.
+_CHECKS = {
     "ess": np.concatenate([[0], np.geomspace(1, 1e5, 51)]),
     "k_hat": np.linspace(-1, 2, 61),
     "ppp": np.linspace(0, 1, 41),
@@ -40,7 +40,7 @@ _TRUST = {
 
 @dataclass(frozen=True)
 class CatalogueSample:
-    """What was read of a catalogue.
+    """A sample and counts of a catalogue.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class CatalogueSample:
         return (self.values(quantity, 84) - self.values(quantity, 16)) / 2
 
     def density(self, x: str, y: str) -> Density | None:
-        """Return the counts of two quantities, if they were made."""
+        """Return the counts of two quantities, or None."""
         wanted = (f"{x}_p50", f"{y}_p50")
         return next((d for d in self.counts.densities if (d.x, d.y) == wanted), None)
 
@@ -111,7 +111,7 @@ def collect(
         for q in quantities
         if (edges := _edges(floats(some, f"{q}_p50"), 40)) is not None
     ]
-    histograms += [Histogram(n, edges) for n, edges in _TRUST.items() if n in names]
+    histograms += [Histogram(n, edges) for n, edges in _CHECKS.items() if n in names]
     counts = Counts(results, histograms, _densities(some, quantities, mass))
     size = {} if rows is None else {"rows": rows}
     with progress(results.rows, "counting", "rows", show_progress) as advance:
@@ -122,7 +122,7 @@ def collect(
 
 
 def mass_of(quantities: Sequence[str]) -> str:
-    """Return the mass that relations are drawn of: in living stars, or else formed."""
+    """Return the mass of relations: the surviving one, or else the formed one."""
     return next((m for m in ("log_mass_surviving", "log_mass") if m in quantities), "")
 
 
@@ -145,7 +145,7 @@ def _densities(some: Table, quantities: Sequence[str], mass: str) -> list[Densit
 
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray | None:
-    """Return edges of even bins that hold all but the extremes; None without finite values."""
+    """Return edges of equal bins over all but extreme values; None without finite values."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None
@@ -159,7 +159,7 @@ def _edges(values: np.ndarray, bins: int) -> np.ndarray | None:
 
 
 def nice_edges(redshift: np.ndarray) -> np.ndarray | None:
-    """Return edges of at most six bins of redshift, with some galaxies in each."""
+    """Return edges of at most six bins of redshift, each with at least 2% of the galaxies."""
     redshift = redshift[np.isfinite(redshift)]
     if not len(redshift):
         return None

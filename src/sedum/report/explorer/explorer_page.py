@@ -1,4 +1,4 @@
-"""The page as a whole, for one visitor: parts laid out, and what happens when one is touched."""
+"""The page of the explorer for one visitor: its layout and its reactions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sedum.report.explorer.overview_panels import Overview
 from sedum.report.explorer.panels.corner_panel import MOST, CornerPanel
 from sedum.report.explorer.panels.posterior_panels import HistoryPanel, RedshiftPanel
 from sedum.report.explorer.panels.sed_panel import SedPanel
-from sedum.report.explorer.sampled_rows import Choice, SampledRows
+from sedum.report.explorer.sampled_rows import RowFilter, SampledRows
 from sedum.report.explorer.selected_galaxy import FittedGalaxies, SelectedGalaxy
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
@@ -73,7 +73,7 @@ class Page:
     rows
         The sample of it that is shown.
     galaxies
-        What single galaxies are computed by; a sentence that says what is missing.
+        The galaxies, or a sentence that names the missing files.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Page:
         self.overview = Overview(rows.copy())
         self.style = InlineStyleSheet(css=_STYLE)
         self.galaxy: SelectedGalaxy | None = None
-        self._choice = Choice()
+        self._filter = RowFilter()
         self._waiting: int | None = None
         self._document: Document | None = None
 
@@ -155,9 +155,9 @@ class Page:
             widget.sizing_mode, widget.min_width = "stretch_width", 60
             widget.on_change("value", self._filtered)
         self.redshift.on_change("value_throttled", self._filtered)
-        keep = Button(label="only the selection", name="keep", sizing_mode="stretch_width")
+        keep = Button(label="show only the selection", name="keep", sizing_mode="stretch_width")
         keep.on_click(self._keep)
-        reset = Button(label="all rows", name="reset", sizing_mode="stretch_width")
+        reset = Button(label="show all rows", name="reset", sizing_mode="stretch_width")
         reset.on_click(self._reset)
         self._say_count(held)
         return [
@@ -173,7 +173,7 @@ class Page:
         self.heading = self._div(name="heading", margin=(4, 8, 0, 8))
         self.statements = self._div(name="statements", margin=(2, 8, 4, 8))
         self.percentiles = self._div(name="percentiles", margin=(6, 8, 10, 8))
-        self.heading.text = '<span class="note">Choose a galaxy: a point, a row, or by name.</span>'
+        self.heading.text = '<span class="note">Select a point or a row, or search.</span>'
         galaxies = self.galaxies
         if isinstance(galaxies, str):
             self.statements.text = f'<span class="note">{escape(galaxies)}</span>'
@@ -213,13 +213,13 @@ class Page:
             sizing_mode="stretch_both",
         )
 
-    # --- what happens ----------------------------------------------------------------------
+    # --- reactions ----------------------------------------------------------------------
 
     def _say_count(self, shown: int) -> None:
         held, total = len(self.overview.rows), self.results.rows
         text = f"<b>{escape(self.results.path.name)}</b>: {total:,} rows"
         if not self.overview.rows.complete:
-            text += f", of which a random {held:,} are shown; the search finds any"
+            text += f", of which {held:,} random ones are shown; the search finds all"
         if shown < held:
             text += f"; <b>{shown:,}</b> pass the filters"
         self.count.text = text
@@ -228,24 +228,24 @@ class Page:
         wanted = {name: w.value == "yes" for name, w in self.flags.items() if w.value != _ANY}
         low, high = self.redshift.value
         whole = low <= self.redshift.start and high >= self.redshift.end
-        self._choice = Choice(
+        self._filter = RowFilter(
             status="" if self.status.value == _ANY else self.status.value,
             flags=tuple((n, v) for n, v in wanted.items() if n != "at_edge"),
             at_edge=wanted.get("at_edge"),
             redshift=None if whole else (low, high),
-            rows=self._choice.rows,
+            rows=self._filter.rows,
         )
-        self._say_count(self.overview.choose(self._choice))
+        self._say_count(self.overview.apply(self._filter))
 
     def _keep(self) -> None:
         at = self.overview.source.selected.indices
         rows = frozenset(int(self.overview.rows.rows[i]) for i in at)
         if rows:
-            self._choice = replace(self._choice, rows=rows)
-            self._say_count(self.overview.choose(self._choice))
+            self._filter = replace(self._filter, rows=rows)
+            self._say_count(self.overview.apply(self._filter))
 
     def _reset(self) -> None:
-        self._choice = Choice()
+        self._filter = RowFilter()
         self.status.value = _ANY
         for widget in self.flags.values():
             widget.value = _ANY
@@ -272,14 +272,14 @@ class Page:
             return
         with self._together():
             at = self.overview.hold(row)
-            self._say_count(self.overview.choose(self._choice))
-        if not self.overview.rows.chosen(self._choice)[at]:
-            text = "found; the filters hide it in table and plots"
+            self._say_count(self.overview.apply(self._filter))
+        if not self.overview.rows.passing(self._filter)[at]:
+            text = "found, but hidden in table and plots by the filters"
             self.answer.text = f'<span class="note">{text}</span>'
         self.overview.source.selected.indices = [at]
 
     def _selected(self, attr: str, old: list[int], new: list[int]) -> None:
-        """Look at the galaxy that is selected, where it is one; the last of several requests."""
+        """Show the selected galaxy if it is a single one; of several requests, the last."""
         self.overview.emphasise(len(new) > 1)
         if len(new) != 1:
             return
@@ -319,7 +319,7 @@ class Page:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Send all changes of the body to the browser as one."""
+        """Send all changes of the body to the browser together."""
         assert self._document is not None
         self._document.hold("combine")
         try:

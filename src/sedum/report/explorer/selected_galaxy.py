@@ -1,4 +1,4 @@
-"""Single galaxies of a posterior catalogue, computed when they are looked at."""
+"""Single galaxies of a posterior catalogue, computed when they are selected."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from sedum.tables.single_rows import RowReader
 
 __all__ = ["FittedGalaxies", "SelectedGalaxy", "open_galaxies"]
 
-#: Draws behind the bands of spectra and histories: more take longer and look the same.
+#: Number of draws for the bands of spectra and histories; more take longer and look the same.
 _SPECTRA = 300
-#: Draws behind residuals, as in the posterior-predictive check of the fit.
+#: Number of draws for residuals, as in the posterior-predictive check of the fit.
 _PREDICTED = 50
-#: Medians may differ from the catalogue's by so much of its 68% interval: it has 32 bits.
+#: Maximum difference of medians from the 32-bit catalogue, as a fraction of the 68% interval.
 _ROUNDING = 0.02
 
 
@@ -49,16 +49,16 @@ class SelectedGalaxy:
     recorded
         The columns of its row in the posterior catalogue.
     photometry
-        What was observed, one row; None where the catalogue is not at hand.
+        The observation, one row; None if the catalogue is not available.
     draws
-        Posterior draws, [draws, d]; None where the row was not fitted.
+        Posterior draws, [draws, d]; None if the row was not fitted.
     predictions
-        What the draws say it looks like; None likewise.
+        Posterior predictions of the draws; None likewise.
     residual
         Observed minus model flux in sigma, its 16th, 50th and 84th percentiles, [3, bands]; NaN
         where a band was not measured.
     notices
-        What is to be known of these draws, in sentences.
+        Notes about these draws, in sentences.
     """
 
     row: int
@@ -81,7 +81,7 @@ class SelectedGalaxy:
 
 
 class FittedGalaxies:
-    """Looks at single galaxies of a posterior catalogue.
+    """Computes single galaxies of a posterior catalogue.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class FittedGalaxies:
             raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
         self.mapping = run.catalogue
         output = results.run.output
-        # Nested sampling takes a minute: what it drew is read from the catalogue, where it is.
+        # Nested sampling takes a minute: its draws are read from the catalogue if they are there.
         if output.verify is not None and output.verify.nested:
             quick = output.verify.model_copy(update={"nested": False})
             output = output.model_copy(update={"verify": quick})
@@ -235,15 +235,15 @@ def open_galaxies(
     estimator: str | Path | None = None,
     run: str | Path | None = None,
 ) -> FittedGalaxies | str:
-    """Find what single galaxies are computed from; a sentence that says what is missing if not.
+    """Return the galaxies, or a sentence that names the missing files.
 
-    Catalogue and estimator that are not named are looked for beside the results, then in the
-    working folder, by the names in their provenance.
+    If the catalogue or the estimator is not given, it is searched for beside the results and then
+    in the working folder, by the name in their provenance.
 
     Raises
     ------
     SedumError
-        If what is named is absent, or what is found does not belong to the results.
+        If a given file is absent, or a file does not belong to the results.
     """
     run_file = load_run(run) if run is not None else results.run
     name = results.provenance.get("catalogue", "")
@@ -268,7 +268,7 @@ def open_galaxies(
 
 
 def _beside(results: Path, name: str) -> Path | None:
-    """Return a file of that name beside the results or in the working folder, if there is one."""
+    """Return the file of this name beside the results or in the working folder, or None."""
     for path in (results.parent / name, Path(name)) if name else ():
         if path.exists():
             return path

@@ -1,4 +1,4 @@
-"""The server of the page: on this machine alone, and nothing from the network."""
+"""The server of the explorer, which listens on this machine only and loads nothing else."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Explorer:
     results
         The posterior catalogue.
     catalogue, estimator, run
-        What it was fitted with; looked for beside the results where None.
+        What it was fitted with; searched for beside the results if None.
     port
-        0 for any that is free.
+        The port; 0 takes a free one.
     max_rows
-        Rows that the table and the plots show, drawn at random.
+        Maximum number of rows in table and plots, drawn at random.
 
     Attributes
     ----------
     url
-        Where the page is.
+        The address of the page.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Explorer:
             )
             self.rows = SampledRows(self.results, max_rows)
             if isinstance(self.galaxies, FittedGalaxies):
-                # What is slow only once is done before anybody waits for it.
+                # Slow first steps are done before the page is opened.
                 self.galaxies.warm_up()
         except BaseException:
             for socket in self._sockets:
@@ -89,12 +89,12 @@ class Explorer:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(asyncio.new_event_loop())
-        # Scripts come from this server, whatever the environment says.
+        # Scripts come from this server, whatever environment variables request.
         settings.resources.set_value("server")
         application = Application(FunctionHandler(self._fill))
         origins = [f"{name}:{self.port}" for name in (_LOOPBACK, "localhost")]
         bokeh = BokehTornado({"/": application}, extra_websocket_origins=origins)
-        # Pages of other hosts that were made to resolve to this machine see nothing.
+        # Requests under names of other hosts that resolve to this machine are refused.
         names = _LOOPBACK.replace(".", r"\.") + "|localhost"
         router = RuleRouter([Rule(HostMatches(f"(?:{names})"), bokeh)])
         http = HTTPServer(router)
@@ -120,7 +120,7 @@ class Explorer:
             self._thread.join(1.0)
 
     def stop(self) -> None:
-        """End serving."""
+        """Stop the server."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.add_callback(self._loop.stop)
             self._thread.join(10)

@@ -207,7 +207,7 @@ def _draw_pulls(
 
 
 def plot_features(validation: BridgeValidation, path: str | Path, target: int = 0) -> Path:
-    """Draw which features count, and how far the survey's lie from the simulation's."""
+    """Draw the importance of each feature, and its shift from simulation to survey."""
     name = validation.bridge.targets[target]
     importance = validation.card["importance"][name]
     names = sorted(importance, key=lambda f: importance[f]["permutation"])

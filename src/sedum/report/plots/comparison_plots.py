@@ -1,4 +1,4 @@
-"""Models compared, as tables for the terminal and a figure."""
+"""Comparison of models, as tables for the terminal and a figure."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _absent(axis: Axes, text: str) -> None:
 
 
 def _factors(axis: Axes, comparison: Comparison) -> None:
-    """Draw how the Bayes factors are distributed."""
+    """Draw the distributions of the Bayes factors."""
     if not comparison.compared.any():
         _absent(axis, "no galaxy compared")
         return
@@ -162,13 +162,13 @@ def _factors(axis: Axes, comparison: Comparison) -> None:
 
 
 def _reach(comparison: Comparison) -> float:
-    """Return the greatest ln Bayes factor of all, at least 2."""
+    """Return the maximum absolute ln Bayes factor, at least 2."""
     factors = [np.abs(comparison.log_bayes_factor(m)).max() for m in comparison.models[1:]]
     return float(max(2.0, *factors))
 
 
 def _stretch(axis: Axes, which: str, reach: float) -> None:
-    """Give ln Bayes factors an axis: linear, or linear within ±1 where they are huge."""
+    """Scale the axis of ln Bayes factors: linear, or linear only within ±1 for large values."""
     scale = axis.xaxis if which == "x" else axis.yaxis
     if reach >= _WIDE:
         axis.set(**{f"{which}scale": "symlog"})

@@ -16,7 +16,7 @@ from sedum.survey.predict import Predictions, redshift_density
 
 __all__ = ["percentile_table", "plot_page"]
 
-#: Decades of star formation below its greatest rate that are shown.
+#: Decades of star formation shown below the maximum rate.
 _DECADES = 4.0
 
 
@@ -38,7 +38,7 @@ def plot_page(
     photometry
         One observation.
     predictions
-        What was recovered of it, with its spectrum.
+        Its posterior predictions, with the spectrum.
     path
         Where to write; the extension chooses the format.
     title

@@ -53,7 +53,7 @@ def plot_sed(
 def draw_sed(
     axis: Axes, filters: FilterSet, photometry: Photometry, predictions: Predictions
 ) -> None:
-    """Draw one observation over what was recovered of it, 68% and 95% of the spectrum."""
+    """Draw one observation over its posterior: 68% and 95% of the spectrum."""
     lines, bands = predictions.spectrum[0], predictions.photometry[0]
     covered = np.isfinite(lines).all(axis=0)
     wavelength, lines = predictions.wavelength[covered], lines[:, covered]

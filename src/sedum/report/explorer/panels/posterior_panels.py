@@ -17,10 +17,10 @@ from sedum.survey.measures.summaries import pz_bounds
 
 __all__ = ["HistoryPanel", "RedshiftPanel"]
 
-#: Decades of star formation below its greatest rate that are shown.
+#: Decades of star formation shown below the maximum rate.
 _DECADES = 4.0
 _HISTORY = ("time", "low95", "low68", "median", "high68", "high95")
-#: Points of p(z).
+#: Number of points of p(z).
 _POINTS = 400
 
 
@@ -67,7 +67,7 @@ class HistoryPanel:
         self.figure = made
 
     def update(self, galaxy: SelectedGalaxy | None) -> None:
-        """Show a galaxy; nothing where it was not fitted."""
+        """Show a galaxy; nothing if it was not fitted."""
         fitted = galaxy is not None and galaxy.predictions is not None
         self._bang.visible = self._word.visible = fitted
         if galaxy is None or galaxy.predictions is None or galaxy.draws is None:
@@ -77,12 +77,12 @@ class HistoryPanel:
         middle = np.median(galaxy.draws[:, [names.index("redshift")]], axis=0)
         age = float(self.model.cosmology.age_gyr(middle)[0]) * 1e3
         edges = predictions.lookback / 1e6
-        # The first bin begins now, which a logarithmic axis does not show.
+        # The first bin begins at zero, which a logarithmic axis cannot show.
         edges = np.r_[edges[1] / 2, edges[1:]]
         rate = predictions.star_formation[0]
         peak = float(rate[4].max())
         floor = max(peak, 1e-30) * 10.0**-_DECADES
-        # Each bin is two points, so that bins are steps.
+        # Each bin has two points, so that the line has steps.
         levels = np.repeat(np.maximum(rate, floor / 10), 2, axis=1)
         self.source.data = dict(zip(_HISTORY, [np.repeat(edges, 2)[1:-1], *levels], strict=True))
         self.figure.x_range.update(start=float(edges[0]), end=1.5 * age)
@@ -132,7 +132,7 @@ class RedshiftPanel:
         self.figure: Any = made
 
     def update(self, galaxy: SelectedGalaxy | None) -> None:
-        """Show a galaxy; nothing where it was not fitted."""
+        """Show a galaxy; nothing if it was not fitted."""
         if galaxy is None or galaxy.draws is None or galaxy.photometry is None:
             self.source.data = {"z": [], "density": []}
             for what in self._marks:

@@ -83,7 +83,7 @@ class SedPanel:
         made.add_tools(HoverTool(renderers=[seen], tooltips=tooltips))
         made.yaxis.axis_label = "f_ν [µJy]"
         made.xgrid.ticker = self._ticks
-        made.xaxis.visible = False  # that of the residuals beneath serves both
+        made.xaxis.visible = False  # the panel of residuals has it
         made.add_layout(Span(location=0, dimension="width", line_color=GREY, line_width=0.5))
         made.legend.orientation = "horizontal"
         made.legend.location = "top_left"
@@ -115,7 +115,7 @@ class SedPanel:
         return made
 
     def update(self, galaxy: SelectedGalaxy | None) -> None:
-        """Show a galaxy, its photometry alone if it was not fitted; nothing where None."""
+        """Show a galaxy, only its photometry if it was not fitted, and nothing if None."""
         if galaxy is None or galaxy.photometry is None:
             sources = (self.spectrum, self.model, self.observed, self.limits, self.residuals)
             for source in sources:
@@ -125,7 +125,7 @@ class SedPanel:
         measured, upper = seen.measured[0], seen.upper[0]
         flux, error = seen.flux[0], seen.error[0]
         shown = measured | upper
-        # A measured flux may have an error that makes no sense: that is why it was not fitted.
+        # A galaxy that was not fitted may have an invalid error of a measured flux.
         sound = measured & np.isfinite(error) & (error > 0)
         bands = np.zeros((5, 0)) if predictions is None else predictions.photometry[0]
         known = np.where(sound, error, np.nan)

@@ -20,10 +20,10 @@ from sedum.report.page.page_parts import (
     plain,
     with_error,
 )
+from sedum.report.plots.axis_labels import bin_label
 from sedum.report.plots.report_figures.calibration_figure import (
     plot_bins,
     plot_coverage_of_parameters,
-    without_number,
 )
 
 __all__ = ["calibration_section"]
@@ -194,7 +194,7 @@ def _known(content: Mapping[str, Any]) -> Grid:
     ]
     groups = {"all": content["all"]}
     for kind, bins in content["bins"].items():
-        groups |= {f"{kind} {without_number(text)}": row for text, row in bins.items()}
+        groups |= {f"{kind} {bin_label(text)}": row for text, row in bins.items()}
     rows: list[list[Cell]] = [
         [
             name,

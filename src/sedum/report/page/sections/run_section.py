@@ -25,7 +25,7 @@ from sedum.report.page.page_parts import (
     minus,
     plain,
 )
-from sedum.report.plots.report_figures.calibration_figure import plot_loss
+from sedum.report.plots.loss_plot import draw_losses
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
@@ -222,7 +222,7 @@ def _training(history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
     blocks.append(
         gallery.add(
             "training-loss",
-            plot_loss(losses, steps),
+            draw_losses(losses, steps),
             (Term("Held-out loss", "loss"), " during training."),
             "Line plot of the held-out loss, in nat per galaxy, against training steps; it ends at "
             f"{losses[-1]:.3f}.",

@@ -14,7 +14,7 @@ __all__ = ["band_table", "plot_check", "verdict"]
 
 
 def verdict(check: CatalogueCheck) -> list[str]:
-    """Return the numbers that judge the catalogue, in lines for the terminal."""
+    """Return the results of the catalogue check, in lines for the terminal."""
     expected = check.level * check.galaxies
     return [
         f"not typical at {check.level:g}: {check.flagged} of {check.galaxies:,} galaxies, expected "

@@ -58,7 +58,7 @@ def plot_recalibration(result: RecalibrationResult, path: str | Path) -> Path:
                 axis.plot(levels, curve, style, color=CYCLE[j % len(CYCLE)], lw=1.2, label=name)
             axis.plot(levels, judged.tarp.coverage - judged.tarp.levels, "k:", lw=1.4, label="TARP")
             axis.set(title=title, xlim=(0, 1), xlabel="nominal probability")
-        axes[0].set_ylabel("share of truths inside, minus nominal")
+        axes[0].set_ylabel("fraction of true values inside, minus nominal")
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
         return save(fig, path)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 from rich.table import Table
 
 from sedum.check.catalogue_scorecard import ReferenceComparison
 from sedum.check.known_redshifts import OUTLIER, RedshiftMetrics
+from sedum.report.plots.axis_labels import bin_label
+from sedum.report.plots.redshift_comparison import draw_redshifts
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
 __all__ = ["plot_redshifts", "plot_references", "redshift_table", "reference_table"]
@@ -28,7 +29,7 @@ def redshift_table(card: dict[str, Any]) -> Table:
     table.add_column("ln p(z)", justify="right")
     groups = {"all": card["all"]}
     for name, bins in card["bins"].items():
-        groups |= {f"{name} {_plain(text)}": row for text, row in bins.items()}
+        groups |= {f"{name} {bin_label(text)}": row for text, row in bins.items()}
     for name, row in groups.items():
         table.add_row(
             name,
@@ -75,7 +76,7 @@ def plot_redshifts(metrics: RedshiftMetrics, path: str | Path) -> Path:
     with styled():
         fig = figure(10.2, 7.4)
         (compare, errors), (pit, coverage) = fig.subplots(2, 2)
-        _plot_compare(compare, metrics)
+        draw_redshifts(compare, metrics.truth, metrics.low, metrics.median, metrics.high)
         _plot_errors(errors, metrics)
         _plot_pit(pit, metrics.pit)
         _plot_coverage(coverage, metrics.pit)
@@ -98,39 +99,6 @@ def plot_references(references: list[ReferenceComparison], path: str | Path) -> 
                 axis.set_xlabel(f"{label(reference.name)}: column {reference.column}")
             row[0].set_ylabel("posterior median minus column")
         return save(fig, path)
-
-
-def _plot_compare(axis: Axes, metrics: RedshiftMetrics) -> None:
-    x, y = 1 + metrics.truth, 1 + metrics.median
-    if len(metrics) > _MANY:
-        axis.hexbin(
-            x, y, gridsize=60, bins="log", cmap="Blues", xscale="log", yscale="log", linewidths=0.1
-        )
-    else:
-        bars = [metrics.median - metrics.low, metrics.high - metrics.median]
-        axis.errorbar(
-            x,
-            y,
-            yerr=bars,
-            fmt=".",
-            color=BLUE,
-            ms=3,
-            elinewidth=0.5,
-            alpha=0.7,
-            label="median, 68%",
-        )
-        axis.legend(loc="upper left")
-    ends = np.array([1.0, 1.05 * max(x.max(), y.max())])
-    axis.plot(ends, ends, color=ORANGE, lw=1)
-    for factor in (1 - OUTLIER, 1 + OUTLIER):
-        axis.plot(ends, factor * ends, color=GREY, lw=0.6, ls="--")
-    axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
-    axis.set(xlabel="1 + known redshift", ylabel="1 + posterior redshift")
-    steps = (1, 1.1, 1.2, 1.5, 2, 3, 5) if ends[1] < 3 else (1, 1.5, 2, 3, 5)
-    for which in (axis.xaxis, axis.yaxis):
-        which.set_major_locator(LogLocator(subs=steps))
-        which.set_major_formatter(lambda value, _: f"{value:g}")
-        which.set_minor_formatter(lambda value, _: "")
 
 
 def _plot_errors(axis: Axes, metrics: RedshiftMetrics) -> None:
@@ -157,7 +125,7 @@ def _plot_pit(axis: Axes, pit: np.ndarray) -> None:
     axis.hist(pit, bins=bins, range=(0, 1), color=BLUE, alpha=0.8)
     axis.axhspan(max(expected - width, 0), expected + width, color=GREY, alpha=0.3, lw=0)
     axis.axhline(expected, color="black", lw=0.6)
-    axis.set(xlim=(0, 1), xlabel="share of p(z) below the known redshift (PIT)")
+    axis.set(xlim=(0, 1), xlabel="probability of p(z) below the known redshift (PIT)")
     axis.set_ylabel("galaxies")
 
 
@@ -169,7 +137,7 @@ def _plot_coverage(axis: Axes, pit: np.ndarray) -> None:
     axis.plot(levels, inside, color=ORANGE, lw=1.2)
     axis.plot([0, 1], [0, 1], color="black", lw=0.6)
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability of the central interval")
-    axis.set_ylabel("share of known redshifts inside")
+    axis.set_ylabel("fraction of known redshifts inside")
 
 
 def _plot_difference(axis: Axes, value: np.ndarray, median: np.ndarray, way: str) -> None:
@@ -185,9 +153,3 @@ def _plot_difference(axis: Axes, value: np.ndarray, median: np.ndarray, way: str
     axis.set_title(
         f"{way}: {len(value):,} galaxies\noffset {middle:+.3f}, 16-84%: {low:+.2f} to {high:+.2f}"
     )
-
-
-def _plain(text: str) -> str:
-    """Return the label of a bin without the number that it is sorted by."""
-    head, separator, rest = text.partition(": ")
-    return rest if separator and head.isdigit() else text

@@ -85,5 +85,5 @@ def _plot_local(axis: Axes, joint: LocalTests) -> None:
     fraction = (np.arange(len(joint.rows)) + 0.5) / len(joint.rows)
     axis.plot(np.sort(joint.p_values), fraction, ".", color=ORANGE, ms=4)
     axis.plot([0, 1], [0, 1], color="black", lw=0.6)
-    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="p-value", ylabel="share of galaxies")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="p-value", ylabel="fraction of galaxies")
     axis.set_title(f"single galaxies (p = {joint.p_value:.2g})")

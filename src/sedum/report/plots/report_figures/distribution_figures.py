@@ -1,4 +1,4 @@
-"""How the medians of each quantity are distributed, and how wide its posteriors are."""
+"""Distributions of the medians of each quantity, and the widths of its posteriors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Trend:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, bins: int = 12, minimum: int = 10) -> _Trend | None:
-        """Return the trend over bins of equal numbers of galaxies; None where there are few."""
+        """Return the trend over bins of equal numbers of galaxies; None for few galaxies."""
         good = np.isfinite(x) & np.isfinite(y)
         x, y = x[good], y[good]
         bins = min(bins, len(x) // minimum)
@@ -112,7 +112,7 @@ def plot_widths(sample: CatalogueSample, names: Sequence[str]) -> Figure | None:
 
 
 def plot_bands(counts: Mapping[int, int]) -> Figure:
-    """Draw how many galaxies were measured in how many bands."""
+    """Draw the number of galaxies against the number of measured bands."""
     with styled():
         fig = figure(4.8, 2.3)
         axis = fig.subplots()

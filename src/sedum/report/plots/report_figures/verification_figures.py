@@ -1,4 +1,4 @@
-"""How far posteriors can be trusted: weights, predictive checks, typicality."""
+"""Verification of posteriors: weights, predictive checks, typicality."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PANELS = {
 def plot_verification(
     histograms: Mapping[str, Histogram], least_ess: float, good_k: float, level: float
 ) -> Figure | None:
-    """Draw histograms of the columns of trust that there are, with the limits of each.
+    """Draw histograms of the available columns of verification, with their limits.
 
     Parameters
     ----------
