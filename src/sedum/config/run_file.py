@@ -102,7 +102,7 @@ class RunFile(YamlFile):
 
     @staticmethod
     def _check_kind(name: str, kind: str) -> None:
-        """Refuse priors that only other parameters can have."""
+        """Raise an error for priors that only other parameters can have."""
         for only, suffixes in _ONLY_FOR.items():
             fits = name.endswith(suffixes)
             if kind == only and not fits:
@@ -128,7 +128,7 @@ class RunFile(YamlFile):
 
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the relative paths in a run file relative to its own folder instead."""
+    """Return the run file with its relative paths joined to a folder."""
     data = dict(data)
     model, noise, bands = data.get("model"), data.get("noise"), data.get("filters")
     if isinstance(model, dict) and str(model.get("stellar", "")).endswith(GRID_SUFFIXES):
