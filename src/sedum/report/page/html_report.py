@@ -55,31 +55,31 @@ def write_report(
 ) -> Path:
     """Write a report of a posterior catalogue: an HTML page that loads nothing else.
 
-    The catalogue is read twice, portion by portion. Counts, shares and densities are of all
-    rows; medians over galaxies are of all up to ``sample`` rows, and of about so many, drawn at
-    random, of a larger catalogue. The same results give the same page.
+    The catalogue is read twice, in portions. Counts, fractions and densities are of all rows.
+    Medians over galaxies are of all rows of catalogues with up to ``sample`` rows, and of about
+    ``sample`` random rows of larger ones. The same results give the same page.
 
     Parameters
     ----------
     results
-        A posterior catalogue, or its path.
+        The posterior catalogue, or its path.
     output
-        The page.
+        The page to write.
     title
-        Its heading; the name of the results where None.
+        The heading of the page; the name of the results if None.
     scorecard
-        A folder of ``sedum validate`` or a file in it. Where None, NAME-validation is looked
-        for beside the results and in the working folder, NAME being the run file's.
+        A folder of ``sedum validate`` or a file in it. If None, NAME-validation is searched for
+        beside the results and in the working folder, where NAME is that of the run file.
     compared
-        The table or summary of ``sedum compare``. Where None, CATALOGUE-compared and compared
-        are looked for beside the results.
+        The table or summary of ``sedum compare``. If None, CATALOGUE-compared and compared are
+        searched for beside the results.
     estimator
-        The estimator, which tells how its training went. Where None, NAME.safetensors and
-        estimator.safetensors are looked for beside the results and in the working folder.
+        The estimator, which has the record of its training. If None, NAME.safetensors and
+        estimator.safetensors are searched for beside the results and in the working folder.
     figures
-        A folder in which each figure is also written as vector PDF.
+        A folder to which each figure is also written as a vector PDF.
     sample
-        Rows behind medians and percentiles over galaxies.
+        Number of rows for medians and percentiles over galaxies.
     show_progress
         Show a progress bar.
 
@@ -91,7 +91,7 @@ def write_report(
     Raises
     ------
     SedumError
-        If the results are absent, damaged or not sedum's, what was named does not belong to
+        If the results are absent, damaged or not from sedum, a given file does not belong to
         them, or the page or a figure cannot be written.
     """
     output = check_writable(output)
