@@ -231,7 +231,7 @@ def recalibrate(
     plot_recalibration(recalibration, picture)
     Console(highlight=False, soft_wrap=True).print(recalibration_table(recalibration))
     gain, error = recalibration.gain
-    change = f"{gain:+.4f} ± {error:.4f} nat per galaxy, on {judged:,} that were not fitted"
+    change = f"{gain:+.4f} ± {error:.4f} nat per galaxy of {judged:,} that were not fitted"
     if not (recalibration.improves or force):
         print(f"no improvement: {change}; nothing written but {picture}")
         raise typer.Exit(1)
