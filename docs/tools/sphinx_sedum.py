@@ -236,12 +236,12 @@ def _parameter(p: Any) -> Iterator[str]:
     else:
         yield f"`{p.metavar or str(p.name).upper()}`"
     told = [str(getattr(p, "help", "") or "")]
-    said = "[default:" in told[0]
+    said = "(default:" in told[0]
     if p.default not in (None, False, ()) and not callable(p.default) and not said:
         told.append(f"Default: `{p.default}`.")
     if p.required:
         told.append("Required.")
-    yield ": " + " ".join(told).replace("[default:", "(default:").replace("]", ")").strip()
+    yield ": " + " ".join(told).strip()
     yield ""
 
 
@@ -272,11 +272,15 @@ class CommandsDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return a section for each command."""
+        """Return a section for each task, with its commands."""
         command = typer.main.get_command(_named(self.arguments[0]))
-        lines: list[str] = []
+        tasks: dict[str, list[str]] = {}
         for name, sub in command.commands.items():  # type: ignore[attr-defined]
-            lines += _commands(f"sedum {name}", sub, 2)
+            task = tasks.setdefault(getattr(sub, "rich_help_panel", None) or "Commands", [])
+            task += _commands(f"sedum {name}", sub, 3)
+        lines: list[str] = []
+        for task_name, described in tasks.items():
+            lines += [f"## {task_name}", "", *described]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
