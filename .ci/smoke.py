@@ -1,9 +1,9 @@
 """Fit a small catalogue with the sedum that is installed, as a user would.
 
-    python .ci/smoke.py
+    PYTHON .ci/smoke.py
 
-Run it with the Python of an environment into which sedum was installed. It works in an empty folder
-of its own, knows nothing of the checkout, and uses the command line only: simulate, train, fit.
+PYTHON is that of an environment into which sedum was installed. The script works in an empty
+folder, knows nothing of the checkout, and uses three commands: simulate, train, fit.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def check(path: Path) -> None:
 def main() -> None:
     """Simulate, train, fit, check."""
     found = importlib.util.find_spec("sedum")
-    assert found is not None and found.origin, "sedum is not installed"
+    assert found is not None, "sedum is not installed"
     site = Path(sysconfig.get_path("purelib")).resolve()
-    assert site in Path(found.origin).resolve().parents, f"{found.origin} is not what was installed"
+    assert site in Path(str(found.origin)).resolve().parents, f"{found.origin} was not installed"
     command = Path(sysconfig.get_path("scripts")) / "sedum"
     with tempfile.TemporaryDirectory(prefix="sedum-smoke-") as name:
         folder = Path(name)
