@@ -29,6 +29,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
 
 
 def _named(argument: str) -> Any:
@@ -284,6 +285,22 @@ class CommandsDirective(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
+# --- signatures ----------------------------------------------------------------------------
+
+
+def _shorten_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str
+) -> tuple[str | None, str]:
+    """Name the unions of the run file's kinds, and give defaults that are made a readable form."""
+    from sedum import config
+
+    text = (signature or "").replace("<factory>", "...")
+    for union in config.__all__:
+        if hasattr(getattr(config, union), "__metadata__"):
+            text = text.replace(stringify_annotation(getattr(config, union), "smart"), union)
+    return text or signature, returns
+
+
 # --- MathJax beside the pages --------------------------------------------------------------
 
 
@@ -306,5 +323,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("parameters", ParametersDirective)
     app.add_directive("commands", CommandsDirective)
     app.add_directive("statuses", StatusesDirective)
+    app.connect("autodoc-process-signature", _shorten_signature)
     app.connect("build-finished", _copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
