@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from test_structure import ORDER
 
 import sedum
 from sedum.infer.densities.base_samples import BaseSamples
-from test_structure import ORDER
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "development"
