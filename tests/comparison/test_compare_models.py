@@ -12,7 +12,7 @@ from command_line import sedum
 from run_cases import run_settings
 from sedum import config
 from sedum.comparison.compare_models import compare
-from sedum.comparison.model_evidence import model_probabilities, model_fractions, selected_fraction
+from sedum.comparison.model_evidence import model_fractions, model_probabilities, selected_fraction
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -217,7 +217,7 @@ def test_shifts_and_figure(found, tmp_path):
     found.write_summary(tmp_path / "compared.json")
     told = json.loads((tmp_path / "compared.json").read_text())
     assert told["compared"] == found.compared.sum()
-    assert sum(m["share"] for m in told["models"].values()) == pytest.approx(1)
+    assert sum(m["fraction"] for m in told["models"].values()) == pytest.approx(1)
 
 
 def test_evidence_is_that_of_nested_sampling(trained, tmp_path, monkeypatch):

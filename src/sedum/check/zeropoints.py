@@ -192,10 +192,11 @@ def measure_zeropoints(
 
     Examples
     --------
-    ::
-
-        zeropoints = sedum.measure_zeropoints(run, posterior, "cat.fits", anchor="jwst_f277w")
-        zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
+    >>> from astropy.table import vstack
+    >>> zeropoints = measure_zeropoints(run, posterior, vstack([catalogue] * 3))
+    >>> zeropoints.anchor, zeropoints.offset[0]
+    ('sdss_g0', 0.0)
+    >>> zeropoints.write("zeropoints.yaml")  # in the run file, catalogue: {offsets: zeropoints.yaml}
     """
     model = trained_model(run, posterior, model)
     _check_trained(posterior)
@@ -204,7 +205,7 @@ def measure_zeropoints(
     usable = np.flatnonzero(ready.status.ok & np.isfinite(photometry.redshift))
     if len(usable) < 2 * _MINIMUM:
         raise SedumError(
-            f"zero-points need {2 * _MINIMUM} galaxies of known redshift that can be fitted, solution "
+            f"zero-points need {2 * _MINIMUM} galaxies of known redshift that can be fitted, found "
             f"{len(usable)}; map catalogue.redshift to a column of spectroscopic redshifts"
         )
     rng = np.random.default_rng(seed)
@@ -278,8 +279,8 @@ def _anchor(bands: list[str], seen: Photometry, wanted: str | None, cut: str | N
     at = int(seen.measured.sum(axis=0).argmax()) if name is None else bands.index(name)
     if seen.measured[:, at].sum() < 2 * _MINIMUM:
         raise SedumError(
-            f"anchor {bands[at]}: measured in fewer than {2 * _MINIMUM} galaxies of known redshift; "
-            "name another band"
+            f"anchor {bands[at]}: measured in fewer than {2 * _MINIMUM} galaxies of known "
+            "redshift; name another band"
         )
     return at
 

@@ -12,8 +12,8 @@ from sedum.comparison.compared_models import Comparison, comparison_table
 from sedum.comparison.model_evidence import (
     ModelFractions,
     SelectedFraction,
-    model_probabilities,
     model_fractions,
+    model_probabilities,
     selected_fraction,
 )
 from sedum.config import RunFile
@@ -214,7 +214,7 @@ def _read(estimators: Mapping[str, Posterior] | Sequence[str | Path]) -> dict[st
             raise SedumError(f"two estimators are called {twice!r}; rename one of the files")
         posteriors = {n: Posterior.read(p) for n, p in zip(names, paths, strict=True)}
     if len(posteriors) < 2:
-        raise SedumError(f"compare needs at least two estimators, got {len(posteriors)}")
+        raise SedumError(f"compare needs two or more estimators, got {len(posteriors)}")
     return posteriors
 
 

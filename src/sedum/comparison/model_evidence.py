@@ -14,8 +14,8 @@ from sedum.observe.noise_model import NoiseModel
 __all__ = [
     "ModelFractions",
     "SelectedFraction",
-    "model_probabilities",
     "model_fractions",
+    "model_probabilities",
     "selected_fraction",
 ]
 
