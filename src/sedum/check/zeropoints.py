@@ -194,9 +194,9 @@ def measure_zeropoints(
     --------
     >>> from astropy.table import vstack
     >>> zeropoints = measure_zeropoints(run, posterior, vstack([catalogue] * 3))
-    >>> zeropoints.anchor, zeropoints.offset[0]
+    >>> zeropoints.anchor, zeropoints.offset[0].item()
     ('sdss_g0', 0.0)
-    >>> zeropoints.write("zeropoints.yaml")  # in the run file, catalogue: {offsets: zeropoints.yaml}
+    >>> zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
     """
     model = trained_model(run, posterior, model)
     _check_trained(posterior)
