@@ -188,7 +188,7 @@ def synthesizer_history(kind: str, p: dict[str, float], universe: float):
             if kind == "continuity":
                 ratios = np.array([p[f"log_sfr_ratio_{i}"] for i in range(1, 7)])
                 return SFH.Continuity(logsfr_ratios=ratios, agebins=bins)
-            left = 1 - np.array([0.0, *(p[f"share_{i}"] for i in range(1, 7))])
+            left = 1 - np.array([0.0, *(p[f"sfr_fraction_{i}"] for i in range(1, 7))])
             return SFH.Dirichlet(z_fraction=left[1:] / left[:-1], agebins=bins)
     raise ValueError(kind)
 

@@ -36,8 +36,9 @@ def _named(argument: str) -> Any:
 
 
 def _paragraphs(text: str | None) -> str:
-    """Return a docstring as MyST: double backticks become single ones, indents go."""
-    lines = [line.strip() for line in (text or "").strip().splitlines()]
+    """Return a docstring as MyST, without its examples."""
+    prose = (text or "").partition("\n    Examples\n")[0]
+    lines = [line.strip() for line in prose.strip().splitlines()]
     return "\n".join(lines).replace("``", "`")
 
 

@@ -1,9 +1,9 @@
-"""The one exception that sedum raises for a mistake in what it was given.
+"""The one exception that sedum raises for a mistake in its input.
 
-Everything a user can put right (a wrong key, a missing column, a damaged file) is a
-:class:`SedumError` whose message is complete in one line: what was found, where, and what
-to do. The command line prints that line and leaves with exit code 2; any other exception
-is a defect of sedum and keeps its traceback.
+Everything that a user can put right (a wrong key, a missing column, a damaged file) raises
+:class:`SedumError`. Its message is one line that says what is wrong, where, and what to do. The
+command line prints that line and exits with code 2. Any other exception is a defect of sedum and
+keeps its traceback.
 """
 
 from __future__ import annotations
@@ -15,41 +15,69 @@ __all__ = ["SedumError", "allowed", "nearest"]
 
 
 class SedumError(Exception):
-    """A mistake in the input, described so that the user can mend it."""
+    """A mistake in the input that the user can correct.
+
+    Examples
+    --------
+    >>> from sedum import SedumError
+    >>> from sedum.photometry import FilterSet
+    >>> try:
+    ...     FilterSet.from_names(["sdss_x0"])
+    ... except SedumError as error:
+    ...     print(error)
+    filters: unknown band 'sdss_x0'; did you mean sdss_z0, sdss_u0, sdss_r0? ...
+    """
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """Suggest known names close to a mistyped one.
+    """Suggest known names that are close to a mistyped one.
 
     Parameters
     ----------
     name
-        What was found.
+        The mistyped name.
     known
-        What would have been accepted.
+        The accepted names.
     count
-        The most suggestions to give.
+        Maximum number of suggestions.
 
     Returns
     -------
     str
-        ``"; did you mean a, b?"``, or an empty string where nothing is close.
+        ``"; did you mean a, b?"``, or an empty string if no name is close.
+
+    Examples
+    --------
+    >>> nearest("redshfit", ["redshift", "log_mass"])
+    '; did you mean redshift?'
     """
     folded = {str(k).lower(): str(k) for k in known}
-    wanted = name.lower()
-    hits = difflib.get_close_matches(wanted, folded, n=count, cutoff=0.6)
-    if not hits:
-        hits = [k for k in folded if wanted and (wanted in k or k in wanted)][:count]
-    return f"; did you mean {', '.join(folded[h] for h in hits)}?" if hits else ""
+    lowered = name.lower()
+    matches = difflib.get_close_matches(lowered, folded, n=count, cutoff=0.6)
+    if not matches:
+        matches = [k for k in folded if lowered and (lowered in k or k in lowered)][:count]
+    return f"; did you mean {', '.join(folded[h] for h in matches)}?" if matches else ""
 
 
 def allowed(name: str, known: Iterable[str]) -> str:
-    """Say what would have been accepted, near names first, as the end of a message.
+    """Return the end of an error message: suggestions, then all accepted names.
+
+    Parameters
+    ----------
+    name
+        The mistyped name.
+    known
+        The accepted names.
 
     Returns
     -------
     str
         ``"; did you mean a? allowed: a, b, c"`` or ``"; allowed: a, b, c"``.
+
+    Examples
+    --------
+    >>> allowed("smcc", ["calzetti", "smc"])
+    '; did you mean smc? allowed: calzetti, smc'
     """
     names = list(known)
     near = nearest(name, names)

@@ -1,4 +1,4 @@
-"""One progress bar for all long work, with its rate and the time left."""
+"""The progress bar of long computations, with its rate and the remaining time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ __all__ = ["Advance", "progress"]
 
 
 class Advance(Protocol):
-    """Report that work was done.
+    """Function that reports progress to a bar.
 
-    ``note`` replaces the text at the end of the bar; ``line`` is printed above it.
+    ``count`` is the amount of work done since the last call. ``note`` replaces the text at the end
+    of the bar; ``line`` is printed above it.
     """
 
     def __call__(self, count: int, note: str = "", line: str = "") -> None:  # noqa: D102
@@ -21,16 +22,29 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the body runs.
+    """Show a progress bar on standard error while the body of the ``with`` statement runs.
 
     Parameters
     ----------
     total
-        The amount of work; None where it is not known.
-    what, unit
-        What is being done, and what is counted.
+        Total amount of work; None if it is not known.
+    what
+        Description of the work, shown before the bar.
+    unit
+        Unit in which the work is counted, such as ``"galaxies"``.
     show
-        False for none, as library code that runs inside other bars wants.
+        Whether to show the bar.
+
+    Yields
+    ------
+    Advance
+        Function to call with the amount of work done.
+
+    Examples
+    --------
+    >>> with progress(100, "simulating", "galaxies", show=False) as advance:
+    ...     for _ in range(10):
+    ...         advance(10)
     """
     from rich.console import Console
     from rich.progress import (

@@ -194,10 +194,13 @@ def test_flexible_bins_hold_equal_masses():
     np.testing.assert_allclose(formed, np.cumsum([0, *masses]) / np.sum(masses), atol=1e-9)
 
 
-def test_dirichlet_shares_are_of_rates():
+def test_dirichlet_fractions_are_of_rates():
     spec = config.DirichletBinsSFH(edges=[0, 100, 1000])
     universe = torch.full((1,), 1e10, dtype=torch.float64)
-    p = {"share_1": torch.tensor([0.5]).double(), "share_2": torch.tensor([0.7]).double()}
+    p = {
+        "sfr_fraction_1": torch.tensor([0.5]).double(),
+        "sfr_fraction_2": torch.tensor([0.7]).double(),
+    }
     formed = make_history(spec).formed_since(torch.tensor([1e8, 1e9]).double(), p, universe)
     mass = np.array([0.5 * 0.1, 0.2 * 0.9, 0.3 * 9.0])
     np.testing.assert_allclose(formed[0], np.cumsum(mass)[:2] / mass.sum(), atol=1e-12)

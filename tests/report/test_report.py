@@ -520,7 +520,14 @@ def test_sequence_of_speagle():
 
 
 def test_every_quantity_has_a_label_with_its_unit():
-    names = [*PARAMETERS, *derived._PLAIN, "t50", "log_sfr_ratio_2", "share_3", "log_sfr_100"]
+    names = [
+        *PARAMETERS,
+        *derived._PLAIN,
+        "t50",
+        "log_sfr_ratio_2",
+        "sfr_fraction_3",
+        "log_sfr_100",
+    ]
     names += ["log_ssfr_10", "lookback_t25", "absmag_sdss_r0", "colour_sdss_g0_minus_sdss_r0"]
     names += ["log_lum_Ha", "log_flux_OIII5007", "ew_Hb", "burst_age", "burst_log_tau"]
     assert set(LABELS) >= {*PARAMETERS, *derived._PLAIN}

@@ -282,7 +282,7 @@ def every_quantity():
     families = ["log_sfr_30", "log_ssfr_100", "lookback_t50", "absmag_sdss_r0", "log_lum_Ha"]
     families += ["colour_sdss_g0_minus_sdss_r0", "log_flux_Ha", "ew_Ha"]
     assert len(derived._FAMILIES) == 5, "a new family of quantities belongs into this list"
-    return [*PARAMETERS, "t25", "log_sfr_ratio_2", "share_3", *derived._PLAIN, *families]
+    return [*PARAMETERS, "t25", "log_sfr_ratio_2", "sfr_fraction_3", *derived._PLAIN, *families]
 
 
 @pytest.mark.parametrize("name", every_quantity())

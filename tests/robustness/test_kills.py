@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_is_told_in_one_line(working):
     process, workers = working
     os.kill(workers[0], signal.SIGKILL)
     out, err = ended(process)
-    assert "a worker process was ended from outside" in out
+    assert "a worker process was killed from outside" in out
     assert "the same command again" in out
     assert err == ""
     assert not any(is_alive(w) for w in workers)

@@ -1,9 +1,8 @@
 """The run file: one YAML document that describes an analysis completely.
 
-The command line, the Python interface and every stored artefact share it. Each section is a
-small model with the defaults that a user would otherwise have to look up; unknown keys are
-refused. :func:`load_run` turns every mistake into one line that names the path of the key,
-what was found there and what is allowed.
+The command line, the Python interface and every stored file share it. Each section is a small
+model with defaults; unknown keys are refused. :func:`load_run` turns every mistake into one line
+that names the key, the value and what is allowed.
 """
 
 from sedum.config.catalogue_section import (

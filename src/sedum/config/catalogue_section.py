@@ -1,4 +1,4 @@
-"""What the run file says of a catalogue: columns, units, corrections, conventions."""
+"""The section of the run file on the catalogue: columns, units, corrections and conventions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,30 @@ def _check_zeropoint(unit: str | None, zeropoint: float | None) -> None:
 
 
 class BandColumns(Section):
-    """Where a band's measurement stands in the catalogue."""
+    """The columns of a band in the catalogue.
 
-    value: str
-    error: str | float = Field(description="a column, or a fraction of the value")
-    unit: str | None = Field(default=None, description="where it is not that of the catalogue")
-    zeropoint: float | None = None
-    limit: str | None = Field(default=None, description="column of upper limits")
-    flag: str | None = Field(default=None, description="column that is not 0 where bad")
+    Examples
+    --------
+    >>> BandColumns(value="FLUX_r", error="FLUXERR_r").error
+    'FLUXERR_r'
+    """
+
+    value: str = Field(description="Column of the flux density or magnitude")
+    error: str | float = Field(
+        description="Column of the 1-sigma error, or the error as a fraction of the flux"
+    )
+    unit: str | None = Field(
+        default=None, description="Unit of this band if it differs from that of the catalogue"
+    )
+    zeropoint: float | None = Field(
+        default=None, description="AB magnitude of one flux unit, for unit: zeropoint"
+    )
+    limit: str | None = Field(
+        default=None, description="Column of upper limits, for limits: {convention: column}"
+    )
+    flag: str | None = Field(
+        default=None, description="Column of flags; the band counts as missing where it is not 0"
+    )
 
     @field_validator("error")
     @classmethod
@@ -46,14 +62,26 @@ class BandColumns(Section):
 
 
 class ApertureCorrection(Section):
-    """From aperture to total: all bands are scaled as a reference band is."""
+    """Correction from aperture to total flux, by the ratio of both in a reference band.
 
-    total: str | None = Field(default=None, description="column of the total measurement")
-    reference: list[str] = Field(
-        default_factory=list, description="columns of its aperture measurement, the first there is"
+    Examples
+    --------
+    >>> ApertureCorrection(total="m_tot", reference=["m_aper"]).bands is None
+    True
+    """
+
+    total: str | None = Field(
+        default=None, description="Column of the total flux or magnitude in the reference band"
     )
-    offset: str | None = Field(default=None, description="column of magnitudes to add instead")
-    bands: list[str] | None = Field(default=None, description="those scaled; all if not given")
+    reference: list[str] = Field(
+        default_factory=list,
+        description="Columns of the aperture flux or magnitude in the reference band; the first "
+        "that has a value is used",
+    )
+    offset: str | None = Field(
+        default=None, description="Column of magnitudes to add, instead of total and reference"
+    )
+    bands: list[str] | None = Field(default=None, description="Bands to correct; all bands if null")
 
     @model_validator(mode="after")
     def _one_way(self) -> ApertureCorrection:
@@ -65,56 +93,114 @@ class ApertureCorrection(Section):
 
 
 class ExtinctionCorrection(Section):
-    """Correction for the dust of the Milky Way."""
+    """Correction for the dust of the Milky Way.
 
-    ebv: str | float = Field(description="a column of E(B-V) in mag, or one value")
-    law: Literal["fitzpatrick", "cardelli"] = "fitzpatrick"
+    Examples
+    --------
+    >>> ExtinctionCorrection(ebv="EBV", factor=0.86).law
+    'fitzpatrick'
+    """
+
+    ebv: str | float = Field(description="Column of E(B-V) in mag, or one value for all rows")
+    law: Literal["fitzpatrick", "cardelli"] = Field(
+        default="fitzpatrick",
+        description="Extinction law with R_V = 3.1: Fitzpatrick (1999) or Cardelli et al. (1989)",
+    )
     factor: float = Field(
-        default=1.0, gt=0, description="on E(B-V); 0.86 for the map of Schlegel et al. (1998)"
+        default=1.0,
+        gt=0,
+        description="Factor by which E(B-V) is multiplied; 0.86 for the map of Schlegel et al. "
+        "(1998)",
     )
     coefficients: dict[str, float] = Field(
-        default_factory=dict, description="A / E(B-V) of single bands, instead of the law's"
+        default_factory=dict,
+        description="A / E(B-V) by band, for bands in which the law is not to be used",
     )
 
 
 class ReportedLimits(Section):
     """How the catalogue reports upper limits.
 
-    ``column``: in the column ``limit`` of a band, where its value is missing.
-    ``negative_error``: an error below zero says that the value is the limit.
-    ``magnitude_99``: a magnitude of 99 says that the error is the limiting magnitude.
+    ``column``: a column ``limit`` of the band holds the limit where its value is missing.
+    ``negative_error``: an error below zero means that the value is the limit.
+    ``magnitude_99``: a magnitude of 99 means that the error is the limiting magnitude.
+
+    Examples
+    --------
+    >>> ReportedLimits(convention="negative_error").sigma
+    3.0
     """
 
-    convention: Literal["column", "negative_error", "magnitude_99"]
-    sigma: float = Field(default=3.0, gt=0, description="of the limits in the catalogue")
+    convention: Literal["column", "negative_error", "magnitude_99"] = Field(
+        description="How upper limits are marked in the catalogue"
+    )
+    sigma: float = Field(
+        default=3.0,
+        gt=0,
+        description="Significance of the upper limits in the catalogue, in sigma",
+    )
 
 
 class CatalogueSettings(Section):
-    """How to read a catalogue."""
+    """How to read a catalogue.
 
-    columns: dict[str, BandColumns]
+    Examples
+    --------
+    >>> columns = {"sdss_r0": {"value": "flux_r", "error": "err_r"}}
+    >>> CatalogueSettings(columns=columns, unit="nJy", id="objid").needed()
+    ['objid', 'flux_r', 'err_r']
+    """
+
+    columns: dict[str, BandColumns] = Field(description="Columns of each band, by band name")
     unit: str = Field(
-        default="uJy", description="a flux-density unit, 'ABmag', 'Vegamag' or 'zeropoint'"
+        default="uJy",
+        description="Unit of fluxes and errors: a flux-density unit of astropy, 'ABmag', "
+        "'Vegamag' or 'zeropoint'",
     )
-    zeropoint: float | None = Field(default=None, description="AB magnitude of one flux unit")
-    extension: str | int | None = Field(default=None, description="of FITS, or path in HDF5")
-    missing: list[float] = Field(default=[-99.0], description="values that mean 'not observed'")
+    zeropoint: float | None = Field(
+        default=None, description="AB magnitude of one flux unit, for unit: zeropoint"
+    )
+    extension: str | int | None = Field(
+        default=None,
+        description="Name or number of the FITS extension, or path in an HDF5 file; the first "
+        "table if null",
+    )
+    missing: list[float] = Field(
+        default=[-99.0], description="Values that mean 'not observed', as NaN always does"
+    )
     missing_beyond: float | None = Field(
-        default=None, gt=0, description="values as large, of either sign, mean 'not observed'"
+        default=None,
+        gt=0,
+        description="Values whose absolute value is at least this mean 'not observed'",
     )
-    id: str | None = None
-    redshift: str | None = None
-    redshift_error: str | None = Field(default=None, description="column of 1-sigma errors of z")
-    use_redshift: bool = Field(default=False, description="give the redshift to the estimator")
+    id: str | None = Field(
+        default=None, description="Column of identifiers; row numbers from 0 if null"
+    )
+    redshift: str | None = Field(
+        default=None, description="Column of known redshifts, copied to the output"
+    )
+    redshift_error: str | None = Field(
+        default=None, description="Column of the 1-sigma errors of these redshifts"
+    )
+    use_redshift: bool = Field(
+        default=False, description="Whether the estimator uses the known redshifts"
+    )
     require: dict[str, list[float | str]] = Field(
-        default_factory=dict, description="values that a column must have for a row to be fitted"
+        default_factory=dict,
+        description="Allowed values by column; a row with any other value is not fitted",
     )
     offsets: dict[str, float] = Field(
-        default_factory=dict, description="mag to add to each band, or a file of them"
+        default_factory=dict, description="Magnitudes to add to each band, or a file of them"
     )
-    extinction: ExtinctionCorrection | None = None
-    aperture: ApertureCorrection | None = None
-    limits: ReportedLimits | None = None
+    extinction: ExtinctionCorrection | None = Field(
+        default=None, description="Correction for the dust of the Milky Way"
+    )
+    aperture: ApertureCorrection | None = Field(
+        default=None, description="Correction from aperture to total flux"
+    )
+    limits: ReportedLimits | None = Field(
+        default=None, description="How the catalogue reports upper limits; it has none if null"
+    )
 
     @field_validator("missing", mode="before")
     @classmethod
@@ -137,12 +223,12 @@ class CatalogueSettings(Section):
         return self
 
     def unit_of(self, band: str) -> tuple[str, float | None]:
-        """Return unit and zero-point of a band's columns."""
+        """Return the unit and the zero-point of a band's columns."""
         column = self.columns[band]
         return (column.unit, column.zeropoint) if column.unit else (self.unit, self.zeropoint)
 
     def needed(self) -> list[str]:
-        """Return the names of all columns that are read."""
+        """Return the names of all columns to read."""
         names: list[str | float | None] = [self.id, self.redshift, self.redshift_error]
         for column in self.columns.values():
             names += [column.value, column.error, column.limit, column.flag]
@@ -153,11 +239,11 @@ class CatalogueSettings(Section):
         return list(dict.fromkeys(n for n in names if isinstance(n, str)))
 
     def mentioned(self) -> list[tuple[str, list[str]]]:
-        """Return each key that names bands, and those bands."""
-        found = [("catalogue.columns", list(self.columns))]
-        found += [("catalogue.offsets", list(self.offsets))]
+        """Return each key that names bands, with those bands."""
+        keys = [("catalogue.columns", list(self.columns))]
+        keys += [("catalogue.offsets", list(self.offsets))]
         if self.extinction:
-            found += [("catalogue.extinction.coefficients", list(self.extinction.coefficients))]
+            keys += [("catalogue.extinction.coefficients", list(self.extinction.coefficients))]
         if self.aperture and self.aperture.bands is not None:
-            found += [("catalogue.aperture.bands", self.aperture.bands)]
-        return found
+            keys += [("catalogue.aperture.bands", self.aperture.bands)]
+        return keys

@@ -1,4 +1,4 @@
-"""Families of star-formation histories, as the run file names them."""
+"""Families of star-formation histories in the run file."""
 
 from __future__ import annotations
 
@@ -16,101 +16,107 @@ class SingleSFH(Section):
     """A history that is not a sum of others."""
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         raise NotImplementedError
 
     def vectors(self) -> dict[str, list[str]]:
-        """Return the parameters that one entry stands for, by the entry."""
+        """Return the parameters that each vector entry of the priors stands for."""
         return {}
 
 
 class ConstantSFH(SingleSFH):
-    """A constant rate since ``age``, which may have ended."""
+    """A constant rate since ``age``, zero in the last ``quiet_fraction`` of it."""
 
     kind: Literal["constant"] = "constant"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["age", "quiet_fraction"]
 
 
 class BurstSFH(SingleSFH):
-    """All stars at one age, within a narrow range of it."""
+    """Constant star formation in a narrow range about ``age``."""
 
     kind: Literal["burst"] = "burst"
-    width: float = Field(default=0.1, ge=0.02, le=1.0, description="dex in age, from edge to edge")
+    width: float = Field(
+        default=0.1, ge=0.02, le=1.0, description="Full width of the burst in dex of age"
+    )
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["age"]
 
 
 class ExponentialSFH(SingleSFH):
-    """A rate proportional to exp(-t / tau) since ``age``."""
+    """A rate proportional to exp(-t / tau), where t is the time since ``age``."""
 
     kind: Literal["exponential"] = "exponential"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["age", "log_tau"]
 
 
 class DelayedTauSFH(SingleSFH):
-    """A rate proportional to t exp(-t / tau) since ``age``."""
+    """A rate proportional to t exp(-t / tau), where t is the time since ``age``."""
 
     kind: Literal["delayed_tau"] = "delayed_tau"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["age", "log_tau"]
 
 
 class LogNormalSFH(SingleSFH):
-    """A rate log-normal in time since the Big Bang (Gladders et al. 2013)."""
+    """A rate log-normal in the time since the Big Bang (Gladders et al. 2013)."""
 
     kind: Literal["log_normal"] = "log_normal"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["t_peak", "fwhm"]
 
 
 class DoublePowerLawSFH(SingleSFH):
-    """A rate 1 / ((t / turn)^alpha + (t / turn)^-beta) in time since the Big Bang."""
+    """A rate 1 / ((t / t_turn)^alpha + (t / t_turn)^-beta), with t the time since the Big Bang."""
 
     kind: Literal["double_power_law"] = "double_power_law"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["alpha", "beta", "t_turn"]
 
 
 class DenseBasisSFH(SingleSFH):
-    """Mass-assembly quantiles and a present star-formation rate (Iyer et al. 2019)."""
+    """Times at which fractions of the mass had formed, and the present rate (Iyer et al. 2019)."""
 
     kind: Literal["dense_basis"] = "dense_basis"
-    quantiles: int = Field(default=3, ge=1, le=50)
+    quantiles: int = Field(
+        default=3, ge=1, le=50, description="Number of times; 3 gives t25, t50 and t75"
+    )
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["log_ssfr", "quantiles"]
 
     def vectors(self) -> dict[str, list[str]]:
-        """Return the names of the times, early to late, as ``t25``."""
+        """Return the names of the times, such as ``t25``, from early to late."""
         count = self.quantiles + 1
         return {"quantiles": [f"t{round(100 * i / count)}" for i in range(1, count)]}
 
 
 class BinnedSFH(SingleSFH):
-    """A rate constant in bins of lookback time.
+    """A rate that is constant in bins of lookback time.
 
-    The bins are those of Leja et al. (2019): up to 30 and 100 Myr, the last 15% of the age of
-    the Universe, and equal steps in log time between; or ``edges``.
+    The bins are those of Leja et al. (2019): edges at 30 and 100 Myr, a last bin of 15% of the age
+    of the Universe, and equal steps in log time between. ``edges`` replaces them.
     """
 
-    bins: int = Field(default=7, ge=4, le=60)
+    bins: int = Field(default=7, ge=4, le=60, description="Number of bins")
     edges: list[float] | None = Field(
-        default=None, description="Myr, from 0; the age of the Universe is added as the last"
+        default=None,
+        description="Edges of the bins in Myr, increasing from 0; the age of the Universe is "
+        "added as the last one",
     )
 
     @field_validator("edges")
@@ -130,12 +136,12 @@ class BinnedSFH(SingleSFH):
 
 
 class ContinuitySFH(BinnedSFH):
-    """Log ratios of the rates in adjacent bins (Leja et al. 2019)."""
+    """Binned rates by the log ratios of adjacent bins (Leja et al. 2019)."""
 
     kind: Literal["continuity"] = "continuity"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["log_sfr_ratios"]
 
     def vectors(self) -> dict[str, list[str]]:
@@ -144,31 +150,34 @@ class ContinuitySFH(BinnedSFH):
 
 
 class DirichletBinsSFH(BinnedSFH):
-    """Shares of the summed rates of bins, from a Dirichlet distribution (Leja et al. 2017)."""
+    """Binned rates by fractions with a Dirichlet prior (Leja et al. 2017)."""
 
     kind: Literal["dirichlet_bins"] = "dirichlet_bins"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
-        return ["shares"]
+        """Return the names of the prior entries that this history needs."""
+        return ["sfr_fractions"]
 
     def vectors(self) -> dict[str, list[str]]:
-        """Return the names of the running sums of the shares, young to old."""
-        return {"shares": [f"share_{i}" for i in range(1, self.count)]}
+        """Return the names of the running sums of the fractions, young to old."""
+        return {"sfr_fractions": [f"sfr_fraction_{i}" for i in range(1, self.count)]}
 
 
 class FlexibleContinuitySFH(SingleSFH):
-    """Bins of equal mass whose edges move, between two of fixed width (Leja et al. 2019)."""
+    """Bins of equal mass with free edges, between two bins of fixed width (Leja et al. 2019)."""
 
     kind: Literal["continuity_flex"] = "continuity_flex"
-    flexible: int = Field(default=5, ge=2, le=60, description="bins of equal mass")
-    young: float = Field(default=30.0, gt=0, le=150, description="Myr in the youngest bin")
+    flexible: int = Field(default=5, ge=2, le=60, description="Number of bins of equal mass")
+    young: float = Field(default=30.0, gt=0, le=150, description="Width of the youngest bin in Myr")
     old: float = Field(
-        default=0.15, gt=0, lt=0.5, description="share of the age of the Universe in the oldest"
+        default=0.15,
+        gt=0,
+        lt=0.5,
+        description="Width of the oldest bin as a fraction of the age of the Universe",
     )
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         return ["log_sfr_ratio_young", "log_sfr_ratio_old", "log_sfr_ratios"]
 
     def vectors(self) -> dict[str, list[str]]:
@@ -192,28 +201,29 @@ Single = Annotated[
 
 
 class SumSFH(Section):
-    """A history with others added to it, such as a burst.
+    """A history to which others are added, such as a burst.
 
-    The parameters of the first component keep their names. Those of the others get their kind
-    as a prefix (``burst_age``), numbered where it repeats (``burst2_age``), and each has a
-    ``fraction``: its share of the mass formed by itself and the components before it.
+    The parameters of the first component keep their names. Those of each further component get its
+    kind as a prefix (``burst_age``), numbered if the kind repeats (``burst2_age``). Its
+    ``fraction`` is the mass that it forms divided by the mass that it and all components before it
+    form.
     """
 
     kind: Literal["sum"] = "sum"
-    components: list[Single] = Field(min_length=2, max_length=6)
+    components: list[Single] = Field(min_length=2, max_length=6, description="The histories to add")
 
     def prefixes(self) -> list[str]:
-        """Return what stands before the parameters' names of each component."""
-        found: list[str] = [""]
+        """Return the prefix of the parameter names of each component."""
+        prefixes: list[str] = [""]
         kinds: list[str] = []
         for component in self.components[1:]:
             kinds.append(component.kind)
             repeat = kinds.count(component.kind)
-            found.append(f"{component.kind}{repeat if repeat > 1 else ''}_")
-        return found
+            prefixes.append(f"{component.kind}{repeat if repeat > 1 else ''}_")
+        return prefixes
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that this history needs."""
         names: list[str] = []
         for prefix, component in zip(self.prefixes(), self.components, strict=True):
             names += [f"{prefix}fraction"] if prefix else []
@@ -221,7 +231,7 @@ class SumSFH(Section):
         return names
 
     def vectors(self) -> dict[str, list[str]]:
-        """Return the parameters that one entry stands for, by the entry."""
+        """Return the parameters that each vector entry of the priors stands for."""
         return {
             prefix + entry: [prefix + name for name in names]
             for prefix, component in zip(self.prefixes(), self.components, strict=True)

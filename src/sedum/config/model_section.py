@@ -1,4 +1,4 @@
-"""The components of the forward model, as the run file names them."""
+"""The section of the run file on the forward model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIBRARIES = ("bc03_miles", "popstar")
 GRID_SUFFIXES = (".hdf5", ".h5")
 COSMOLOGIES = ("WMAP1", "WMAP3", "WMAP5", "WMAP7", "WMAP9", "Planck13", "Planck15", "Planck18")
 
-#: What each attenuation law adds to A_V.
+#: Parameters of each attenuation law besides A_V.
 DUST_PARAMETERS: dict[str, list[str]] = {
     "none": [],
     "calzetti": [],
@@ -51,13 +51,24 @@ Cosmology = Annotated[str, AfterValidator(_known_cosmology)]
 
 
 class DustSettings(Section):
-    """Attenuation, and the emission of what it absorbs."""
+    """Attenuation by dust, and the infrared emission of what the dust absorbs.
+
+    Examples
+    --------
+    >>> DustSettings(law="salim", emission="draine_li").parameters()
+    ['av', 'dust_delta', 'dust_bump', 'qpah', 'umin', 'gamma']
+    """
 
     law: Literal["none", "calzetti", "smc", "milky_way", "power_law", "charlot_fall", "salim"] = (
-        "calzetti"
+        Field(default="calzetti", description="Attenuation law")
     )
-    birth_clouds: bool = Field(default=False, description="attenuate young stars eta times as much")
-    emission: Literal["none", "draine_li", "modified_black_body"] = "none"
+    birth_clouds: bool = Field(
+        default=False,
+        description="Whether young stars and gas are attenuated eta times as much as other stars",
+    )
+    emission: Literal["none", "draine_li", "modified_black_body"] = Field(
+        default="none", description="Infrared emission, with the luminosity that dust absorbs"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> DustSettings:
@@ -71,7 +82,7 @@ class DustSettings(Section):
         return self.birth_clouds or self.law == "charlot_fall"
 
     def parameters(self) -> list[str]:
-        """Return the names of the prior entries it needs."""
+        """Return the names of the prior entries that dust needs."""
         if self.law == "none":
             return []
         eta = ["eta"] if self.two_components else []
@@ -79,25 +90,74 @@ class DustSettings(Section):
 
 
 class ModelSettings(Section):
-    """The components of the forward model."""
+    """The components of the forward model.
 
-    stellar: str = Field(default="bc03_miles", description="a library, or a grid's HDF5 file")
-    history: AnySFH = DenseBasisSFH()
-    metallicity: Literal["single", "spread"] = "single"
-    nebular: bool = True
-    ionisation: Literal["free", "grid"] = Field(
-        default="free", description="log_u a parameter, or as the grid's only one"
+    Examples
+    --------
+    >>> ModelSettings(history={"kind": "constant"}, nebular=False).parameters()
+    ['redshift', 'log_mass', 'log_z', 'av', 'age', 'quiet_fraction']
+    """
+
+    stellar: str = Field(
+        default="bc03_miles",
+        description="Stellar library that sedum grids lists, or the HDF5 file of a grid",
     )
-    gas_metallicity: Literal["stellar", "free"] = "stellar"
-    escape: bool = Field(default=False, description="let a share of young stars be seen bare")
-    birth_cloud_age: float = Field(default=10.0, gt=0, le=25.0, description="Myr")
-    dust: DustSettings = DustSettings()
-    igm: Literal["inoue14", "madau95", "none"] = "inoue14"
-    damping_wing: bool = False
-    agn: bool = False
-    milky_way: bool = Field(default=False, description="reddening of the observed bands")
-    resolving_power: float = Field(default=334.0, ge=50, le=5000)
-    cosmology: Cosmology = "Planck18"
+    history: AnySFH = Field(default=DenseBasisSFH(), description="Star-formation history")
+    metallicity: Literal["single", "spread"] = Field(
+        default="single",
+        description="Metallicity of the stars: one value log_z, or a normal distribution of log Z "
+        "of width log_z_spread",
+    )
+    nebular: bool = Field(
+        default=True, description="Whether to include nebular continuum and lines"
+    )
+    ionisation: Literal["free", "grid"] = Field(
+        default="free",
+        description="Ionisation parameter: the parameter log_u, or the only value of the grid",
+    )
+    gas_metallicity: Literal["stellar", "free"] = Field(
+        default="stellar",
+        description="Metallicity of the gas: that of the stars, or the parameter log_z_gas",
+    )
+    escape: bool = Field(
+        default=False,
+        description="Whether a fraction f_esc of the young stars is seen without gas and dust",
+    )
+    birth_cloud_age: float = Field(
+        default=10.0,
+        gt=0,
+        le=25.0,
+        description="Age in Myr up to which stars are in birth clouds and ionise gas",
+    )
+    dust: DustSettings = Field(
+        default=DustSettings(), description="Attenuation and emission of dust"
+    )
+    igm: Literal["inoue14", "madau95", "none"] = Field(
+        default="inoue14",
+        description="Absorption by the intergalactic medium: Inoue et al. (2014) or Madau (1995)",
+    )
+    damping_wing: bool = Field(
+        default=False,
+        description="Whether neutral gas absorbs redward of Lyman alpha, with the parameter "
+        "neutral_fraction",
+    )
+    agn: bool = Field(
+        default=False, description="Whether to add an active nucleus, with four parameters agn_…"
+    )
+    milky_way: bool = Field(
+        default=False,
+        description="Whether the parameter ebv_mw reddens the observed bands; "
+        "catalogue.extinction instead corrects the fluxes",
+    )
+    resolving_power: float = Field(
+        default=334.0,
+        ge=50,
+        le=5000,
+        description="Resolving power λ/Δλ of the wavelength cells in which spectra are computed",
+    )
+    cosmology: Cosmology = Field(
+        default="Planck18", description="Cosmology, by its name in astropy"
+    )
 
     @field_validator("dust", mode="before")
     @classmethod
@@ -138,15 +198,27 @@ class ModelSettings(Section):
 
 
 class ExternalModelSettings(Section):
-    """A simulator of one's own: its parameters, each with a prior in the run file.
+    """A simulator of your own: its parameters, each with a prior in the run file.
 
-    Commands cannot run it; in Python, ``simulate`` and ``fit`` take it as ``model``.
+    Commands cannot run it. In Python, ``simulate`` and ``fit`` take it as ``model``.
+
+    Examples
+    --------
+    >>> spec = ExternalModelSettings(kind="external", name="mine", parameter_names=["redshift"])
+    >>> spec.parameters()
+    ['redshift']
     """
 
     kind: Literal["external"]
-    name: str = Field(description="what fluxes depend on: change it with the simulator")
-    parameter_names: list[str] = Field(min_length=1)
-    cosmology: Cosmology = "Planck18"
+    name: str = Field(
+        description="Name and version of the simulator; change it whenever its fluxes change"
+    )
+    parameter_names: list[str] = Field(
+        min_length=1, description="Names of the parameters, in the order of the simulator"
+    )
+    cosmology: Cosmology = Field(
+        default="Planck18", description="Cosmology, by its name in astropy"
+    )
 
     def parameters(self) -> list[str]:
         """Return the names of the parameters, in order."""
@@ -154,7 +226,7 @@ class ExternalModelSettings(Section):
 
 
 def model_kind(value: Any) -> str:
-    """Say which of the two an entry of the run file is."""
+    """Return the tag of a model: ``external`` or ``sedum``."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return "external" if kind == "external" else "sedum"
 
@@ -166,5 +238,11 @@ AnyModel = Annotated[
 
 
 def default_prior(name: str) -> Any:
-    """Return the default prior of a parameter, or of an entry that stands for several."""
+    """Return the default prior of a parameter, or of a prior entry that stands for several.
+
+    Examples
+    --------
+    >>> default_prior("redshift")
+    UniformPrior(kind='uniform', low=0.01, high=14.0)
+    """
     return parameter(name).prior

@@ -1,4 +1,4 @@
-"""What the run file says of a survey's noise: errors, missing bands, limits, selection."""
+"""The section of the run file on noise: errors, missing bands, upper limits and selection."""
 
 from __future__ import annotations
 
@@ -28,35 +28,74 @@ __all__ = [
 
 
 class SelectionSettings(Section):
-    """The survey's cut on what it observed: signal-to-noise in one band."""
+    """The selection of the survey: a minimum signal-to-noise ratio in one band.
 
-    band: str
-    snr: float = Field(gt=0)
+    Examples
+    --------
+    >>> SelectionSettings(band="sdss_r0", snr=5).snr
+    5.0
+    """
+
+    band: str = Field(description="Band in which galaxies are selected")
+    snr: float = Field(gt=0, description="Minimum signal-to-noise ratio in that band")
 
 
 class UpperLimitSettings(Section):
-    """Non-detections that the survey reports as upper limits only."""
+    """Non-detections that the survey reports as upper limits.
 
-    sigma: float = Field(default=3.0, gt=0, description="the limit in units of the error")
-    fraction: float = Field(default=1.0, gt=0, le=1, description="of galaxies reported so")
-    bands: list[str] | None = Field(default=None, description="all bands if not given")
+    Examples
+    --------
+    >>> UpperLimitSettings(sigma=2).fraction
+    1.0
+    """
+
+    sigma: float = Field(default=3.0, gt=0, description="Upper limit in units of the 1-sigma error")
+    fraction: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Fraction of the galaxies whose non-detections are reported as limits",
+    )
+    bands: list[str] | None = Field(
+        default=None, description="Bands with upper limits; all bands if null"
+    )
 
 
 class MissingPattern(Section):
-    """Bands that a part of the survey does not have."""
+    """Bands that a part of the survey lacks.
 
-    fraction: float = Field(gt=0, le=1, description="of the galaxies")
-    absent: list[str] = Field(min_length=1)
+    Examples
+    --------
+    >>> MissingPattern(fraction=0.3, absent=["vista_vircam_J"]).fraction
+    0.3
+    """
+
+    fraction: float = Field(gt=0, le=1, description="Fraction of the galaxies")
+    absent: list[str] = Field(min_length=1, description="Bands that they lack")
 
 
 class MissingSettings(Section):
-    """Bands that are not there: at random, by the thinning of some galaxies, or by patterns."""
+    """Missing bands in training: at random, by band dropout in some galaxies, and by patterns.
 
-    rate: float = Field(default=0.05, ge=0, lt=1, description="chance of each band")
-    band_dropout: float = Field(
-        default=0.2, ge=0, le=1, description="share of galaxies that lack any part of their bands"
+    Examples
+    --------
+    >>> MissingSettings(rate=0.1).band_dropout
+    0.2
+    """
+
+    rate: float = Field(
+        default=0.05, ge=0, lt=1, description="Probability that a band of a galaxy is missing"
     )
-    patterns: list[MissingPattern] = Field(default_factory=list)
+    band_dropout: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Fraction of the galaxies with band dropout: each of them loses its bands at "
+        "a rate of its own, uniform between 0 and 1",
+    )
+    patterns: list[MissingPattern] = Field(
+        default_factory=list, description="Sets of bands that are missing together"
+    )
 
     @model_validator(mode="after")
     def _fractions(self) -> MissingSettings:
@@ -67,11 +106,23 @@ class MissingSettings(Section):
 
 
 class TemplateErrorSettings(Section):
-    """Error of the models themselves, as a fraction of the flux against rest wavelength."""
+    """Error of the models themselves, as a fraction of the flux against rest-frame wavelength.
 
-    wavelength: list[float] = Field(min_length=2, description="rest frame, Angstrom, increasing")
-    fraction: list[float] = Field(min_length=2)
-    scale: float = Field(default=1.0, ge=0)
+    Examples
+    --------
+    >>> TemplateErrorSettings(wavelength=[1000, 10000], fraction=[0.2, 0.05]).scale
+    1.0
+    """
+
+    wavelength: list[float] = Field(
+        min_length=2, description="Rest-frame wavelengths in Angstrom, increasing"
+    )
+    fraction: list[float] = Field(
+        min_length=2, description="Error at these wavelengths, as a fraction of the flux"
+    )
+    scale: float = Field(
+        default=1.0, ge=0, description="Factor by which all fractions are multiplied"
+    )
 
     @model_validator(mode="after")
     def _table(self) -> TemplateErrorSettings:
@@ -85,28 +136,59 @@ class TemplateErrorSettings(Section):
 
 
 class NoiseSettings(Section):
-    """What all kinds of noise share."""
+    """Settings that all kinds of noise have in common.
 
-    floor: float | dict[str, float] = Field(default=0.02, description="fraction of model flux")
-    zeropoint_error: float | dict[str, float] = Field(
-        default=0.0, description="mag, shared by galaxies, marginalised"
+    Examples
+    --------
+    >>> NoiseSettings(floor={"sdss_u0": 0.05}).per_band("floor", ["sdss_u0", "sdss_r0"])
+    [0.05, 0.0]
+    """
+
+    floor: float | dict[str, float] = Field(
+        default=0.02,
+        description="Calibration and model error as a fraction of the true flux, for all bands or "
+        "by band",
     )
-    template_error: TemplateErrorSettings | None = None
+    zeropoint_error: float | dict[str, float] = Field(
+        default=0.0,
+        description="1-sigma error of the zero-points in mag, common to all galaxies, for all "
+        "bands or by band; the likelihood is marginalised over it",
+    )
+    template_error: TemplateErrorSettings | None = Field(
+        default=None, description="Error of the models against rest-frame wavelength"
+    )
     student_dof: float | None = Field(
-        default=None, ge=1, description="heavy tails: degrees of freedom of Student's t"
+        default=None,
+        ge=1,
+        description="Degrees of freedom of Student's t distribution, for noise with heavy tails; "
+        "normal noise if null",
     )
     space: Literal["flux", "asinh"] = Field(
-        default="flux", description="where the noise is symmetric"
+        default="flux", description="Whether the noise is symmetric in flux or in asinh magnitudes"
     )
     missing: float | MissingSettings = Field(
-        default=MissingSettings(), description="a number: at random only"
+        default=MissingSettings(),
+        description="How bands are missing in training; a number is the rate of random loss, "
+        "without band dropout",
     )
-    limits: UpperLimitSettings | None = None
-    redshift_given: float = Field(default=0.2, ge=0, le=1, description="share with known z")
+    limits: UpperLimitSettings | None = Field(
+        default=None, description="Upper limits instead of non-detections; none if null"
+    )
+    redshift_given: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="Fraction of the training galaxies with a known redshift",
+    )
     redshift_error: float | tuple[float, float] = Field(
-        default=0.001, description="of 1 + z; or a range, drawn evenly in its logarithm"
+        default=0.001,
+        description="1-sigma error of known redshifts in units of 1 + z, or a range from which it "
+        "is drawn, uniform in the logarithm",
     )
-    selection: SelectionSettings | None = None
+    selection: SelectionSettings | None = Field(
+        default=None,
+        description="Selection of the survey; galaxies that fail it are not trained on",
+    )
 
     @field_validator("floor")
     @classmethod
@@ -135,24 +217,24 @@ class NoiseSettings(Section):
 
     @property
     def missing_bands(self) -> MissingSettings:
-        """How bands are missing; a plain number in the run file means at random only."""
+        """How bands are missing; a number in the run file means a random rate only."""
         if isinstance(self.missing, MissingSettings):
             return self.missing
         return MissingSettings(rate=self.missing, band_dropout=0.0)
 
     @property
     def redshift_error_range(self) -> tuple[float, float]:
-        """Smallest and largest error of given redshifts, in units of 1 + z."""
+        """Minimum and maximum error of known redshifts, in units of 1 + z."""
         both = self.redshift_error
         return both if isinstance(both, tuple) else (both, both)
 
     def per_band(self, key: str, bands: list[str]) -> list[float]:
-        """Return ``floor`` or ``zeropoint_error`` for each band; zero where not given."""
+        """Return ``floor`` or ``zeropoint_error`` for each band, zero for bands not listed."""
         value = getattr(self, key)
         return [value.get(b, 0.0) if isinstance(value, dict) else value for b in bands]
 
     def mentioned(self) -> Iterator[tuple[str, list[str], bool]]:
-        """Yield each key that names bands, those bands, and whether it must name all."""
+        """Yield each key that names bands, those bands, and whether it must name all of them."""
         for key in ("floor", "zeropoint_error"):
             if isinstance(value := getattr(self, key), dict):
                 yield f"noise.{key}", list(value), False
@@ -181,41 +263,67 @@ def _magnitudes(value: dict[str, float]) -> dict[str, float]:
 Depths = Annotated[
     dict[str, float],
     AfterValidator(_magnitudes),
-    Field(description="5-sigma AB magnitude per band"),
+    Field(description="5-sigma point-source depth by band, in AB magnitudes"),
 ]
 
 
 class ScatteredNoise(NoiseSettings):
-    """Errors that scatter about depths."""
+    """Errors that scatter about the survey depth."""
 
-    scatter: float = Field(default=0.05, ge=0, description="dex, independent in each band")
-    shared_scatter: float = Field(default=0.05, ge=0, description="dex, common to all bands")
+    scatter: float = Field(
+        default=0.05, ge=0, description="Scatter of the errors in dex, independent in each band"
+    )
+    shared_scatter: float = Field(
+        default=0.05, ge=0, description="Scatter of the errors in dex, common to a galaxy's bands"
+    )
 
 
 class DepthNoise(ScatteredNoise):
-    """Errors about one depth for each band."""
+    """Errors about one depth for each band.
+
+    Examples
+    --------
+    >>> DepthNoise(depths={"sdss_r0": 25.0}).kind
+    'depths'
+    """
 
     kind: Literal["depths"] = "depths"
     depths: Depths
 
     def mentioned(self) -> Iterator[tuple[str, list[str], bool]]:
-        """Yield each key that names bands; see :meth:`NoiseCommon.mentioned`."""
+        """Yield each key that names bands; see :meth:`NoiseSettings.mentioned`."""
         yield "noise.depths", list(self.depths), True
         yield from super().mentioned()
 
 
 class DepthRegion(Section):
-    """A part of the survey with depths of its own."""
+    """A part of the survey with its own depths.
 
-    fraction: float = Field(gt=0, le=1, description="of the area")
+    Examples
+    --------
+    >>> DepthRegion(fraction=0.3, depths={"sdss_r0": 26.0}).fraction
+    0.3
+    """
+
+    fraction: float = Field(gt=0, le=1, description="Fraction of the survey area")
     depths: Depths
 
 
 class RegionNoise(ScatteredNoise):
-    """A depth map: regions of the survey with their share of its area."""
+    """A depth map: regions of the survey with their depths and fractions of the area.
+
+    Examples
+    --------
+    >>> deep = {"fraction": 0.3, "depths": {"sdss_r0": 26.0}}
+    >>> wide = {"fraction": 0.7, "depths": {"sdss_r0": 25.0}}
+    >>> len(RegionNoise(kind="regions", regions=[deep, wide]).regions)
+    2
+    """
 
     kind: Literal["regions"]
-    regions: list[DepthRegion] = Field(min_length=1)
+    regions: list[DepthRegion] = Field(
+        min_length=1, description="The regions; their fractions add up to 1"
+    )
 
     @model_validator(mode="after")
     def _fractions(self) -> RegionNoise:
@@ -225,29 +333,49 @@ class RegionNoise(ScatteredNoise):
         return self
 
     def mentioned(self) -> Iterator[tuple[str, list[str], bool]]:
-        """Yield each key that names bands; see :meth:`NoiseCommon.mentioned`."""
+        """Yield each key that names bands; see :meth:`NoiseSettings.mentioned`."""
         for i, region in enumerate(self.regions):
             yield f"noise.regions[{i}].depths", list(region.depths), True
         yield from super().mentioned()
 
 
 class LearnedNoise(NoiseSettings):
-    """Errors against brightness, as ``sedum noise fit`` learns them from a catalogue."""
+    """Errors against brightness, learned from a catalogue by ``sedum noise fit``.
+
+    Examples
+    --------
+    >>> LearnedNoise(kind="learned", file="noise.h5").survey_patterns
+    True
+    """
 
     kind: Literal["learned"]
-    file: Path
-    survey_patterns: bool = Field(default=True, description="missing bands as in the catalogue")
+    file: Path = Field(description="File that sedum noise fit wrote, relative to the run file")
+    survey_patterns: bool = Field(
+        default=True,
+        description="Whether bands are missing in the combinations in which the catalogue lacks "
+        "them",
+    )
 
 
 class BootstrapNoise(NoiseSettings):
-    """Whole error vectors, missing bands and limits of real galaxies of like brightness."""
+    """Errors, missing bands and limits of whole galaxies of similar brightness in a catalogue.
+
+    Examples
+    --------
+    >>> BootstrapNoise(kind="bootstrap", file="noise.h5").neighbours
+    8
+    """
 
     kind: Literal["bootstrap"]
-    file: Path
-    neighbours: int = Field(default=8, ge=1, description="candidates among which one is drawn")
+    file: Path = Field(description="File that sedum noise fit wrote, relative to the run file")
+    neighbours: int = Field(
+        default=8,
+        ge=1,
+        description="Number of similar galaxies in the catalogue, of which one is drawn",
+    )
 
 
-#: Tags of the kinds, which differ from keys of the file so that messages can leave them out.
+#: Tags of the kinds. They differ from keys of the file so that messages can omit them.
 NOISES: dict[str, tuple[str, type[NoiseSettings]]] = {
     "depths": ("DepthNoise", DepthNoise),
     "regions": ("RegionNoise", RegionNoise),
@@ -257,7 +385,7 @@ NOISES: dict[str, tuple[str, type[NoiseSettings]]] = {
 
 
 def noise_kind(value: Any) -> str:
-    """Return the tag of an entry of the run file; depths where no kind is given."""
+    """Return the tag of an entry of the run file; that of ``depths`` if no kind is given."""
     return tag_of(value, NOISES, "depths")
 
 

@@ -1,6 +1,6 @@
-"""The parameters a model can have: meaning, unit, range and default prior of each.
+"""The parameters that a model can have: meaning, unit, range and default prior of each.
 
-The defaults are those of Harvey et al. (2026) where that work has the parameter.
+The defaults are those of Harvey et al. (2026) for the parameters that this work has.
 """
 
 from __future__ import annotations
@@ -23,16 +23,21 @@ __all__ = ["PARAMETERS", "Parameter", "parameter"]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known of a parameter before any analysis.
+    """Description, unit, range and default prior of a parameter.
 
     Attributes
     ----------
     description, unit
-        For people, and for columns of catalogues.
+        Text and unit (in astropy notation) for tables and messages.
     prior
         The default prior.
     low, high
-        Where the model is defined; tables may narrow it.
+        Range in which the model is defined. The tables of a model may narrow it.
+
+    Examples
+    --------
+    >>> PARAMETERS["av"].unit
+    'mag'
     """
 
     description: str
@@ -55,7 +60,7 @@ def _fixed(value: float) -> FixedPrior:
 
 
 _RATIO = StudentTPrior(kind="student_t", mean=0.0, sigma=0.3, dof=2.0, low=-5.0, high=5.0)
-_SHARES = DirichletPrior(kind="dirichlet", concentration=1.0)
+_DIRICHLET = DirichletPrior(kind="dirichlet", concentration=1.0)
 
 PARAMETERS: dict[str, Parameter] = {
     "redshift": Parameter("redshift", "", _flat(0.01, 14.0), 0.0, 20.0),
@@ -68,7 +73,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "av": Parameter("dust attenuation in V", "mag", _log_flat(1e-3, 5.0), 0.0, 1e3),
     "eta": Parameter(
-        "V attenuation of birth clouds and diffuse dust / that of diffuse dust",
+        "attenuation in V of young stars / that of older stars",
         "",
         _flat(1.0, 3.0),
         1.0,
@@ -90,14 +95,18 @@ PARAMETERS: dict[str, Parameter] = {
     "dust_bump": Parameter("strength of the 2175 Å bump", "", _flat(0.0, 4.0), 0.0, 50.0),
     "qpah": Parameter("percentage of PAHs in the mass of dust", "", _flat(0.1, 4.58), 0.1, 4.58),
     "umin": Parameter(
-        "least starlight on dust, in units of the solar neighbourhood",
+        "minimum intensity of the starlight on dust, in units of the solar neighbourhood",
         "",
         _log_flat(0.1, 25.0),
         0.1,
         25.0,
     ),
     "gamma": Parameter(
-        "share of dust in stronger starlight than umin", "", _log_flat(1e-3, 0.5), 0.0, 1.0
+        "mass fraction of the dust in starlight stronger than umin",
+        "",
+        _log_flat(1e-3, 0.5),
+        0.0,
+        1.0,
     ),
     "dust_temperature": Parameter(
         "temperature of the dust emission", "K", _flat(20.0, 80.0), 5.0, 500.0
@@ -110,8 +119,14 @@ PARAMETERS: dict[str, Parameter] = {
         -30.0,
         0.0,
     ),
-    "quantiles": Parameter("times by which equal shares of the mass had formed", "", _SHARES),
-    "shares": Parameter("shares of the star-formation rate in bins of time", "", _SHARES),
+    "quantiles": Parameter(
+        "times at which equal fractions of the mass had formed / age of the Universe",
+        "",
+        _DIRICHLET,
+    ),
+    "sfr_fractions": Parameter(
+        "fractions of the star-formation rate in bins of lookback time", "", _DIRICHLET
+    ),
     "log_sfr_ratios": Parameter(
         "log10 ratio of the star-formation rates of a bin and the next older one",
         "",
@@ -140,10 +155,10 @@ PARAMETERS: dict[str, Parameter] = {
         "log10 e-folding time of the star-formation rate", "dex(Gyr)", _flat(-2.0, 1.3), -4.0, 4.0
     ),
     "quiet_fraction": Parameter(
-        "share of the age for which star formation has been over", "", _fixed(0.0), 0.0, 0.999
+        "fraction of the age since star formation ended", "", _fixed(0.0), 0.0, 0.999
     ),
     "t_peak": Parameter(
-        "time of greatest star formation, since the Big Bang",
+        "time of the maximum star-formation rate, since the Big Bang",
         "Gyr",
         _log_flat(0.1, 15.0),
         1e-3,
@@ -166,7 +181,7 @@ PARAMETERS: dict[str, Parameter] = {
         1e3,
     ),
     "fraction": Parameter(
-        "share of the mass formed by this component and those before it",
+        "fraction of the mass formed by this component, of all components so far",
         "",
         _log_flat(1e-3, 0.9),
         0.0,
@@ -175,7 +190,7 @@ PARAMETERS: dict[str, Parameter] = {
     "log_z_gas": Parameter("log10 metallicity of the gas (mass fraction)", "", _flat(-4.0, -1.39)),
     "log_u": Parameter("log10 ionisation parameter", "", _flat(-4.0, -1.0)),
     "f_esc": Parameter(
-        "share of young stars seen free of gas and dust", "", _flat(0.0, 1.0), 0.0, 1.0
+        "fraction of young stars seen without gas and dust", "", _flat(0.0, 1.0), 0.0, 1.0
     ),
     "neutral_fraction": Parameter(
         "neutral fraction of the intergalactic medium", "", _flat(0.0, 1.0), 0.0, 1.0
@@ -188,25 +203,42 @@ PARAMETERS: dict[str, Parameter] = {
         1e4,
     ),
     "agn_torus": Parameter(
-        "share of the AGN's luminosity that its torus emits", "", _flat(0.1, 0.9), 0.0, 1.0
+        "fraction of the AGN's luminosity that its torus emits", "", _flat(0.1, 0.9), 0.0, 1.0
     ),
     "agn_slope": Parameter(
-        "exponent of the AGN's disc, L_lambda below 5000 Å", "", _fixed(-1.54), -4.0, 2.0
+        "exponent of L_lambda of the AGN's disc below 5000 Å", "", _fixed(-1.54), -4.0, 2.0
     ),
-    "agn_av": Parameter("dust in front of the AGN's disc (SMC)", "mag", _fixed(0.0), 0.0, 1e2),
+    "agn_av": Parameter(
+        "attenuation of the AGN's disc in V (SMC law)", "mag", _fixed(0.0), 0.0, 1e2
+    ),
     "ebv_mw": Parameter("reddening E(B-V) by the Milky Way", "mag", _flat(0.0, 0.3), 0.0, 10.0),
 }
 
 
 def parameter(name: str) -> Parameter:
-    """Return what is known of a parameter, or of an entry that stands for several.
+    """Return the description of a parameter, or of a prior entry that stands for several.
 
-    Components added to a history have names with a prefix, as ``burst_age``.
+    Parameters
+    ----------
+    name
+        Name of the parameter. Components added to a history have a prefix, as in ``burst_age``.
+
+    Returns
+    -------
+    Parameter
+        Its description, unit, range and default prior.
 
     Raises
     ------
     KeyError
         If there is no such parameter.
+
+    Examples
+    --------
+    >>> parameter("burst_age").unit
+    'Gyr'
+    >>> parameter("t25").description
+    'time when 25% of the mass had formed / age of the Universe'
     """
     if name in PARAMETERS:
         return PARAMETERS[name]
@@ -215,11 +247,11 @@ def parameter(name: str) -> Parameter:
             return PARAMETERS[known]
     if name[:1] == "t" and name[1:].isdigit():
         text = f"time when {name[1:]}% of the mass had formed / age of the Universe"
-        return Parameter(text, "", _SHARES, 0.0, 1.0)
+        return Parameter(text, "", _DIRICHLET, 0.0, 1.0)
     stem, _, number = name.rpartition("_")
     if number.isdigit() and stem.endswith("log_sfr_ratio"):
         return PARAMETERS["log_sfr_ratios"]
-    if number.isdigit() and stem.endswith("share"):
-        text = f"share of the star-formation rate in the {number} youngest bins of time"
-        return Parameter(text, "", _SHARES, 0.0, 1.0)
+    if number.isdigit() and stem.endswith("sfr_fraction"):
+        text = f"fraction of the star-formation rate in the {number} youngest bins of lookback time"
+        return Parameter(text, "", _DIRICHLET, 0.0, 1.0)
     raise KeyError(name)

@@ -264,7 +264,7 @@ _HISTORIES = _by_kind(*histories.HISTORIES)
 
 #: Kinds of priors that mean something for some parameters only, by how their names end.
 _ONLY_FOR = {
-    "dirichlet": ("quantiles", "shares"),
+    "dirichlet": ("quantiles", "sfr_fractions"),
     "main_sequence": ("log_ssfr",),
     "mass_metallicity": ("log_z", "log_z_gas"),
     "universe_age": ("age",),

@@ -1,4 +1,4 @@
-"""What the run file says of bands, library, training and output."""
+"""Sections of the run file on bands, library, training and output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "TypicalitySettings",
     "VerifySettings",
 ]
-#: Derived quantities that every catalogue has unless others are asked for.
+#: Derived quantities of a catalogue whose run file names none.
 DEFAULT_DERIVED = (
     "log_mass_surviving",
     "log_sfr_10",
@@ -33,55 +33,112 @@ DEFAULT_DERIVED = (
 
 
 class EazyBand(Section):
-    """A curve of an EAZY ``FILTER.RES`` file, counted from 1."""
+    """A filter curve of an EAZY ``FILTER.RES`` file, by its number counted from 1.
 
-    name: str
-    eazy: int = Field(gt=0)
-    file: Path
+    Examples
+    --------
+    >>> EazyBand(name="f814w", eazy=16, file="FILTER.RES").eazy
+    16
+    """
+
+    name: str = Field(description="Name of the band in this run file and in the results")
+    eazy: int = Field(gt=0, description="Number of the curve in the file, counted from 1")
+    file: Path = Field(description="The EAZY filter file, relative to the run file")
 
 
 class CurveBand(Section):
-    """A two-column file: wavelength in Angstrom and photon transmission."""
+    """A filter curve in a two-column file: wavelength in Angstrom and photon transmission.
 
-    name: str
-    curve: Path
+    Examples
+    --------
+    >>> CurveBand(name="mine", curve="mine.txt").name
+    'mine'
+    """
+
+    name: str = Field(description="Name of the band in this run file and in the results")
+    curve: Path = Field(description="The file of the curve, relative to the run file")
 
 
 Band = str | EazyBand | CurveBand
 
 
 class LibrarySettings(Section):
-    """How many galaxies to simulate, and in what portions."""
+    """Number of galaxies to simulate for training, and how they are stored.
 
-    size: int = Field(default=200_000, gt=0)
-    chunk: int = Field(default=10_000, gt=0)
-    seed: int = Field(default=1, ge=0)
+    Examples
+    --------
+    >>> LibrarySettings(size=1000).seed
+    1
+    """
+
+    size: int = Field(default=200_000, gt=0, description="Number of galaxies")
+    chunk: int = Field(
+        default=10_000,
+        gt=0,
+        description="Number of galaxies that are simulated and stored together",
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of the random numbers")
 
 
 class TrainingSettings(Section):
-    """Optimisation."""
+    """How the estimator is trained.
 
-    steps: int = Field(default=20_000, gt=0)
-    batch: int = Field(default=512, gt=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-3, ge=0)
+    Examples
+    --------
+    >>> TrainingSettings(steps=4000, device="cpu").optimiser
+    'muon'
+    """
+
+    steps: int = Field(default=20_000, gt=0, description="Maximum number of optimiser steps")
+    batch: int = Field(default=512, gt=1, description="Number of galaxies in each step")
+    learning_rate: float = Field(default=2e-3, gt=0, description="Maximum learning rate")
+    weight_decay: float = Field(
+        default=1e-3, ge=0, description="Weight decay, relative to the learning rate"
+    )
     optimiser: Literal["muon", "adam"] = Field(
-        default="muon", description="muon: orthogonal steps for the matrices of hidden layers"
+        default="muon",
+        description="Optimiser. muon takes orthogonalised steps in the matrices of hidden layers "
+        "and uses adam for all other weights",
     )
     hidden_rate: float = Field(
-        default=3.0, gt=0, description="of muon: factor on the learning rate of those matrices"
+        default=3.0,
+        gt=0,
+        description="Learning rate of the matrices of hidden layers under muon, in units of "
+        "learning_rate",
     )
-    warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps")
-    averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of averaged weights")
-    clip: float = Field(default=5.0, gt=0, description="largest norm of the gradient")
-    held_out: float = Field(default=0.05, gt=0, lt=1, description="share of the galaxies")
-    patience: int = Field(default=20, gt=0, description="rounds without improvement")
-    round: int = Field(default=500, gt=0, description="steps between validations")
+    warmup: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="Fraction of the steps over which the learning rate rises from zero",
+    )
+    averaging: float = Field(
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="Decay per step of the exponential moving average of the weights",
+    )
+    clip: float = Field(default=5.0, gt=0, description="Maximum norm of the gradient")
+    held_out: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Fraction of the galaxies that are kept for validation and never trained on",
+    )
+    patience: int = Field(
+        default=20, gt=0, description="Number of rounds without improvement that ends the training"
+    )
+    round: int = Field(default=500, gt=0, description="Number of steps between two validations")
     precision: Literal["fast", "full"] = Field(
-        default="fast", description="fast: factors of matrix products in 16 bits, in training only"
+        default="fast",
+        description="Precision of matrix products in training. fast multiplies 16-bit numbers "
+        "where the device supports it; full uses 32 bits",
     )
-    seed: int = Field(default=1, ge=0)
-    device: str = "auto"
+    seed: int = Field(default=1, ge=0, description="Seed of the random numbers")
+    device: str = Field(
+        default="auto",
+        description="Where to train: cpu, cuda, cuda:0, mps, or auto for a GPU if there is one",
+    )
 
     @field_validator("device")
     @classmethod
@@ -92,31 +149,61 @@ class TrainingSettings(Section):
 
 
 class FeatureSettings(Section):
-    """What the estimator sees beside fluxes, errors and presence."""
+    """Inputs of the estimator beside fluxes, errors and missing bands.
+
+    Examples
+    --------
+    >>> FeatureSettings().colours
+    True
+    """
 
     colours: bool = Field(
-        default=True, description="the shape of the spectrum: about its mean, and differences"
+        default=True,
+        description="Whether to add colours: magnitudes relative to their mean, and first and "
+        "second differences of neighbouring bands",
     )
 
 
 class VerifySettings(Section):
-    """Checking each posterior against the exact likelihood."""
+    """How each posterior is verified against the exact likelihood.
 
-    rounds: int = Field(default=1, ge=0, description="of refinement, where weights are poor")
-    nested: bool = Field(default=False, description="nested sampling where that fails too: slow")
+    Examples
+    --------
+    >>> VerifySettings().nested
+    False
+    """
+
+    rounds: int = Field(
+        default=1, ge=0, description="Number of refinements where the importance weights are poor"
+    )
+    nested: bool = Field(
+        default=False, description="Whether to run nested sampling where refinement fails; slow"
+    )
 
 
-#: Mock galaxies that a level needs: so many over it.
+#: A level needs at least this number, divided by the level, of mock galaxies.
 _NEEDED = 10
 
 
 class TypicalitySettings(Section):
-    """Telling galaxies that the simulations could have made from those that they could not."""
+    """How galaxies are recognised that the simulations could not have produced.
+
+    Examples
+    --------
+    >>> TypicalitySettings(level=0.01).galaxies
+    10000
+    """
 
     level: float = Field(
-        default=1e-3, gt=0, lt=0.5, description="false-alarm rate of in_distribution"
+        default=1e-3,
+        gt=0,
+        lt=0.5,
+        description="p-value below which in_distribution is false: the fraction of simulated "
+        "galaxies that fall below it by chance",
     )
-    galaxies: int = Field(default=10_000, ge=100, description="mock galaxies to compare with")
+    galaxies: int = Field(
+        default=10_000, ge=100, description="Number of mock galaxies to compare with"
+    )
 
     @model_validator(mode="after")
     def _enough(self) -> TypicalitySettings:
@@ -131,18 +218,26 @@ class TypicalitySettings(Section):
 
 #: Percentiles that every catalogue has: the median and the central 68%.
 ALWAYS = (16.0, 50.0, 84.0)
-#: More percentiles than that are what quantiles are for.
-_MOST_PERCENTILES = 25
+#: Maximum number of percentiles; for more, output.quantiles stores lists.
+_MAX_PERCENTILES = 25
 
 
 class PzSettings(Section):
-    """The grid of redshifts at which p(z) is given."""
+    """The redshift grid of p(z).
 
-    low: float | None = Field(default=None, ge=0, description="the prior's least redshift if null")
-    high: float | None = Field(
-        default=None, gt=0, description="the prior's greatest redshift if null"
+    Examples
+    --------
+    >>> PzSettings(low=0, high=6, points=601).points
+    601
+    """
+
+    low: float | None = Field(
+        default=None, ge=0, description="First redshift; the prior's minimum if null"
     )
-    points: int = Field(default=300, ge=10, le=10_000)
+    high: float | None = Field(
+        default=None, gt=0, description="Last redshift; the prior's maximum if null"
+    )
+    points: int = Field(default=300, ge=10, le=10_000, description="Number of redshifts")
 
     @model_validator(mode="after")
     def _ordered(self) -> PzSettings:
@@ -152,29 +247,55 @@ class PzSettings(Section):
 
 
 class OutputSettings(Section):
-    """What to write of each posterior."""
+    """What is written of each posterior.
 
-    draws: int = Field(default=1000, gt=1)
-    derived_draws: int = Field(default=200, gt=1)
+    Examples
+    --------
+    >>> OutputSettings(draws=500).percentiles
+    [16.0, 50.0, 84.0]
+    """
+
+    draws: int = Field(default=1000, gt=1, description="Number of posterior draws of each galaxy")
+    derived_draws: int = Field(
+        default=200,
+        gt=1,
+        description="Number of those draws for which derived quantities are computed",
+    )
     percentiles: list[float] = Field(
-        default_factory=lambda: list(ALWAYS), description="16, 50 and 84, and any others"
+        default_factory=lambda: list(ALWAYS),
+        description="Percentiles to write, increasing: 16, 50 and 84, and any others",
     )
     point_estimates: bool = Field(
-        default=True, description="means, standard deviations and the peak of p(z)"
+        default=True,
+        description="Whether to write means, standard deviations and the peak of p(z)",
     )
-    save_draws: bool = Field(default=False, description="draws of the parameters, as lists")
+    save_draws: bool = Field(
+        default=False, description="Whether to write the draws of the parameters, as lists"
+    )
     quantiles: int | None = Field(
-        default=None, ge=5, le=1001, description="so many quantiles of each posterior, as lists"
+        default=None,
+        ge=5,
+        le=1001,
+        description="Number of equally spaced quantiles of each posterior to write, as lists; "
+        "none if null",
     )
-    pz: PzSettings | None = Field(default=None, description="p(z) on a grid, as lists")
-    verify: VerifySettings | None = Field(default=None, description="by importance weights")
+    pz: PzSettings | None = Field(
+        default=None,
+        description="Redshift grid on which p(z) is written, as lists; no p(z) if null",
+    )
+    verify: VerifySettings | None = Field(
+        default=None,
+        description="Verification of each posterior by importance weights; none if null",
+    )
     typicality: TypicalitySettings | None = Field(
-        default=None, description="p-value of each galaxy among simulated ones; with verify, always"
+        default=None,
+        description="Comparison of each galaxy with simulated ones, as a p-value; always done "
+        "with verify",
     )
     derived: list[str] = Field(
-        default_factory=lambda: list(DEFAULT_DERIVED), description="derived quantities"
+        default_factory=lambda: list(DEFAULT_DERIVED), description="Derived quantities to compute"
     )
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, description="Seed of the random numbers")
 
     @field_validator("percentiles")
     @classmethod
@@ -189,9 +310,9 @@ class OutputSettings(Section):
         absent = [f"{value:g}" for value in ALWAYS if value not in values]
         if absent:
             raise ValueError(f"16, 50 and 84 must be among them; {', '.join(absent)} missing")
-        if len(values) > _MOST_PERCENTILES:
+        if len(values) > _MAX_PERCENTILES:
             raise ValueError(
-                f"at most {_MOST_PERCENTILES}, found {len(values)}; output.quantiles stores a "
+                f"at most {_MAX_PERCENTILES}, found {len(values)}; output.quantiles stores a "
                 "posterior as a list"
             )
         return values

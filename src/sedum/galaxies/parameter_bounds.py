@@ -67,14 +67,16 @@ def _check_ages(theta: np.ndarray, names: list[str], cosmology: CosmologyTable) 
 
 
 def _check_order(theta: np.ndarray, names: list[str]) -> None:
-    """Make sure that running sums (times of assembly, shares) do not decrease."""
+    """Refuse running sums (times of mass assembly, fractions) that decrease."""
 
     def family(name: str) -> str:
         return name.rstrip("0123456789")
 
     for j in range(1, len(names)):
         stem = family(names[j])
-        if stem != family(names[j - 1]) or not (stem.endswith("share_") or stem.endswith("t")):
+        if stem != family(names[j - 1]) or not (
+            stem.endswith("sfr_fraction_") or stem.endswith("t")
+        ):
             continue
         _refuse(
             theta[:, j] < theta[:, j - 1] - 1e-9,

@@ -1,4 +1,4 @@
-"""What a survey does to light: noise, missing bands, selection, and what of it is learned from."""
+"""The effect of a survey on fluxes: noise, missing bands, selection, and learning it from data."""
 
 from sedum.observe.features import FeatureTransform
 from sedum.observe.learn_noise import fit_noise

@@ -1,4 +1,4 @@
-"""Errors as a real catalogue has them: against brightness, or taken whole from its galaxies."""
+"""Errors like those of a real catalogue: from curves against brightness, or of whole galaxies."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ __all__ = ["BootstrapErrors", "LearnedErrors"]
 
 
 class LearnedErrors:
-    """Errors that follow each band's curve against brightness, correlated between bands.
+    """Errors that follow a curve against brightness in each band and are correlated between bands.
 
-    The latent number is the error's standardised distance from the median error of sources as
-    bright, normal with the correlation matrix of the catalogue.
+    The latent number is the standardised distance of the error from the median error at this
+    brightness. It is normal, with the correlation matrix of the catalogue.
 
     Parameters
     ----------
     sample
-        What was learned of the catalogue.
+        What was learned from the catalogue.
     survey_patterns
-        Let bands be missing in the combinations in which the catalogue lacks them.
+        Whether bands are missing in the combinations in which the catalogue lacks them.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet, fit_noise, read_catalogue
+    >>> rows = read_catalogue(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> errors = LearnedErrors(fit_noise(rows, run.band_names()))
+    >>> errors.scale(np.ones((5, 3)), np.zeros((5, 3))).shape
+    (5, 3)
     """
 
     def __init__(self, sample: SurveySample, survey_patterns: bool = True):
@@ -52,20 +60,28 @@ class LearnedErrors:
 
 
 class BootstrapErrors:
-    """The whole error vector and the missing bands of a real galaxy of similar brightness.
+    """The error vector and the missing bands of a real galaxy of similar brightness.
 
-    In a reference band, noise and error follow the catalogue's curve. A real galaxy whose
-    observed flux and error are like those in that band, drawn from the nearest few, then gives
-    its errors in all other bands and its pattern of missing bands: correlations between bands
-    survive. It is chosen by what was observed, never by the true flux, so neither errors nor
-    missing bands can betray the latter, and the likelihood stays exact.
+    In a reference band, noise and error follow the curve of the catalogue. Among the real galaxies
+    with the most similar observed flux and error in that band, one is drawn. Its errors in all
+    other bands and its pattern of missing bands are used, so correlations between bands are kept.
+    The draw depends on what was observed, never on the true flux, so errors and missing bands
+    contain no information on the true flux and the likelihood stays exact.
 
     Parameters
     ----------
     sample
-        What was learned of the catalogue.
+        What was learned from the catalogue.
     neighbours
-        The number of galaxies among which one is drawn.
+        Number of similar galaxies, of which one is drawn.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet, fit_noise, read_catalogue
+    >>> rows = read_catalogue(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> errors = BootstrapErrors(fit_noise(rows, run.band_names()))
+    >>> errors.scale(np.ones((5, 3)), np.zeros((5, 3))).shape
+    (5, 3)
     """
 
     def __init__(self, sample: SurveySample, neighbours: int = 8):
@@ -81,12 +97,12 @@ class BootstrapErrors:
         )
         self._tree = cKDTree(place)
         self._neighbours = min(neighbours, len(known))
-        # Where a donor lacks a band nothing is reported, but a number must stand there.
+        # A donor reports nothing in a band that it lacks, but the array needs a number.
         error = np.where(sample.observed, sample.error, sample.depth)
         self._latent = np.log(error.astype(float))
 
     def _place(self, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """Return coordinates in which sources as bright with like errors are near, [n, 2]."""
+        """Return coordinates, [n, 2], in which similar brightness and error are close."""
         magnitude = self.curves.magnitude(self.reference, flux)
         # One sigma of the errors counts as much as a fifth of a unit, some 0.2 mag.
         latent = np.clip(self.curves.latent_in(self.reference, flux, error), -5, 5)

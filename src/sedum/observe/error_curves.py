@@ -1,4 +1,4 @@
-"""Median and scatter of each band's errors against brightness."""
+"""Median and scatter of the errors of each band against brightness."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from sedum.observe.noise_file import SurveySample
 __all__ = ["ErrorCurves"]
 
 
-#: The largest distance of an error from the median, in units of the spread.
+#: Maximum distance of an error from the median, in units of the spread.
 _FAR = 30.0
 
 
 class ErrorCurves:
     """The reported error of a source: exp(centre + spread · t), both functions of brightness.
 
-    Brightness is ``arcsinh(flux / 2b)`` with b the band's depth (Lupton, Gunn & Szalay 1999),
-    and t a standardised number. Beyond the nodes the spread is that at the last of them; the
-    median error is constant to the faint side, and to the bright side goes on with its slope,
-    between none and proportion to the flux.
+    Brightness is ``arcsinh(flux / 2b)``, where b is the depth of the band (Lupton, Gunn & Szalay
+    1999), and t is a standardised number. Beyond the last node the spread is constant. The median
+    error is constant below the first node; above the last it continues with its slope, limited to
+    between zero and proportional to the flux.
 
     Parameters
     ----------
     sample
-        What was learned of a catalogue.
+        What was learned from a catalogue.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet, fit_noise, read_catalogue
+    >>> rows = read_catalogue(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> curves = ErrorCurves(fit_noise(rows, run.band_names()))
+    >>> error = curves.error(np.full((1, 3), 2.0), np.zeros(3))
+    >>> curves.latent_of(np.full((1, 3), 2.0), error).round(6) + 0.0
+    array([[0., 0., 0.]])
     """
 
     def __init__(self, sample: SurveySample):
@@ -38,7 +47,7 @@ class ErrorCurves:
         self._spread = np.column_stack([spread, spread[:, -1]])
 
     def magnitude(self, band: int, flux: np.ndarray) -> np.ndarray:
-        """Return the brightness of fluxes in a band, in any shape."""
+        """Return the brightness of fluxes in µJy in a band, in any shape."""
         return np.arcsinh(flux / (2 * self._depth[band]))
 
     def _at(self, band: int, flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -52,9 +61,9 @@ class ErrorCurves:
         return np.exp(centre + spread * latent)
 
     def latent_in(self, band: int, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """Return the number t of errors in one band."""
+        """Return the standardised numbers t of errors in one band."""
         centre, spread = self._at(band, flux)
-        # Beyond this an error has nothing to do with the catalogue's; it stays a finite number.
+        # Errors far from those of the catalogue still give a finite number.
         return np.clip((np.log(error) - centre) / spread, -_FAR, _FAR)
 
     def error(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:
@@ -64,6 +73,6 @@ class ErrorCurves:
         return np.stack(parts, axis=-1)
 
     def latent_of(self, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """Return the numbers t of errors [..., bands]."""
+        """Return the standardised numbers t of errors [..., bands]."""
         parts = [self.latent_in(b, flux[..., b], error[..., b]) for b in range(len(self._depth))]
         return np.stack(parts, axis=-1)

@@ -1,4 +1,4 @@
-"""What the estimator sees of an observation."""
+"""The input of the estimator: features of observed photometry."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ __all__ = ["FeatureLayout", "FeatureTransform"]
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """Where the features of :class:`FeatureTransform` stand.
+    """The order of the features of :class:`FeatureTransform`.
 
     Attributes
     ----------
     bands
-        The number of bands.
+        Number of bands.
     colours, limits
-        Whether colours are among the features, and flags of upper limits.
+        Whether the features include colours and flags of upper limits.
+
+    Examples
+    --------
+    >>> FeatureLayout(bands=3, colours=True, limits=False).size
+    18
     """
 
     bands: int
@@ -33,33 +38,33 @@ class FeatureLayout:
 
     @property
     def raw_size(self) -> int:
-        """The number of values that are standardised."""
+        """Number of values that are standardised."""
         return sum(self._sizes()) + 2
 
     def _sizes(self) -> list[int]:
-        """Return how many values there are of each kind but the redshift."""
+        """Return the number of values of each kind, except the redshift."""
         b = self.bands
         return [b, b, *([b, max(b - 1, 0), max(b - 2, 0)] if self.colours else [])]
 
     @property
     def size(self) -> int:
-        """The number of features."""
+        """Number of features."""
         return self.raw_size + self.bands * (2 if self.limits else 1) + 1
 
     def groups(self) -> list[slice]:
-        """Return which values are of one kind: magnitudes, errors, and those of colours."""
+        """Return the values of each kind: magnitudes, errors, and those of colours."""
         ends = np.cumsum([0, *self._sizes()]).tolist()
         return [slice(a, b) for a, b in pairwise(ends)]
 
     def by_band(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sort features [n, size] by band.
+        """Arrange features [n, size] by band.
 
         Returns
         -------
         bands, redshift
-            Presence, whether a limit, magnitude, error and, with colours, the magnitude about
-            the mean of the galaxy, [n, bands, 4 or 5]; of the redshift its value, error and
-            presence, [n, 3].
+            For each band: presence, upper limit, magnitude, error and, with colours, the magnitude
+            relative to the mean of the galaxy, [n, bands, 4 or 5]. For the redshift: value, error
+            and presence, [n, 3].
         """
         b, raw = self.bands, self.raw_size
         present = features[:, raw : raw + b]
@@ -70,28 +75,36 @@ class FeatureLayout:
 
 
 class FeatureTransform:
-    """Features of photometry: asinh magnitudes, log errors, presence, and the given redshift.
+    """Features of photometry: asinh magnitudes, log errors, presence, and the known redshift.
 
-    For each band: ``asinh(flux / 2b)``, the asinh magnitude of Lupton, Gunn & Szalay (1999)
-    up to sign and zero-point, with the softening b equal to the depth's 1-sigma error; and
-    ``ln(error / b)``. Unless told otherwise, also the shape of the spectrum, which standardised
-    magnitudes bury in their range of many magnitudes: the asinh magnitudes about their mean
-    over the measured bands, and first and second differences of neighbouring bands, where all
-    that they need is measured. Then, of the redshift: ln(1 + z) and the log of its error. These
-    values are standardised over the training set; those that are missing are zero after that.
-    Last come 1 or 0 for the presence of each band, where the survey reports upper limits 1 for
-    those, and for the presence of the redshift.
+    For each band, the features contain ``asinh(flux / 2b)``, the asinh magnitude of Lupton, Gunn &
+    Szalay (1999) up to sign and zero-point, where the softening b is the 1-sigma error at the
+    depth, and ``ln(error / b)``. By default they also contain colours, which would otherwise be
+    lost in the range of many magnitudes: asinh magnitudes relative to their mean over the measured
+    bands, and first and second differences of neighbouring bands, if all of these are measured. For
+    the redshift they contain ln(1 + z) and the log of its error. These values are standardised over
+    the training set; missing values are zero afterwards. The last features are 1 or 0: the presence
+    of each band, upper limits if the survey reports them, and the presence of the redshift.
 
     Parameters
     ----------
     depth
         1-sigma error at the nominal depth in µJy, [bands].
     colours
-        Whether the shape of the spectrum is among the features.
+        Whether colours are among the features.
     limits
         Whether the survey reports upper limits.
-    alike
-        Standardise all bands alike, for estimators that read any set of bands.
+    pool_bands
+        Whether all bands are standardised with the same mean and spread, for estimators that read
+        any set of bands.
+
+    Examples
+    --------
+    >>> from sedum import Photometry
+    >>> photometry = Photometry.make(np.array([[1.0, 2.0], [3.0, 1.0]]), np.full((2, 2), 0.1))
+    >>> features = FeatureTransform(depth=np.array([0.1, 0.1])).fit(photometry)
+    >>> features(photometry).shape
+    (2, 12)
     """
 
     def __init__(
@@ -99,10 +112,10 @@ class FeatureTransform:
         depth: np.ndarray,
         colours: bool = True,
         limits: bool = False,
-        alike: bool = False,
+        pool_bands: bool = False,
     ):
         self.depth = np.asarray(depth, float)
-        self.colours, self.limits, self.alike = colours, limits, alike
+        self.colours, self.limits, self.pool_bands = colours, limits, pool_bands
         self.layout = FeatureLayout(len(self.depth), colours, limits)
         width = self.layout.raw_size
         self.centre, self.scale = np.zeros(width), np.ones(width)
@@ -110,15 +123,15 @@ class FeatureTransform:
 
     @classmethod
     def of(
-        cls, noise: NoiseModel, spec: config.FeatureSettings | None = None, alike: bool = False
+        cls, noise: NoiseModel, spec: config.FeatureSettings | None = None, pool_bands: bool = False
     ) -> FeatureTransform:
-        """Build for a noise model; fit before use."""
+        """Build the transform for a noise model; call :meth:`fit` before use."""
         spec = spec or config.FeatureSettings()
-        return cls(noise.depth, spec.colours, noise.spec.limits is not None, alike)
+        return cls(noise.depth, spec.colours, noise.spec.limits is not None, pool_bands)
 
     @property
     def size(self) -> int:
-        """The number of features."""
+        """Number of features."""
         return self.layout.size
 
     def _raw(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
@@ -130,22 +143,22 @@ class FeatureTransform:
         values = [magnitude, np.log(photometry.error / self.depth)]
         present = [photometry.observed, photometry.observed]
         if self.colours:
-            there = photometry.measured
-            count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-            mean = np.where(there, magnitude, 0.0).sum(axis=1, keepdims=True) / count
-            both = there[:, 1:] & there[:, :-1]
+            measured = photometry.measured
+            count = np.maximum(measured.sum(axis=1, keepdims=True), 1)
+            mean = np.where(measured, magnitude, 0.0).sum(axis=1, keepdims=True) / count
+            both = measured[:, 1:] & measured[:, :-1]
             values += [magnitude - mean, np.diff(magnitude, axis=1), np.diff(magnitude, 2, axis=1)]
-            present += [there, both, both[:, 1:] & both[:, :-1]]
+            present += [measured, both, both[:, 1:] & both[:, :-1]]
         values += [np.log1p(np.maximum(z, -0.99))[:, None], np.log(dz)[:, None]]
         present += [known[:, None], known[:, None]]
         return np.concatenate(values, axis=1), np.concatenate(present, axis=1)
 
     def fit(self, photometry: Photometry) -> FeatureTransform:
-        """Take means, spreads and ranges from a training sample; return self."""
+        """Compute means, spreads and ranges from a training sample; return self."""
         values, present = self._raw(photometry)
         self.centre, self.scale = np.empty(values.shape[1]), np.empty(values.shape[1])
         self.low, self.high = np.empty(values.shape[1]), np.empty(values.shape[1])
-        groups = self.layout.groups() if self.alike else []
+        groups = self.layout.groups() if self.pool_bands else []
         alone = range(groups[-1].stop if groups else 0, values.shape[1])
         for part in [*groups, *(slice(i, i + 1) for i in alone)]:
             seen = values[:, part][present[:, part]]
@@ -158,7 +171,7 @@ class FeatureTransform:
         return self
 
     def __call__(self, photometry: Photometry) -> np.ndarray:
-        """Return the features, float32, [n, size]."""
+        """Return the features as float32, [n, size]."""
         values, present = self._raw(photometry)
         standard = np.where(present, (values - self.centre) / self.scale, 0.0)
         known = np.isfinite(photometry.redshift)[:, None]
@@ -166,7 +179,7 @@ class FeatureTransform:
         return np.concatenate([standard, *flags, known], axis=1).astype(np.float32)
 
     def inverse(self, features: np.ndarray) -> Photometry:
-        """Return the photometry behind features [n, size], to the rounding of 32 bits."""
+        """Return the photometry of features [n, size], with the precision of 32 bits."""
         features = np.asarray(features, float)
         bands, width = len(self.depth), self.layout.raw_size
         values = features[:, :width] * self.scale + self.centre
@@ -180,29 +193,29 @@ class FeatureTransform:
         return photometry.with_redshift(redshift, np.exp(np.where(known, values[:, -1], 0.0)))
 
     def _beyond(self, photometry: Photometry) -> np.ndarray:
-        """Say which values lie beyond everything in the training set, [n, values]."""
+        """Return which values lie outside the range of the training set, [n, values]."""
         values, present = self._raw(photometry)
-        # What does not vary in training must not be refused for its rounding.
+        # Values that are constant in training must not be refused because of rounding.
         slack = 1e-6 * (1 + np.abs(values))
         return present & ((values < self.low - slack) | (values > self.high + slack))
 
     def outside(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
-        """Find measurements beyond everything in the training set.
+        """Return which measurements lie outside the range of the training set.
 
         Returns
         -------
         flux, error : ndarray of bool
-            True where a band's flux or error lies outside, [n, bands].
+            True if the flux or error of a band lies outside, [n, bands].
         """
         beyond, bands = self._beyond(photometry), len(self.depth)
         return beyond[:, :bands], beyond[:, bands : 2 * bands]
 
     def outside_redshift_error(self, photometry: Photometry) -> np.ndarray:
-        """Say where the error of a given redshift is beyond those of the training set, [n]."""
+        """Return where the error of a known redshift is outside the training set's range, [n]."""
         return self._beyond(photometry)[:, -1]
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return what defines the transform, for storing."""
+        """Return the arrays that define the transform, for storing."""
         return {
             "depth": self.depth,
             "centre": self.centre,
@@ -212,8 +225,8 @@ class FeatureTransform:
         }
 
     def for_depths(self, depth: np.ndarray) -> FeatureTransform:
-        """Return the same transform for other bands, where all are standardised alike."""
-        other = FeatureTransform(depth, self.colours, self.limits, alike=True)
+        """Return the same transform for other bands, if all are standardised together."""
+        other = FeatureTransform(depth, self.colours, self.limits, pool_bands=True)
         for name in ("centre", "scale", "low", "high"):
             mine, theirs = getattr(self, name), getattr(other, name)
             for one, two in zip(self.layout.groups(), other.layout.groups(), strict=True):
@@ -227,10 +240,10 @@ class FeatureTransform:
         state: dict[str, np.ndarray],
         colours: bool = True,
         limits: bool = False,
-        alike: bool = False,
+        pool_bands: bool = False,
     ) -> FeatureTransform:
         """Restore from :meth:`state` and the settings."""
-        transform = cls(state["depth"], colours, limits, alike)
+        transform = cls(state["depth"], colours, limits, pool_bands)
         for name in ("centre", "scale", "low", "high"):
             setattr(transform, name, np.asarray(state[name]))
         return transform

@@ -1,4 +1,4 @@
-"""The distribution of observed about true fluxes: its samples, its density, its integral."""
+"""The distribution of observed fluxes about true ones: samples, density and integral."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ _LOG_TWO_PI = np.log(2 * np.pi)
 
 
 class Residuals:
-    """A normal or Student's t distribution, symmetric in flux or in asinh magnitude.
+    """A normal or Student's t distribution that is symmetric in flux or in asinh magnitude.
 
-    The standardised residual is ``(observed - true) / scale`` in flux; in asinh space it is
-    ``(arcsinh(observed/2b) - arcsinh(true/2b)) · sqrt(true² + 4b²) / scale``: equal to it for
-    small residuals, and skewed like a relative error where the source is bright.
+    The standardised residual in flux is ``(observed - true) / scale``. In asinh space it is
+    ``(arcsinh(observed/2b) - arcsinh(true/2b)) · sqrt(true² + 4b²) / scale``: equal for small
+    residuals, and skewed like a relative error for bright sources (asinh magnitudes: Lupton, Gunn &
+    Szalay 1999).
 
     Parameters
     ----------
     softening
-        b of the asinh magnitudes in µJy, [bands]; None for flux.
+        Softening b of the asinh magnitudes in µJy, [bands]; None for flux.
     dof
         Degrees of freedom of Student's t; None for a normal distribution.
+
+    Examples
+    --------
+    >>> residuals = Residuals()
+    >>> residuals.log_density(np.array([1.0]), np.array([1.0]), np.array([1.0])).round(3)
+    array([-0.919])
     """
 
     def __init__(self, softening: np.ndarray | None = None, dof: float | None = None):
@@ -37,12 +44,20 @@ class Residuals:
     def observed(
         self, flux: np.ndarray, scale: np.ndarray, residual: np.ndarray, band: int | None = None
     ) -> np.ndarray:
-        """Return observed fluxes of true ones, for all bands [..., bands] or one of them."""
+        """Return observed fluxes.
+
+        Parameters
+        ----------
+        flux, scale, residual
+            True fluxes and scales in µJy, and standardised residuals, [..., bands].
+        band
+            Index of a band if the arrays are of this band only, [...].
+        """
         if self._b is None:
             return flux + scale * residual
         b = self._b if band is None else self._b[band]
         step = scale * residual / np.hypot(flux, 2 * b)
-        # sinh of more than this overflows squares of it; no such flux is ever measured.
+        # Larger arguments of sinh would overflow when squared; no such flux is measured.
         return 2 * b * np.sinh(np.clip(np.arcsinh(flux / (2 * b)) + step, -300, 300))
 
     def _standardised(self, seen: np.ndarray, flux: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -70,10 +85,10 @@ class Residuals:
         return stats.t.logcdf(r, self._dof)
 
     def normal_scores(self, seen: np.ndarray, flux: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """Return residuals turned into standard normal ones by their cumulative probability."""
+        """Return residuals as standard normal scores of equal cumulative probability."""
         r = self._standardised(seen, flux, scale)
         if self._dof is None:
             return r
-        # From the nearer tail, where the probability keeps its precision.
+        # The nearer tail keeps the precision of the probability.
         tail = special.ndtri_exp(stats.t.logcdf(-np.abs(r), self._dof))
         return np.where(r > 0, -tail, tail)

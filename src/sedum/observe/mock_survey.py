@@ -1,4 +1,4 @@
-"""Mock surveys: galaxies of the prior as a survey would detect and measure them."""
+"""Mock surveys: galaxies drawn from the prior as a survey would detect and measure them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,40 @@ __all__ = ["mock_survey"]
 def mock_survey(
     model: Simulator, noise: NoiseModel, galaxies: int, seed: int, *, hide_redshift: bool = True
 ) -> tuple[np.ndarray, Photometry]:
-    """Draw galaxies from the prior until the survey has detected as many as wanted.
+    """Draw galaxies from the prior until the survey has detected the requested number.
 
     Parameters
     ----------
-    model, noise
-        Where galaxies come from, and what the survey does to them.
+    model
+        Forward model that gives the prior and the true fluxes.
+    noise
+        Noise and selection of the survey.
     galaxies
-        How many.
+        Number of detected galaxies.
     seed
-        Of galaxies and noise.
+        Seed of the random numbers.
     hide_redshift
-        Give no redshifts; else as often as in training.
+        Whether no redshift is known. Otherwise as many are known as in training.
 
     Returns
     -------
-    theta, photometry
-        True parameters [galaxies, d] and what was observed.
+    theta : ndarray
+        True parameters, [galaxies, d].
+    photometry : Photometry
+        The observations.
 
     Raises
     ------
     SedumError
         If the survey detects fewer than one galaxy in a thousand.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel, NoiseModel
+    >>> model, noise = GalaxyModel.from_run(run), NoiseModel.from_run(run)
+    >>> theta, photometry = mock_survey(model, noise, 10, seed=1)
+    >>> theta.shape == (10, len(model.prior.names)), photometry.flux.shape
+    (True, (10, 3))
     """
     rng = np.random.default_rng(seed)
     kept: list[tuple[np.ndarray, Photometry]] = []

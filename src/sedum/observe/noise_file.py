@@ -1,4 +1,4 @@
-"""What was learned of a catalogue's noise, and the file that holds it."""
+"""The noise learned from a catalogue, and the file that stores it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,28 @@ class SurveySample:
     reference
         Index of the band in which brightness is compared.
     depth
-        Median 1-sigma error of the faintest in µJy, [bands].
-    nodes, centre, spread
-        Brightness ``arcsinh(flux / 2 depth)``, and there the median of ln(error / µJy) and half
-        the distance of its 16th and 84th percentiles, [bands, nodes].
+        Median 1-sigma error of faint sources in µJy, [bands].
+    nodes
+        Brightness ``arcsinh(flux / 2 depth)`` at the nodes of the error curves, [bands, nodes].
+    centre, spread
+        Median of ln(error / µJy) at the nodes, and half the interval between its 16th and 84th
+        percentiles, [bands, nodes].
     correlation
-        Of standardised errors between bands, [bands, bands].
+        Correlation of the standardised errors between bands, [bands, bands].
     flux, error
-        Of the galaxies in µJy, float32, [galaxies, bands].
+        Fluxes and errors of the example galaxies in µJy, float32, [galaxies, bands].
     observed, upper
-        Which bands they have, and which of those are upper limits, [galaxies, bands].
+        Which bands the galaxies have, and which of those are upper limits, [galaxies, bands].
     source
-        The catalogue and how many of its rows were used, for people.
+        Name of the catalogue and number of rows used.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet, fit_noise, read_catalogue
+    >>> rows = read_catalogue(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> fit_noise(rows, run.band_names(), source="mock").write("noise.h5")
+    >>> SurveySample.read("noise.h5").source
+    'mock, 20 of 20 rows'
     """
 
     bands: list[str]
@@ -58,7 +68,7 @@ class SurveySample:
 
     @property
     def measured(self) -> np.ndarray:
-        """True where a flux was measured, [galaxies, bands]."""
+        """True if a flux was measured, [galaxies, bands]."""
         return self.observed & ~self.upper
 
     def state(self) -> dict[str, np.ndarray]:
@@ -79,7 +89,7 @@ class SurveySample:
         return cls(bands=bands, reference=int(state.pop("reference")), source=source, **state)
 
     def write(self, path: str | Path) -> None:
-        """Write to HDF5, atomically."""
+        """Write to an HDF5 file, atomically."""
         with new_hdf5(path) as file:
             file.attrs["kind"] = _KIND
             file.attrs["format"] = _FORMAT
@@ -96,7 +106,7 @@ class SurveySample:
         Raises
         ------
         SedumError
-            If it is absent, damaged or not such a file; it is named.
+            If the file is missing, damaged or of another kind; the message names it.
         """
         path = Path(path)
         if not path.is_file():
@@ -119,12 +129,12 @@ class SurveySample:
             ) from None
 
     def of_bands(self, bands: list[str]) -> SurveySample:
-        """Return the part for some of the bands, in their order.
+        """Return the part for some of the bands, in the given order.
 
         Raises
         ------
         SedumError
-            If a band is not among those of the catalogue, or the reference band is left out.
+            If the catalogue lacks a band, or the reference band is not among the given ones.
         """
         absent = [b for b in bands if b not in self.bands]
         if absent:

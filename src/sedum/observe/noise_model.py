@@ -1,4 +1,4 @@
-"""What a survey does to fluxes: the same object simulates observations and is their likelihood."""
+"""The noise of a survey: one object that simulates observations and gives their likelihood."""
 
 from __future__ import annotations
 
@@ -17,33 +17,51 @@ from sedum.storage import array_digest, digest
 
 __all__ = ["NoiseModel"]
 
-#: Galaxies that share one draw of the zero-points.
+#: Number of galaxies with the same draw of the zero-points.
 _SHARED = 512
 _MAGNITUDE = np.log(10) / 2.5
 
 
 class NoiseModel:
-    """Errors, noise, missing bands, upper limits, given redshifts and selection of a survey.
+    """Errors, noise, missing bands, upper limits, known redshifts and selection of a survey.
 
     A galaxy's errors come from an error model (see :mod:`sedum.observe.reported_errors`), which
-    never looks at the true flux. The observed flux is distributed about the true flux f with scale
-    ``sqrt(σ(f)² + (floor f)² + (T(λ/(1+z)) f)²)``: the reported error, a calibration floor and
-    the models' own error, which are not in the reported one. Zero-points multiply the mean by
-    1 + N(0, s²), the same for galaxies that are observed together. In bands whose
-    non-detections the survey reports as limits, an observed flux below n sigma (the noise of a
-    source of no flux) is replaced by that limit.
+    does not depend on the true flux. The observed flux is distributed about the true flux f with
+    the scale ``sqrt(σ(f)² + (floor f)² + (T(λ/(1+z)) f)²)``. The terms are the reported error, a
+    calibration floor and the error of the models; the last two are not part of the reported error.
+    Zero-points multiply the mean by 1 + N(0, s²), the same for galaxies that are observed together.
+    In bands whose non-detections the survey reports as limits, an observed flux below n sigma (the
+    noise of a source without flux) is replaced by that limit.
 
     Parameters
     ----------
     bands
         Names of the bands, in order.
     spec
-        The noise section of the run file.
+        The ``noise`` section of the run file.
     pivots
         Pivot wavelengths in Angstrom, [bands]; needed for a template error.
     sample
-        What was learned of a catalogue, where ``spec`` is of kind ``learned`` or
-        ``bootstrap``; read from ``spec.file`` if None.
+        What :func:`fit_noise` learned from a catalogue, for ``spec`` of kind ``learned`` or
+        ``bootstrap``. None reads it from ``spec.file``.
+
+    Raises
+    ------
+    SedumError
+        If ``spec.file`` cannot be read or lacks a band, its catalogue has upper limits that
+        ``spec`` does not mention, or a template error lacks ``pivots``.
+
+    Examples
+    --------
+    >>> from sedum import NoiseModel
+    >>> from sedum.config import DepthNoise
+    >>> noise = NoiseModel(["sdss_r0"], DepthNoise(depths={"sdss_r0": 25.0}))
+    >>> observed = noise.observe(np.full((1000, 1), 3.0), np.random.default_rng(1))
+    >>> observed.flux.shape
+    (1000, 1)
+    >>> truth = np.full((1000, 1), 3.0)
+    >>> noise.log_likelihood(observed, truth).shape
+    (1000,)
     """
 
     def __init__(
@@ -67,8 +85,8 @@ class NoiseModel:
                 self.errors = BootstrapErrors(self.sample, spec.neighbours)
             if self.sample.upper.any() and spec.limits is None:
                 raise SedumError(
-                    f"noise.limits: the catalogue behind {spec.file} reports upper limits; say so "
-                    "with limits: {sigma: 3}"
+                    f"noise.limits: the catalogue behind {spec.file} has upper limits; add "
+                    "limits: {sigma: 3}"
                 )
         #: 1-sigma error of a faint source in µJy, [bands].
         self.depth = self.errors.depth
@@ -92,9 +110,16 @@ class NoiseModel:
         filters: FilterSet | None = None,
         sample: SurveySample | None = None,
     ) -> NoiseModel:
-        """Build from a run file; its filters are read where they are needed and not given.
+        """Build the noise model of a run file.
 
-        ``sample`` stands for the noise section's file where that does not exist.
+        Parameters
+        ----------
+        run
+            The run file.
+        filters
+            Its filters; read if they are needed and not given.
+        sample
+            Replaces the file of the noise section if that does not exist.
         """
         pivots = None
         if run.noise.template_error is not None:
@@ -104,11 +129,11 @@ class NoiseModel:
         return cls(run.band_names(), run.noise, pivots, instead)
 
     def fingerprint(self) -> str:
-        """Return a hash of all that observations depend on; a file counts by its content."""
-        said = digest(self.spec.model_dump(mode="json", exclude={"file"}))
+        """Return a hash of everything that observations depend on; a file counts by its content."""
+        settings = digest(self.spec.model_dump(mode="json", exclude={"file"}))
         if self.sample is None:
-            return said
-        return digest([said, array_digest(*self.sample.state().values())])
+            return settings
+        return digest([settings, array_digest(*self.sample.state().values())])
 
     def observe(
         self,
@@ -123,15 +148,20 @@ class NoiseModel:
         flux
             Noiseless flux densities in µJy, [n, bands].
         rng
-            Source of randomness.
+            Random number generator.
         redshift
-            True redshifts, [n], of which a share is given, with errors, as the run file says.
-            Needed for a template error.
+            True redshifts, [n]. A fraction of them becomes known, with errors, as the run file
+            says. Needed for a template error.
 
         Returns
         -------
         Photometry
-            Before any selection; see :meth:`selected`.
+            The observations before any selection; see :meth:`selected`.
+
+        Raises
+        ------
+        SedumError
+            If a template error lacks redshifts.
         """
         n, b = flux.shape
         fraction = self._fraction(redshift, n)
@@ -187,7 +217,7 @@ class NoiseModel:
     def _with_redshifts(
         self, photometry: Photometry, redshift: np.ndarray | None, rng: np.random.Generator
     ) -> Photometry:
-        """Give a share of the redshifts, each with an error of its own size."""
+        """Make a fraction of the redshifts known, each with its own error."""
         n = len(photometry)
         given = np.full(n, np.nan)
         low, high = self.spec.redshift_error_range
@@ -201,7 +231,11 @@ class NoiseModel:
         return photometry.with_redshift(given, size)
 
     def selected(self, photometry: Photometry) -> np.ndarray:
-        """Say which galaxies the survey would keep, [n]: a cut on what is observed alone."""
+        """Return which galaxies the survey selects, [n].
+
+        The selection depends on the observation alone: at least one band, and the minimum
+        signal-to-noise ratio of the run file.
+        """
         any_band = np.asarray(photometry.observed.any(axis=1))
         if self._cut is None or self.spec.selection is None:
             return any_band
@@ -220,21 +254,21 @@ class NoiseModel:
         Parameters
         ----------
         photometry
-            n observations.
+            Observations of n galaxies.
         flux
-            True flux densities in µJy, [n, bands] or, for several models of each galaxy,
-            [n, models, bands].
+            True flux densities in µJy, [n, bands], or [n, models, bands] for several models of each
+            galaxy.
         redshift
             True redshifts, [n] or [n, models]; needed for a template error.
         gain
-            Factors of the zero-points, [bands]. If None they are marginalised: exactly for
-            normal noise in flux, to first order in their error otherwise.
+            Factors of the zero-points, [bands]. None marginalises over them: exactly for noise that
+            is normal in flux, otherwise to first order in their error.
 
         Returns
         -------
         ndarray
-            [n] or [n, models]; missing bands count for nothing, an upper limit for the
-            probability below it.
+            [n] or [n, models]. Missing bands do not count; an upper limit contributes the
+            probability of a flux below it.
         """
         seen, mean, scale = self._about(photometry, flux, redshift, gain)
         measured, upper = photometry.measured, photometry.upper
@@ -248,31 +282,32 @@ class NoiseModel:
     def normal_scores(
         self, photometry: Photometry, flux: np.ndarray, redshift: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return how far observed fluxes lie from models, in sigma of a normal distribution.
+        """Return residuals of the observed fluxes from models, as standard normal scores.
 
-        Arguments are those of :meth:`log_likelihood`; the result has the shape of ``flux``, and
-        means nothing where a band is not measured.
+        Arguments are those of :meth:`log_likelihood`. The result has the shape of ``flux`` and is
+        meaningless if a band is not measured.
         """
         return self.residuals.normal_scores(*self._about(photometry, flux, redshift, None))
 
     def deviance_residuals(
         self, photometry: Photometry, flux: np.ndarray, redshift: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return normal scores, of upper limits the root of their deviance, else zero.
+        """Return normal scores of measured bands, and signed deviance residuals of upper limits.
 
-        Arguments are those of :meth:`log_likelihood`; the result has the shape of ``flux``. For
-        a limit it is -sqrt(-2 ln P(below the limit)): about -(model - limit) in sigma where the
-        model is well above it, and near zero where it is below.
+        Arguments are those of :meth:`log_likelihood`; the result has the shape of ``flux`` and is
+        zero for missing bands. The residual of a limit is -sqrt(-2 ln P(below the limit)): about
+        -(model - limit) in sigma if the model is well above it, and near zero if the model is
+        below.
         """
         about = self._about(photometry, flux, redshift, None)
         measured, upper = photometry.measured, photometry.upper
         if flux.ndim == 3:
             measured, upper = measured[:, None], upper[:, None]
-        found = np.where(measured, self.residuals.normal_scores(*about), 0.0)
+        residuals = np.where(measured, self.residuals.normal_scores(*about), 0.0)
         if upper.any():
             root = np.sqrt(-2 * self.residuals.log_below(*about))
-            found = np.where(upper, -root, found)
-        return found
+            residuals = np.where(upper, -root, residuals)
+        return residuals
 
     def _about(
         self,
@@ -281,9 +316,9 @@ class NoiseModel:
         redshift: np.ndarray | None,
         gain: np.ndarray | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return observed fluxes, and mean and scale of their distribution about the true ones."""
+        """Return observed fluxes, and mean and scale of their distribution."""
         seen, error = photometry.flux, photometry.error
-        # The noise of a limit is that of a source of no flux.
+        # The noise of a limit is that of a source without flux.
         latent = self.errors.latent_of(np.where(photometry.upper, 0.0, seen), error)
         if flux.ndim == 3:
             seen, latent = seen[:, None], latent[:, None]
@@ -299,7 +334,7 @@ class NoiseModel:
         return seen, mean, np.hypot(self.errors.scale(flux, latent), fraction * flux)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the arrays that the run file does not hold, for storing with an estimator."""
+        """Return the arrays that are not in the run file, for storing with an estimator."""
         arrays = {} if self.sample is None else self.sample.state()
         return arrays if self.pivots is None else {**arrays, "pivots": self.pivots}
 

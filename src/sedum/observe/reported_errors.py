@@ -1,11 +1,11 @@
-"""How large a survey's errors are: drawn without regard to the true flux, and read back.
+"""The errors of a survey: drawn independently of the true flux, and recovered from observations.
 
-An error model describes the noise of a band by a latent number t that is drawn before any
-flux is looked at: where in the survey the galaxy lies, how large its aperture is. ``scale``
-gives the 1-sigma noise of a source of any flux at that place. The survey reports the scale at
-the flux it *observed*, so the reported error tells no more of the true flux than the observed
-one does; and since the latent number can be read back from observed flux and reported error,
-the noise at any supposed true flux, and with it the likelihood, is known exactly.
+An error model describes the noise of a band by a latent number t that is drawn before any flux: it
+stands for the position of the galaxy in the survey or the size of its aperture. ``scale`` gives the
+1-sigma noise of a source of any flux for this number. The survey reports the scale at the
+*observed* flux, so the reported error contains no more information on the true flux than the
+observed flux does. The latent number follows from the observed flux and the reported error. Hence
+the noise at any assumed true flux, and with it the likelihood, is known exactly.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from sedum.photometry.units import magnitude_to_flux
 
 __all__ = ["DepthErrors", "ErrorModel", "Measure"]
 
-#: Gives the noisy flux [n] in a band, by its index, for latent numbers [n].
+#: Function that returns the noisy flux [n] in a band, by its index, for latent numbers [n].
 Measure = Callable[[int, np.ndarray], np.ndarray]
 
 
 class ErrorModel(Protocol):
-    """What a noise model asks of the errors of its bands."""
+    """The errors of the bands, as a noise model uses them."""
 
     depth: np.ndarray
     """Typical 1-sigma error of a faint source in µJy, [bands]."""
@@ -33,7 +33,10 @@ class ErrorModel(Protocol):
     def draw(
         self, n: int, rng: np.random.Generator, measure: Measure
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return latent numbers and which bands the survey has, both [n, bands]."""
+        """Draw latent numbers, and which bands the survey has, both [n, bands].
+
+        ``measure`` returns the noisy flux in a band, for models that depend on the observed flux.
+        """
 
     def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:
         """Return the 1-sigma noise in µJy of fluxes [..., bands] at latent numbers."""
@@ -43,18 +46,24 @@ class ErrorModel(Protocol):
 
 
 class DepthErrors:
-    """Errors about survey depths, the same at any flux.
+    """Errors about survey depths, independent of the flux.
 
-    The latent number is the base-10 logarithm of error over depth: log-normal, with one part
-    common to a galaxy's bands (apertures differ) and one part of each band (exposure
-    differs), about the depth of the region that the galaxy lies in.
+    The latent number is log10(error / depth). It is normal about the depth of the region of the
+    galaxy, with one part common to the bands of a galaxy (apertures differ) and one part of each
+    band (exposures differ).
 
     Parameters
     ----------
     bands
         Names of the bands, in order.
     spec
-        The noise section of the run file, of kind ``depths`` or ``regions``.
+        The ``noise`` section of the run file, of kind ``depths`` or ``regions``.
+
+    Examples
+    --------
+    >>> errors = DepthErrors(["r"], config.DepthNoise(depths={"r": 25.0}))
+    >>> errors.depth.round(4)  # 1 sigma in µJy
+    array([0.0726])
     """
 
     def __init__(self, bands: list[str], spec: config.DepthNoise | config.RegionNoise):
@@ -69,7 +78,7 @@ class DepthErrors:
         depths = np.array([[region[band] for band in bands] for region in regions])
         sigma = magnitude_to_flux(depths) / 5
         self._fractions = np.array(fractions) / np.sum(fractions)
-        #: Mean depth over the area, in the logarithm.
+        #: Mean 1-sigma error over the area, averaged in the logarithm, in µJy, [bands].
         self.depth = np.exp(self._fractions @ np.log(sigma))
         self._region = np.log10(sigma / self.depth)
 

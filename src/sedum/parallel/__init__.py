@@ -1,1 +1,1 @@
-"""Worker processes of this machine, and Dask clusters of many."""
+"""Worker processes on this machine, and Dask clusters of many machines."""

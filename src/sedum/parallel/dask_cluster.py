@@ -1,6 +1,6 @@
-"""Dask: a client of a scheduler or of this machine's cores, and what its workers must have.
+"""Dask clients and workers: connecting, checking and sending objects to them.
 
-Nothing here is needed on one process. The optional packages are those of ``sedum[survey]``.
+Nothing here is needed in a single process. The optional packages are those of ``sedum[survey]``.
 """
 
 from __future__ import annotations
@@ -29,26 +29,31 @@ __all__ = [
     "require",
 ]
 
-#: Packages whose versions have to be the same everywhere: those that Dask's messages are made
-#: with, and those that results depend on.
+#: Packages that must have the same version on all workers: those that encode Dask's messages, and
+#: those that results depend on.
 _SAME = (
     "dask", "distributed", "cloudpickle", "msgpack", "pandas", "pyarrow", "lsdb", "hats",
     "nested-pandas", "numpy", "torch", "zuko", "bagpipes", "astro-sedpy",
 )  # fmt: skip
-#: Seconds to wait for a scheduler, and for the first of its workers.
+#: Seconds to wait for a scheduler, and for its first worker.
 _PATIENCE, _FIRST_WORKER = 10, 30
 
-#: What was brought to this process, by its token.
+#: Objects that were sent to this process, by their token.
 _held: dict[str, Any] = {}
 
 
 def require(*packages: str) -> None:
-    """Make sure that Dask is installed, and other packages of ``sedum[survey]``.
+    """Check that Dask and other packages of ``sedum[survey]`` are installed.
+
+    Parameters
+    ----------
+    *packages
+        Further packages to check, by their import name.
 
     Raises
     ------
     SedumError
-        Naming the package that is absent.
+        If a package is missing; the message names it.
     """
     import importlib
 
@@ -63,22 +68,23 @@ def require(*packages: str) -> None:
 
 @contextmanager
 def connected(client: Any = None, scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
-    """Give a client whose workers have the same sedum as this process.
+    """Yield a Dask client whose workers run the same version of sedum as this process.
 
     Parameters
     ----------
     client
-        A client that the caller has; it is left open.
+        An existing client. It is left open.
     scheduler
-        Otherwise, the address of a scheduler: ``tcp://HOST:PORT``.
+        Address of a scheduler to connect to if there is no client: ``tcp://HOST:PORT``.
     workers
-        Otherwise, processes on this machine, of one thread each, that end with the body.
+        Number of single-threaded processes to start on this machine if there is neither a client
+        nor a scheduler. They end with the body of the ``with`` statement.
 
     Raises
     ------
     SedumError
-        If the packages are absent, there is no scheduler or it has no workers, or sedum or
-        another package is absent from a worker or of another version there.
+        If a required package is missing, the scheduler does not answer or has no workers, or a
+        worker has another version of sedum or of a package that matters, or none.
     """
     require()
     if client is not None:
@@ -93,7 +99,7 @@ def connected(client: Any = None, scheduler: str | None = None, workers: int = 1
                 n_workers=workers,
                 threads_per_worker=1,
                 dashboard_address=None,
-                # Its own port would be asked for, and its being taken told.
+                # Any free port: Dask warns if the default one is in use.
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
@@ -110,7 +116,7 @@ def connected(client: Any = None, scheduler: str | None = None, workers: int = 1
 
 
 def _check_workers(client: Any) -> None:
-    """Make sure that there are workers, and that they have what this process has."""
+    """Check that there are workers and that their packages match those of this process."""
     try:
         client.wait_for_workers(1, timeout=_FIRST_WORKER)
     except TimeoutError:
@@ -119,24 +125,24 @@ def _check_workers(client: Any) -> None:
             f"the Dask scheduler at {address} has no workers; start some: dask worker {address}"
         ) from None
 
-    # Local, so that it travels by value: a worker without sedum can run it and say so.
+    # A local function is pickled by value, so a worker without sedum can run it.
     def probe(packages: tuple[str, ...]) -> dict[str, str | None]:
         import platform
         from importlib import metadata
 
-        found: dict[str, str | None] = {"python": ".".join(platform.python_version_tuple()[:2])}
+        installed: dict[str, str | None] = {"python": ".".join(platform.python_version_tuple()[:2])}
         try:
             from sedum import _version
 
-            found["sedum"] = _version.__version__
+            installed["sedum"] = _version.__version__
         except ImportError:
-            found["sedum"] = None
+            installed["sedum"] = None
         for name in packages:
             try:
-                found[name] = metadata.version(name)
+                installed[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
-                found[name] = None
-        return found
+                installed[name] = None
+        return installed
 
     here = probe(_SAME)
     for worker, there in client.run(probe, _SAME).items():
@@ -147,17 +153,26 @@ def _check_workers(client: Any) -> None:
             )
         differing = [name for name, version in here.items() if version not in (None, there[name])]
         if differing:
-            told = ", ".join(f"{n} {there[n] or 'absent'} (here {here[n]})" for n in differing)
-            raise SedumError(f"Dask worker {worker} has other versions: {told}; install the same")
+            listed = ", ".join(f"{n} {there[n] or 'absent'} (here {here[n]})" for n in differing)
+            raise SedumError(f"Dask worker {worker} has other versions: {listed}; install the same")
 
 
 def check_sees(client: Any, path: Path, what: str) -> None:
-    """Make sure that every worker sees a file or folder of this machine.
+    """Check that every worker can read a file or folder of this machine.
+
+    Parameters
+    ----------
+    client
+        Dask client.
+    path
+        File or folder.
+    what
+        Word for it in the message, such as ``"catalogue"``.
 
     Raises
     ------
     SedumError
-        Naming a worker that does not.
+        If a worker does not see it; the message names the worker.
     """
     import os
 
@@ -169,51 +184,57 @@ def check_sees(client: Any, path: Path, what: str) -> None:
             )
 
 
-class Broadcast(WorkerPlugin):
-    """A Dask plugin that makes something once in each worker, also in one that joins later."""
+class BroadcastPlugin(WorkerPlugin):
+    """Dask plugin that creates an object once in each worker, also in workers that join later."""
 
     def __init__(self, token: str, make: Callable[[], Any]):
         self.name = f"sedum-{token}"
         self.token, self.make = token, make
 
     def setup(self, worker: Any) -> None:
-        """Make it in a worker process."""
+        """Create the object in a worker process."""
         import torch
 
         self.threads = torch.get_num_threads()
         hold(self.token, self.make())
 
     def teardown(self, worker: Any) -> None:
-        """Forget it."""
+        """Remove the object and restore the number of threads."""
         import torch
 
         _held.pop(self.token, None)
-        torch.set_num_threads(self.threads)  # the worker may be a thread of a living process
+        torch.set_num_threads(self.threads)  # the worker may be a thread of this process
 
 
 def broadcast(client: Any, token: str, make: Callable[[], Any]) -> None:
-    """Bring something to each worker, and to each that takes the place of another that died.
+    """Create an object in each worker, and in each that replaces a worker that died.
 
     Parameters
     ----------
     client
-        A client.
+        Dask client.
     token
-        What :func:`held` finds it by.
+        Key by which :func:`held` returns the object.
     make
-        Makes it; travels to the workers.
+        Function without arguments that creates the object. It is sent to the workers.
 
     Raises
     ------
     SedumError
-        If it cannot be made in a worker.
+        If the object cannot be created in a worker.
     """
-    client.register_plugin(Broadcast(token, make))
+    client.register_plugin(BroadcastPlugin(token, make))
 
 
 @contextmanager
 def brought(client: Any, token: str, make: Callable[[], Any]) -> Iterator[None]:
-    """As :func:`broadcast`; the workers forget it when the body ends."""
+    """Do as :func:`broadcast`, and remove the object from the workers when the body ends.
+
+    Parameters
+    ----------
+    client, token, make
+        As for :func:`broadcast`.
+    """
     broadcast(client, token, make)
     try:
         yield
@@ -223,17 +244,42 @@ def brought(client: Any, token: str, make: Callable[[], Any]) -> Iterator[None]:
 
 
 def hold(token: str, what: Any) -> None:
-    """Keep something in this process for :func:`held`."""
+    """Store an object in this process for :func:`held`.
+
+    Parameters
+    ----------
+    token
+        Key of the object.
+    what
+        The object.
+
+    Examples
+    --------
+    >>> hold("example", 42)
+    >>> held("example")
+    42
+    """
     _held[token] = what
 
 
 def held(token: str) -> Any:
-    """Return what was brought to this process.
+    """Return the object that was stored in this process under a token.
+
+    Parameters
+    ----------
+    token
+        Key of the object.
 
     Raises
     ------
     SedumError
-        If nothing was.
+        If there is none.
+
+    Examples
+    --------
+    >>> hold("example", "a model")
+    >>> held("example")
+    'a model'
     """
     if token not in _held:
         raise SedumError(
@@ -244,23 +290,28 @@ def held(token: str) -> Any:
 
 
 def completed(client: Any, futures: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield what each future stands for, and its result, as they are done.
+    """Yield the key and the result of each future as it completes.
 
-    Results are forgotten by the workers then; what is not done when the caller leaves is
-    cancelled.
+    Each result is released by its worker then. When the caller stops early, the remaining futures
+    are cancelled.
 
     Parameters
     ----------
     client
-        The client they are of.
+        Dask client of the futures.
     futures
-        What each stands for.
+        Keys by future.
+
+    Yields
+    ------
+    key, result
+        Key of the future and the value that its task returned.
 
     Raises
     ------
     SedumError
-        If a task raised it or could not read or write a file, workers died of the same task again
-        and again, or the scheduler is gone.
+        If a task raised one, or could not read or write a file; if the same task killed several
+        workers; or if the scheduler is gone.
     """
     from distributed import as_completed
 
@@ -275,7 +326,7 @@ def completed(client: Any, futures: dict[Any, Any]) -> Iterator[tuple[Any, Any]]
 
 
 def _result(client: Any, future: Any) -> Any:
-    """Return what a task returned, or say why there is nothing."""
+    """Return the result of a task, or raise an error that explains why there is none."""
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
@@ -290,11 +341,11 @@ def _result(client: Any, future: Any) -> Any:
         ) from None
     except (CancelledError, CommClosedError):
         raise SedumError(
-            f"the Dask scheduler at {client.scheduler.address} is gone; the same call goes on with "
-            "what is missing"
+            f"the Dask scheduler at {client.scheduler.address} is gone; call again: finished "
+            "work is kept"
         ) from None
     except Exception as error:
-        # LSDB says in which partition; the reason is behind that.
+        # LSDB names the partition; the cause of its exception gives the reason.
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, SedumError | OSError):
             cause = cause.__cause__

@@ -1,4 +1,4 @@
-"""Worker processes that end with the process that started them, however that ends."""
+"""Worker processes that end with their parent process, however it ends."""
 
 from __future__ import annotations
 
@@ -17,37 +17,44 @@ from sedum.errors import SedumError
 
 __all__ = ["Submit", "worker_processes"]
 
-#: Give a function and its arguments to a worker process.
+#: Function that submits a function and its arguments to a worker process.
 Submit = Callable[..., Future[Any]]
 
 
 @contextmanager
 def worker_processes(count: int, start: Callable[..., None], *args: Any) -> Iterator[Submit]:
-    """Give work to processes while the body runs.
+    """Run worker processes while the body of the ``with`` statement runs.
 
-    Where the body is left by an exception, as by Ctrl-C, the workers end at once; so they do
-    if this process is killed.
+    The workers stop at once if an exception such as Ctrl-C leaves the body, or if this process is
+    killed.
 
     Parameters
     ----------
     count
-        The number of processes, at most.
-    start, args
-        Called in each process before its work.
+        Maximum number of processes.
+    start
+        Function called in each process before its first task.
+    *args
+        Arguments of ``start``.
+
+    Yields
+    ------
+    Submit
+        Function that submits a task and returns its future.
 
     Raises
     ------
     SedumError
-        If a worker is killed, as systems do when memory runs out.
+        If a worker is killed, as operating systems do when memory runs out.
     """
-    # Not forked: a process that is forked while torch has threads may never wake.
+    # A process forked while torch has threads may hang, so processes are spawned.
     context = multiprocessing.get_context("spawn")
-    # Nothing is ever sent: the workers see the end of the pipe when this process lets go of it.
+    # Nothing is ever sent: the pipe closes when this process ends, and the workers notice.
     watched, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(watched, start, *args))
 
     def submit(function: Callable[..., Any], *given: Any) -> Future[Any]:
-        with _signals_kept_back():  # here is where processes start
+        with _signals_deferred():  # processes start here
             return pool.submit(function, *given)
 
     try:
@@ -55,8 +62,8 @@ def worker_processes(count: int, start: Callable[..., None], *args: Any) -> Iter
     except BrokenProcessPool:
         held.close()
         raise SedumError(
-            "a worker process was ended from outside, as happens when memory runs out; give the "
-            "same command again, which goes on from what was finished, with fewer workers"
+            "a worker process was killed from outside, as happens when memory runs out; call again "
+            "with fewer workers: finished work is kept"
         ) from None
     except BaseException:
         held.close()
@@ -73,7 +80,7 @@ def _begin(watched: Connection, start: Callable[..., None], *args: Any) -> None:
 
 
 def _end_with(watched: Connection) -> None:
-    """End this process when the one that started it is gone or closes the pipe."""
+    """End this process when its parent process ends or closes the pipe."""
     try:
         watched.recv_bytes()
     except (EOFError, OSError):
@@ -81,19 +88,19 @@ def _end_with(watched: Connection) -> None:
 
 
 @contextmanager
-def _signals_kept_back() -> Iterator[None]:
-    """Start processes undisturbed: Ctrl-C and requests to end are answered after the body.
+def _signals_deferred() -> Iterator[None]:
+    """Defer Ctrl-C and termination signals until the body of the ``with`` statement ends.
 
-    A terminal sends Ctrl-C to all processes, but one is to answer it: what is started in the
-    body never hears it.
+    A terminal sends Ctrl-C to all processes, but only the parent should handle it: processes
+    started in the body ignore it.
     """
-    kept: list[int] = []
+    deferred: list[int] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     handlers = {n: handler for n, handler in handlers.items() if callable(handler)}
     for number in handlers:
-        signal.signal(number, lambda n, frame: kept.append(n))
+        signal.signal(number, lambda n, frame: deferred.append(n))
     masks = hasattr(signal, "pthread_sigmask")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else ()
     try:
@@ -103,5 +110,5 @@ def _signals_kept_back() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in kept:
+        for number in deferred:
             handlers[number](number, None)

@@ -1,4 +1,4 @@
-"""Filters, units, observed photometry and the catalogues that hold it."""
+"""Filters, units, observed photometry, and the catalogues that contain it."""
 
 from sedum.photometry.catalogue import CatalogueRows, read_catalogue, stream_catalogue
 from sedum.photometry.filters import Filter, FilterSet

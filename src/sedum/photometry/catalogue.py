@@ -1,4 +1,4 @@
-"""Reading a survey's table into :class:`Photometry`, every row accounted for."""
+"""Reading a survey's table into :class:`Photometry`; every row gets a status."""
 
 from __future__ import annotations
 
@@ -25,22 +25,31 @@ __all__ = ["CatalogueRows", "read_catalogue", "read_for_run", "stream_catalogue"
 
 @dataclass(frozen=True)
 class CatalogueRows:
-    """A catalogue as read: rows in the order of the file.
+    """The rows of a catalogue, in the order of the file.
 
     Attributes
     ----------
     ids
-        Identifiers, [n]: the mapped column, or the row numbers from 0.
+        Identifiers, [n]: those of the catalogue, or the row numbers from 0.
     photometry
-        The measurements; rows whose status is not ``ok`` hold placeholders where they are bad.
+        The measurements. Rows whose status is not ``ok`` contain placeholders.
     catalogue_redshift
-        The mapped redshift column, [n], NaN where absent, whether or not it is used.
+        Known redshifts of the catalogue, [n], whether or not they are used; NaN if unknown.
     catalogue_redshift_error
-        Its mapped 1-sigma error, [n], NaN where absent.
+        Their 1-sigma errors, [n]; NaN if unknown.
     row_status
-        The status of each row, as numbers.
+        The status of each row, stored as numbers.
     redshift_errors
-        Whether there is a column of redshift errors, whatever is in these rows.
+        Whether the catalogue has a column of redshift errors.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet, read_catalogue
+    >>> rows = read_catalogue(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> len(rows), str(rows.status[0])
+    (20, 'ok')
+    >>> rows.photometry.flux.shape
+    (20, 3)
     """
 
     ids: np.ndarray
@@ -52,7 +61,7 @@ class CatalogueRows:
 
     @property
     def status(self) -> np.ndarray:
-        """``ok``, or why the row cannot be fitted, in words, [n]."""
+        """Status of each row as text, [n]: ``ok``, or the reason why it cannot be fitted."""
         return self.row_status.text()
 
     def __len__(self) -> int:
@@ -60,7 +69,7 @@ class CatalogueRows:
 
     @classmethod
     def concatenate(cls, parts: Sequence[CatalogueRows]) -> CatalogueRows:
-        """Join portions in order."""
+        """Join portions of a catalogue, in order."""
         return cls(
             np.concatenate([p.ids for p in parts]),
             Photometry.concatenate([p.photometry for p in parts]),
@@ -74,18 +83,67 @@ class CatalogueRows:
 def read_catalogue(
     source: TableLike, mapping: config.CatalogueSettings, filters: FilterSet
 ) -> CatalogueRows:
-    """Read a file, an astropy Table or a pandas DataFrame; see :func:`to_photometry`."""
+    """Read a catalogue and convert it to photometry in µJy.
+
+    Parameters
+    ----------
+    source
+        A file, a folder of Parquet files, an astropy Table or a pandas DataFrame.
+    mapping
+        The ``catalogue`` section of a run file.
+    filters
+        The bands, in the order of the result.
+
+    Returns
+    -------
+    CatalogueRows
+        Identifiers, photometry, redshifts and the status of each row; see :func:`to_photometry`.
+
+    Raises
+    ------
+    SedumError
+        If the table cannot be read; if a column is missing, not numeric, or in another unit than
+        the run file says; or if the unit is not a flux density.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from sedum import FilterSet, read_catalogue
+    >>> from sedum.config import CatalogueSettings
+    >>> table = Table({"id": ["A", "B"], "mag": [23.9, -99.0], "err": [0.1, -99.0]})
+    >>> columns = {"sdss_r0": {"value": "mag", "error": "err"}}
+    >>> mapping = CatalogueSettings(columns=columns, unit="ABmag", id="id")
+    >>> rows = read_catalogue(table, mapping, FilterSet.from_names(["sdss_r0"]))
+    >>> rows.photometry.flux[:, 0].round(2)
+    array([1., 0.])
+    >>> rows.status.tolist()
+    ['ok', 'no band observed']
+    """
     table = read_table(source, mapping.extension)
     return to_photometry(table, mapping, filters, source=name_of(source))
 
 
 def read_for_run(source: TableLike, run: config.RunFile, filters: FilterSet) -> CatalogueRows:
-    """Read a catalogue as a run file says; see :func:`read_catalogue`.
+    """Read a catalogue as a run file describes it; see :func:`read_catalogue`.
+
+    Parameters
+    ----------
+    source
+        The catalogue.
+    run
+        The run file.
+    filters
+        The bands, in the order of the result.
 
     Raises
     ------
     SedumError
-        Also if the run file has no ``catalogue`` section.
+        As :func:`read_catalogue`, and if the run file has no ``catalogue`` section.
+
+    Examples
+    --------
+    >>> len(read_for_run(catalogue, run, FilterSet.from_run(run)))
+    20
     """
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
@@ -95,9 +153,33 @@ def read_for_run(source: TableLike, run: config.RunFile, filters: FilterSet) -> 
 def stream_catalogue(
     source: TableLike, mapping: config.CatalogueSettings, filters: FilterSet, rows: int = 50_000
 ) -> Iterator[CatalogueRows]:
-    """Read a catalogue in portions; Parquet, FITS and HDF5 of any size in little memory.
+    """Read a catalogue of any size in portions that need little memory.
 
-    Row numbers, where no identifier is mapped, count on through the portions.
+    Parquet, FITS and HDF5 are read one portion at a time. Row numbers, which stand in for missing
+    identifiers, continue through the portions.
+
+    Parameters
+    ----------
+    source, mapping, filters
+        As for :func:`read_catalogue`.
+    rows
+        Number of rows in a portion.
+
+    Yields
+    ------
+    CatalogueRows
+        The next portion.
+
+    Raises
+    ------
+    SedumError
+        As :func:`read_catalogue`.
+
+    Examples
+    --------
+    >>> filters = FilterSet.from_run(run)
+    >>> [len(part) for part in stream_catalogue(catalogue, run.catalogue, filters, rows=15)]
+    [15, 5]
     """
     start = 0
     for table in stream_table(source, mapping.needed(), rows, mapping.extension):
@@ -112,12 +194,12 @@ def to_photometry(
     source: str = "catalogue",
     first: int = 0,
 ) -> CatalogueRows:
-    """Turn a table into photometry by the mapping of the run file.
+    """Convert a table to photometry as the run file describes.
 
-    A flux that is NaN, masked or one of ``mapping.missing`` means that the band was not
-    observed. A measured flux with an error that is not finite and positive makes the row
-    unusable, and so does a correction that is not known: guessing would change the answer in
-    silence. Fluxes are corrected for ``offsets``, ``extinction`` and ``aperture``.
+    A flux that is NaN, masked or one of ``mapping.missing`` means that the band was not observed. A
+    row cannot be used if the error of a measured flux is not finite and positive, or if a
+    correction is unknown: a guess would change the result without notice. Fluxes are corrected for
+    ``offsets``, ``extinction`` and ``aperture``.
 
     Parameters
     ----------
@@ -128,15 +210,26 @@ def to_photometry(
     filters
         The bands, in the order of the result.
     source
-        What messages call the table.
+        Name of the table in messages.
     first
-        The number of its first row.
+        Number of its first row.
+
+    Returns
+    -------
+    CatalogueRows
+        Identifiers, photometry, redshifts and the status of each row.
 
     Raises
     ------
     SedumError
-        If a mapped column is absent, not numeric or in another unit than the run file says,
-        or the unit is not a flux density.
+        If a column is missing, not numeric or in another unit than the run file says, or the unit
+        is not a flux density.
+
+    Examples
+    --------
+    >>> rows = to_photometry(catalogue, run.catalogue, FilterSet.from_run(run))
+    >>> rows.photometry.observed.any(axis=1).all()
+    np.True_
     """
     n = len(table)
     flux = np.full((n, len(filters)), np.nan)
@@ -152,9 +245,9 @@ def to_photometry(
         flux[:, i], error[:, i], upper[:, i] = reader.band(band, factor)
     status.mark(~np.isfinite(flux).any(axis=1), "no band observed")
     for name, wanted in mapping.require.items():
-        found = number_or_text(table, name, source, f"catalogue.require.{name}")
-        allowed = [str(w) if found.dtype.kind == "U" else w for w in wanted]
-        status.mark(~np.isin(found, allowed), f"flagged by {name}")
+        values = number_or_text(table, name, source, f"catalogue.require.{name}")
+        allowed = [str(w) if values.dtype.kind == "U" else w for w in wanted]
+        status.mark(~np.isin(values, allowed), f"flagged by {name}")
     redshift, redshift_error = reader.redshift()
     ids = np.arange(first, first + n)
     if mapping.id is not None:
@@ -168,7 +261,7 @@ def to_photometry(
 
 
 class _Reader:
-    """Reads single bands of one table, and marks the rows where they are bad."""
+    """Reads single bands of one table, and marks the rows that cannot be used."""
 
     def __init__(
         self, table: Table, mapping: config.CatalogueSettings, source: str, status: RowStatus
@@ -176,10 +269,10 @@ class _Reader:
         self.table, self.mapping, self.source, self.row_status = table, mapping, source, status
 
     def band(self, band: Filter, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return flux and error in µJy, and what is an upper limit, each [n].
+        """Return flux and error in µJy and whether the flux is an upper limit, each [n].
 
-        Flux and error are multiplied by ``factor``, [n], NaN where a correction is not known.
-        The flux is NaN where the band is missing or the row unusable.
+        Flux and error are multiplied by ``factor``, [n], which is NaN if a correction is unknown.
+        The flux is NaN if the band is missing or the row cannot be used.
         """
         column = self.mapping.columns[band.name]
         unit, zeropoint = self.mapping.unit_of(band.name)
@@ -189,7 +282,7 @@ class _Reader:
         else:
             sigma = np.full(len(value), np.nan)
         missing = np.isnan(value) | self._marked(value)
-        # The limit is taken out before errors are looked at: conventions put codes there.
+        # Limits come first: some conventions store codes in the error column.
         limit = self._limit(column, unit, value, sigma, missing, band.name)
         upper = np.isfinite(limit)
         if isinstance(column.error, str):
@@ -229,7 +322,7 @@ class _Reader:
         missing: np.ndarray,
         band: str,
     ) -> np.ndarray:
-        """Return the upper limits in the catalogue's unit, NaN where there is none, [n]."""
+        """Return the upper limits in the catalogue's unit, [n]; NaN if there is none."""
         none = np.full(len(value), np.nan)
         if self.mapping.limits is None:
             return none
@@ -252,7 +345,7 @@ class _Reader:
         raise AssertionError
 
     def redshift(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return redshift and its 1-sigma error, NaN where unknown, [n]."""
+        """Return redshifts and their 1-sigma errors, [n]; NaN if unknown."""
         z, error = (np.full(len(self.table), np.nan) for _ in range(2))
         if self.mapping.redshift is not None:
             z = numeric(self.table, self.mapping.redshift, self.source, "catalogue.redshift")
@@ -277,14 +370,14 @@ class _Reader:
 
 
 def _check_unit(table: Table, name: str, unit: str, source: str, key: str) -> None:
-    """Refuse a column whose own unit contradicts the run file: the flux would be off unseen."""
+    """Refuse a column whose own unit contradicts the run file, which would give wrong fluxes."""
     own = getattr(table[name], "unit", None)
     if own is None:
         return
     try:
         own = units.Unit(str(own))
     except ValueError:
-        return  # a word that is no unit contradicts nothing
+        return  # text that is not a unit contradicts nothing
     if unit in MAGNITUDES:
         agrees = "mag" in str(own).lower()
     elif unit == "zeropoint":

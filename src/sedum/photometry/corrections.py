@@ -1,4 +1,4 @@
-"""What fluxes of a catalogue are multiplied by: offsets, foreground dust, aperture."""
+"""Corrections of a catalogue's fluxes: zero-point offsets, foreground dust, aperture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Corrections"]
 
 
 class Corrections:
-    """The factors on the fluxes of one table's rows.
+    """The correction factors of the rows of a table.
 
     Parameters
     ----------
@@ -24,7 +24,22 @@ class Corrections:
     mapping
         The ``catalogue`` section of a run file.
     source
-        What messages call the table.
+        Name of the table in messages.
+
+    Raises
+    ------
+    SedumError
+        If a column that a correction needs is missing or not numeric.
+
+    Examples
+    --------
+    >>> from sedum.photometry import FilterSet
+    >>> mapping = config.CatalogueSettings(
+    ...     columns={"sdss_r0": {"value": "f", "error": "e"}}, offsets={"sdss_r0": 0.1}
+    ... )
+    >>> corrections = Corrections(Table({"f": [1.0, 2.0]}), mapping, "survey.fits")
+    >>> corrections.factor(FilterSet.from_names(["sdss_r0"])[0]).round(3)
+    array([0.912, 0.912])
     """
 
     def __init__(self, table: Table, mapping: config.CatalogueSettings, source: str):
@@ -38,7 +53,7 @@ class Corrections:
             self._aperture = _to_total(table, mapping, mapping.aperture, source)
 
     def factor(self, band: Filter) -> np.ndarray:
-        """Return the factor on flux and error in a band; NaN where it is not known, [n]."""
+        """Return the factor of flux and error in a band, [n]; NaN if unknown."""
         magnitudes = np.full(self._rows, self._mapping.offsets.get(band.name, 0.0))
         spec = self._mapping.extinction
         if spec is not None:
@@ -58,14 +73,14 @@ def _reddening(table: Table, spec: config.ExtinctionCorrection, source: str) -> 
     if not isinstance(spec.ebv, str):
         return np.full(len(table), spec.ebv)
     ebv = numeric(table, spec.ebv, source, "catalogue.extinction.ebv")
-    # A map that is not measured there is marked by a value that no E(B-V) has.
+    # Maps mark positions without a measurement by values outside the range of E(B-V).
     return np.where((ebv > -1) & (ebv < 50), ebv, np.nan)
 
 
 def _to_total(
     table: Table, mapping: config.CatalogueSettings, spec: config.ApertureCorrection, source: str
 ) -> np.ndarray:
-    """Return total over aperture flux, NaN where it is not known, [n]."""
+    """Return the ratio of total to aperture flux, [n]; NaN if unknown."""
 
     def read(name: str, key: str) -> np.ndarray:
         values = numeric(table, name, source, f"catalogue.aperture.{key}")

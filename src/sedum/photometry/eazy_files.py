@@ -1,4 +1,4 @@
-"""The files of the EAZY code: translate, zero-point and filter files."""
+"""Filter, translate and zero-point files of the EAZY code (Brammer et al. 2008)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,25 @@ _CODE = re.compile(r"([FE])(\d+)$")
 
 @cache
 def eazy_curves(path: Path, where: str = "filters") -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """Return wavelength in Angstrom and transmission of every curve of a FILTER.RES file.
+    r"""Return the wavelengths in Angstrom and the transmission of every curve of a FILTER.RES file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    where
+        Key of the run file, for messages.
 
     Raises
     ------
     SedumError
-        If the file cannot be read or is damaged; the number of the curve is named.
+        If the file cannot be read or is damaged; the message names the number of the curve.
+
+    Examples
+    --------
+    >>> _ = Path("FILTER.RES").write_text("2 box\n1 5000 1\n2 6000 1\n")
+    >>> [wavelength.tolist() for wavelength, transmission in eazy_curves(Path("FILTER.RES"))]
+    [[5000.0, 6000.0]]
     """
     lines = read_text(path, where).splitlines()
     curves: list[tuple[np.ndarray, np.ndarray]] = []
@@ -47,32 +60,50 @@ def eazy_curves(path: Path, where: str = "filters") -> tuple[tuple[np.ndarray, n
 
 
 def read_translate(path: str | Path) -> dict[str, str]:
-    """Read a translate file: the EAZY code (F10, E10, id, z_spec …) of each column.
+    r"""Read a translate file: the EAZY code (F10, E10, id, z_spec …) of each column.
+
+    Returns
+    -------
+    dict
+        Codes by column.
 
     Raises
     ------
     SedumError
-        If it cannot be read or a line has not two words.
+        If the file cannot be read or a line has fewer than two words.
+
+    Examples
+    --------
+    >>> _ = Path("zphot.translate").write_text("flux_r F73\nerr_r E73\n")
+    >>> read_translate("zphot.translate")
+    {'flux_r': 'F73', 'err_r': 'E73'}
     """
-    found = {}
+    codes = {}
     for number, words in _lines(path, "translate"):
         if len(words) < 2:
             raise SedumError(f"translate file {path} line {number}: expected a column and a code")
-        found[words[0]] = words[1]
-    return found
+        codes[words[0]] = words[1]
+    return codes
 
 
 def read_eazy_offsets(path: str | Path) -> dict[int, float]:
-    """Read a zero-point file: magnitudes to add, by the number of the filter.
+    r"""Read a zero-point file, whose factors EAZY multiplies fluxes by.
 
-    EAZY multiplies fluxes by the factors in the file.
+    Returns
+    -------
+    dict
+        Magnitudes to add, by the number of the filter.
 
     Raises
     ------
     SedumError
-        If it cannot be read, or a line is not a code and a positive factor.
+        If the file cannot be read, or a line is not a code and a positive factor.
+
+    Examples -------- >>> _ = Path("zphot.zeropoint").write_text("F73 1.05\n") >>> {number:
+    round(offset, 3) for number, offset in read_eazy_offsets("zphot.zeropoint").items()} {73:
+    -0.053}
     """
-    found = {}
+    offsets = {}
     for number, words in _lines(path, "zero-point"):
         code = _CODE.match(words[0])
         try:
@@ -84,8 +115,8 @@ def read_eazy_offsets(path: str | Path) -> dict[int, float]:
                 f"zero-point file {path} line {number}: expected a code such as F10 and a factor"
             )
         if code.group(1) == "F":
-            found[int(code.group(2))] = -2.5 * float(np.log10(factor))
-    return found
+            offsets[int(code.group(2))] = -2.5 * float(np.log10(factor))
+    return offsets
 
 
 def _lines(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
@@ -97,23 +128,28 @@ def _lines(path: str | Path, what: str) -> list[tuple[int, list[str]]]:
 def eazy_columns(
     names: list[str], translate: dict[str, str], codes: list[str] | None = None
 ) -> tuple[dict[int, tuple[str, str]], dict[str, str]]:
-    """Return flux and error columns by filter number, and columns by other EAZY names.
+    """Return the columns of flux and error by filter number, and other columns by their EAZY names.
 
     Parameters
     ----------
     names
-        The catalogue's columns.
+        Columns of the catalogue.
     translate
         Codes of columns, from a translate file; may be empty.
     codes
-        Codes in the catalogue's own second header line, if it has one.
+        Codes in a second header line of the catalogue, if it has one.
 
     Returns
     -------
     bands : dict
-        Column of the flux and of the error, by filter number in order of the columns.
+        Columns of flux and error by filter number, in the order of the catalogue.
     others : dict
-        Column by name, such as ``id`` and ``z_spec``.
+        Columns by name, such as ``id`` and ``z_spec``.
+
+    Examples
+    --------
+    >>> eazy_columns(["id", "F73", "E73"], {})
+    ({73: ('F73', 'E73')}, {'id': 'id'})
     """
     code_of = dict(zip(names, codes or names, strict=True)) | translate
     flux: dict[int, str] = {}

@@ -7,24 +7,34 @@ from astropy import units
 
 __all__ = ["R_V", "extinction", "foreground_coefficient"]
 
-#: Total to selective extinction of the Milky Way's laws.
+#: Ratio of total to selective extinction, A(V) / E(B-V), of the laws of the Milky Way.
 R_V = 3.1
 
 
 def extinction(name: str, wavelength: np.ndarray) -> np.ndarray:
     """Return A(λ)/A(V) of an extinction curve of the ``dust_extinction`` package.
 
-    ``smc`` is the bar of the Small Magellanic Cloud (Gordon et al. 2003), ``milky_way`` or
-    ``cardelli`` the law of Cardelli, Clayton & Mathis (1989) and ``fitzpatrick`` that of
-    Fitzpatrick (1999), both with R_V = 3.1. Beyond the wavelengths that a curve is defined for
-    it goes on as a power law with the slope at its end.
+    The curves are ``smc``, the bar of the Small Magellanic Cloud (Gordon et al. 2003),
+    ``milky_way`` or ``cardelli`` (Cardelli, Clayton & Mathis 1989) and ``fitzpatrick`` (Fitzpatrick
+    1999), the last two with R_V = 3.1. Outside the wavelengths for which a curve is defined it
+    continues as a power law with the slope at its end.
 
     Parameters
     ----------
     name
-        The curve.
+        Name of the curve.
     wavelength
-        In Angstrom.
+        Wavelengths in Angstrom, in any shape.
+
+    Returns
+    -------
+    ndarray
+        A(λ)/A(V), in the shape of ``wavelength``.
+
+    Examples
+    --------
+    >>> extinction("smc", np.array([1500.0, 5500.0])).round(1)
+    array([4.8, 1. ])
     """
     from dust_extinction.averages import G03_SMCBar
     from dust_extinction.parameter_averages import CCM89, F99
@@ -49,5 +59,18 @@ def extinction(name: str, wavelength: np.ndarray) -> np.ndarray:
 
 
 def foreground_coefficient(law: str, pivot: float) -> float:
-    """Return A(λ)/E(B-V) of the Milky Way at a band's pivot wavelength in Angstrom."""
+    """Return A(λ)/E(B-V) of the Milky Way at a wavelength.
+
+    Parameters
+    ----------
+    law
+        ``"fitzpatrick"`` or ``"cardelli"``.
+    pivot
+        Pivot wavelength of the band in Angstrom.
+
+    Examples
+    --------
+    >>> round(foreground_coefficient("fitzpatrick", 6176.0), 2)
+    2.58
+    """
     return R_V * float(extinction(law, np.array([pivot]))[0])

@@ -1,6 +1,6 @@
 """Filter curves and ordered sets of them.
 
-A band is named as ``sedpy`` names it, by its number in an EAZY ``FILTER.RES`` file, or by a
+A band is given by its name in ``sedpy``, by its number in an EAZY ``FILTER.RES`` file, or by a
 two-column file. Curves are photon-counting transmissions against wavelength in Angstrom.
 """
 
@@ -29,11 +29,20 @@ class Filter:
     Parameters
     ----------
     name
-        The band's name.
+        Name of the band.
     wavelength
-        Increasing, in Angstrom, [m].
+        Wavelengths in Angstrom, [m].
     transmission
         Photon transmission in any normalisation, [m].
+
+    Raises
+    ------
+    SedumError
+        If the curve has fewer than two usable points.
+
+    Examples -------- >>> band = Filter("box", np.array([5000.0, 5001.0, 5999.0, 6000.0]),
+    np.array([0.0, 1.0, 1.0, 0.0])) >>> round(band.pivot), round(band.width) (5492, 999) >>>
+    band.limits (5000.0, 6000.0)
     """
 
     name: str
@@ -51,10 +60,10 @@ class Filter:
         wavelength, transmission = wavelength[keep], transmission[keep]
         if len(wavelength) < 2 or transmission.max() <= 0:
             raise SedumError(f"filter {self.name!r}: fewer than two usable points in its curve")
-        # The far wings of some published curves reach microns at 1e-5 of the peak and below:
-        # they carry no light but would demand a spectrum there. sedpy applies the same rule.
-        lit = np.flatnonzero(transmission > 1e-5 * transmission.max())
-        span = slice(max(lit[0] - 1, 0), lit[-1] + 2)
+        # The far wings of some published curves extend over microns at 1e-5 of the peak and below.
+        # They transmit no light but would require a spectrum there. sedpy applies the same rule.
+        open_at = np.flatnonzero(transmission > 1e-5 * transmission.max())
+        span = slice(max(open_at[0] - 1, 0), open_at[-1] + 2)
         object.__setattr__(self, "wavelength", wavelength[span])
         object.__setattr__(self, "transmission", transmission[span])
 
@@ -66,37 +75,47 @@ class Filter:
 
     @property
     def width(self) -> float:
-        """Equivalent rectangular width in Angstrom."""
+        """Equivalent rectangular width in Angstrom: the integral of the curve over its maximum."""
         return float(np.trapezoid(self.transmission, self.wavelength) / self.transmission.max())
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The wavelengths in Angstrom between which the curve is not zero."""
+        """First and last wavelength in Angstrom at which the curve is not zero."""
         return float(self.wavelength[0]), float(self.wavelength[-1])
 
     @property
     def vega(self) -> float:
-        """AB magnitude of Vega, from its spectrum in the CALSPEC database (alpha_lyr_stis_011)."""
+        """AB magnitude of Vega.
+
+        The spectrum of Vega is that of the CALSPEC database (alpha_lyr_stis_011).
+        """
         wavelength, flux = _vega()
         return -2.5 * float(np.log10(self.average(wavelength, flux))) - 48.6
 
     def average(self, wavelength: np.ndarray, flux: np.ndarray) -> np.ndarray:
         """Return the photon-counting average of spectra.
 
-        This is the plain definition, <f_nu> = ∫ f_nu T dν/ν / ∫ T dν/ν, integrated on the
-        union of both samplings; the forward model has a faster equivalent.
+        This is the definition <f_nu> = ∫ f_nu T dν/ν / ∫ T dν/ν (Bessell & Murphy 2012),
+        integrated on the union of both samplings. The forward model has a faster equivalent.
 
         Parameters
         ----------
         wavelength
-            In Angstrom, increasing, [m].
+            Wavelengths in Angstrom, increasing, [m].
         flux
             Flux density per unit frequency, [..., m].
 
         Returns
         -------
         ndarray
-            In the unit of ``flux``, [...].
+            Average in the unit of ``flux``, [...].
+
+        Examples
+        --------
+        >>> band = FilterSet.from_names(["sdss_r0"])[0]
+        >>> wavelength = np.array([4000.0, 9000.0])
+        >>> float(band.average(wavelength, np.array([3.0, 3.0])).round(6))
+        3.0
         """
         low, high = self.limits
         grid = np.union1d(wavelength, self.wavelength)
@@ -109,7 +128,27 @@ class Filter:
 
 
 class FilterSet(Sequence[Filter]):
-    """Filters in the order in which fluxes are stored."""
+    """An ordered set of filters, in the order in which fluxes are stored.
+
+    Parameters
+    ----------
+    filters
+        The filters.
+
+    Raises
+    ------
+    SedumError
+        If there is no filter.
+
+    Examples
+    --------
+    >>> from sedum import FilterSet
+    >>> filters = FilterSet.from_names(["sdss_g0", "sdss_r0"])
+    >>> filters.names
+    ['sdss_g0', 'sdss_r0']
+    >>> filters.pivots.round()
+    array([4702., 6175.])
+    """
 
     def __init__(self, filters: Sequence[Filter]):
         self._filters = tuple(filters)
@@ -118,17 +157,34 @@ class FilterSet(Sequence[Filter]):
 
     @classmethod
     def from_run(cls, run: config.RunFile) -> FilterSet:
-        """Load the filters of a run file."""
+        """Load the filters of a run file.
+
+        Raises
+        ------
+        SedumError
+            If a name is unknown or a file cannot be read; the message names the key.
+
+        Examples
+        --------
+        >>> FilterSet.from_run(run).names
+        ['sdss_g0', 'sdss_r0', 'sdss_i0']
+        """
         return cls([load_band(band, f"filters[{i}]") for i, band in enumerate(run.filters)])
 
     @classmethod
     def from_names(cls, names: Sequence[str]) -> FilterSet:
-        """Load filters by their sedpy names."""
+        """Load filters by their names in sedpy, which :func:`list_filters` lists.
+
+        Raises
+        ------
+        SedumError
+            If a name is unknown; the message suggests similar ones.
+        """
         return cls([load_sedpy(name) for name in names])
 
     @property
     def names(self) -> list[str]:
-        """The bands' names."""
+        """Names of the bands."""
         return [f.name for f in self._filters]
 
     @property
@@ -137,7 +193,7 @@ class FilterSet(Sequence[Filter]):
         return np.array([f.pivot for f in self._filters])
 
     def digest(self) -> str:
-        """Return a hash of names and curves, for provenance."""
+        """Return a hash of the names and curves, for provenance."""
         arrays = [a for f in self._filters for a in (f.wavelength, f.transmission)]
         return array_digest(np.array(self.names), *arrays)
 
@@ -153,7 +209,7 @@ class FilterSet(Sequence[Filter]):
 
 @cache
 def _vega() -> tuple[np.ndarray, np.ndarray]:
-    """Return wavelength in Angstrom and flux density in erg/s/cm²/Hz of Vega."""
+    """Return the wavelength in Angstrom and the flux density in erg/s/cm²/Hz of Vega."""
     from astropy.io import fits
 
     with fits.open(str(files("sedpy") / "data" / "alpha_lyr_stis_011.fits")) as hdus:
@@ -164,13 +220,37 @@ def _vega() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def list_filters() -> tuple[str, ...]:
-    """Return the names of all filters that sedpy carries."""
+    """Return the names of all filters that sedpy has.
+
+    Examples
+    --------
+    >>> [name for name in list_filters() if name.startswith("hsc")]
+    ['hsc_g', 'hsc_i', 'hsc_r', 'hsc_y', 'hsc_z']
+    """
     folder = files("sedpy") / "data" / "filters"
     return tuple(sorted(Path(p.name).stem for p in folder.iterdir() if p.name.endswith(".par")))
 
 
 def load_band(band: config.Band, where: str = "filters") -> Filter:
-    """Load one band of a run file; ``where`` is the key's path, for messages."""
+    """Load one band of a run file.
+
+    Parameters
+    ----------
+    band
+        Name of a sedpy filter, or an entry of the run file that names a file.
+    where
+        Key of the run file, for messages.
+
+    Raises
+    ------
+    SedumError
+        If the name is unknown or the file cannot be read.
+
+    Examples
+    --------
+    >>> load_band("jwst_f444w")
+    Filter(name='jwst_f444w')
+    """
     match band:
         case str():
             return load_sedpy(band, where)
@@ -182,12 +262,17 @@ def load_band(band: config.Band, where: str = "filters") -> Filter:
 
 @cache
 def load_sedpy(name: str, where: str = "filters") -> Filter:
-    """Load a curve that sedpy carries.
+    """Load a filter curve of sedpy by its name.
 
     Raises
     ------
     SedumError
-        If there is none of that name; near names are suggested.
+        If there is none of that name; the message suggests similar ones.
+
+    Examples
+    --------
+    >>> round(load_sedpy("jwst_f444w").pivot)
+    44017
     """
     known = list_filters()
     if name not in known:
@@ -201,7 +286,24 @@ def load_sedpy(name: str, where: str = "filters") -> Filter:
 
 
 def load_eazy(file: Path, number: int, name: str, where: str = "filters") -> Filter:
-    """Load curve ``number``, counted from 1, of an EAZY ``FILTER.RES`` file."""
+    """Load a filter curve of an EAZY ``FILTER.RES`` file.
+
+    Parameters
+    ----------
+    file
+        The EAZY file.
+    number
+        Number of the curve, counted from 1.
+    name
+        Name to give to the band.
+    where
+        Key of the run file, for messages.
+
+    Raises
+    ------
+    SedumError
+        If the file cannot be read or has no such curve.
+    """
     curves = eazy_curves(Path(file), where)
     if not 0 < number <= len(curves):
         raise SedumError(f"{where}: {file} has no filter {number}; it holds 1 to {len(curves)}")
@@ -209,7 +311,28 @@ def load_eazy(file: Path, number: int, name: str, where: str = "filters") -> Fil
 
 
 def load_curve(file: Path, name: str, where: str = "filters") -> Filter:
-    """Load a two-column file: wavelength in Angstrom, transmission."""
+    r"""Load a filter curve from a two-column file: wavelength in Angstrom and photon transmission.
+
+    Parameters
+    ----------
+    file
+        The file. Columns are separated by spaces or commas; # starts a comment.
+    name
+        Name to give to the band.
+    where
+        Key of the run file, for messages.
+
+    Raises
+    ------
+    SedumError
+        If the file cannot be read or is not such a curve.
+
+    Examples
+    --------
+    >>> _ = Path("box.txt").write_text("5000 0\n5500 1\n6000 0\n")
+    >>> load_curve("box.txt", "box").limits
+    (5000.0, 6000.0)
+    """
     rows = [
         line.split("#")[0].replace(",", " ").split() for line in read_text(file, where).splitlines()
     ]

@@ -1,4 +1,4 @@
-"""Layouts of catalogues that people have, and the sections of a run file that read them."""
+"""Column layouts of public catalogues, and the sections of a run file that read them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,26 @@ __all__ = ["Reading", "describe_layouts", "read_layout", "recognise"]
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read one catalogue: what a run file says under ``filters`` and ``catalogue``.
+    """How to read one catalogue: the sections ``filters`` and ``catalogue`` of a run file.
 
     Attributes
     ----------
     layout
-        The name of the layout.
+        Name of the layout.
     filters
-        The bands that the catalogue has.
+        Bands of the catalogue.
     catalogue
-        Its mapping.
+        The ``catalogue`` section.
     note
-        What the user must know, or an empty string.
+        What the user should know about the layout; may be empty.
+
+    Examples
+    --------
+    >>> columns = {f"F{n}W_KRON": [1.0] for n in (115, 150, 200)}
+    >>> errors = {f"F{n}W_KRON_e": [0.1] for n in (115, 150, 200)}
+    >>> reading = read_layout(Table({**columns, **errors}))
+    >>> reading.layout, reading.filters
+    ('jades', ['jwst_f115w', 'jwst_f150w', 'jwst_f200w'])
     """
 
     layout: str
@@ -48,7 +56,7 @@ class Reading:
     note: str
 
 
-#: Names under which spectroscopic redshifts stand in columns that a layout does not foresee.
+#: Usual names of spectroscopic-redshift columns, for layouts that do not name one.
 _SPECTROSCOPIC = ["z_spec", "zspec", "specz", "spec_z"]
 
 
@@ -58,23 +66,35 @@ def _layouts() -> dict[str, dict[str, Any]]:
 
 
 def describe_layouts() -> dict[str, str]:
-    """Return the names of the layouts and what they are of."""
+    """Return the layouts that are known, with the survey and paper of each.
+
+    Examples
+    --------
+    >>> describe_layouts()["jades"]
+    'JADES (Rieke et al. 2023, Eisenstein et al. 2023), Kron fluxes of the extension KRON'
+    """
     return {name: layout["about"] for name, layout in _layouts().items()}
 
 
 def recognise(columns: list[str]) -> str | None:
-    """Return the layout that explains most of a table's columns, or None if none fits.
+    """Return the layout that matches most bands of a table, or None if none matches.
 
-    A layout fits where it finds three bands or more, errors included.
+    A layout matches if the table has fluxes and errors of at least three of its bands.
+
+    Examples
+    --------
+    >>> names = [f"F{n}W_KRON{end}" for n in (115, 150, 200) for end in ("", "_e")]
+    >>> recognise(names)
+    'jades'
     """
-    best, most = None, 2
+    best, maximum = None, 2
     for name, layout in _layouts().items():
         if name == "eazy":
-            found = len(eazy_columns(columns, {})[0])
+            matched = len(eazy_columns(columns, {})[0])
         else:
-            found = len(_bands(layout, columns, measured_only=True))
-        if found > most:
-            best, most = name, found
+            matched = len(_bands(layout, columns, measured_only=True))
+        if matched > maximum:
+            best, maximum = name, matched
     return best
 
 
@@ -87,25 +107,36 @@ def read_layout(
     zeropoints: str | Path | None = None,
     unit: str | None = None,
 ) -> Reading:
-    """Work out how a catalogue is to be read.
+    """Determine how to read a catalogue.
 
     Parameters
     ----------
     source
         The catalogue.
     layout
-        Its layout, one of :func:`describe_layouts`; recognised by its columns if None.
+        Its layout, one of :func:`describe_layouts`. None recognises it by its columns.
     filter_file
         EAZY's ``FILTER.RES``, for layout ``eazy``.
     translate, zeropoints
         EAZY's translate and zero-point files, if there are any.
     unit
-        The unit, where it is not that of the layout.
+        Unit of the fluxes if it differs from that of the layout.
+
+    Returns
+    -------
+    Reading
+        The sections of a run file that read the catalogue.
 
     Raises
     ------
     SedumError
-        If the layout is unknown or not recognised, or finds no band.
+        If the layout is unknown or not recognised, or the table has none of its bands.
+
+    Examples
+    --------
+    >>> names = [f"F{n}W_KRON{end}" for n in (115, 150, 200) for end in ("", "_e")]
+    >>> read_layout(Table({name: [1.0] for name in names}), "jades").catalogue.unit
+    'nJy'
     """
     known = _layouts()
     if layout is not None and layout not in known:
@@ -140,22 +171,22 @@ def read_layout(
 def _bands(
     layout: dict[str, Any], columns: list[str], measured_only: bool = False
 ) -> dict[str, tuple[str, str | float]]:
-    """Return columns of value and error by band, in the layout's order."""
+    """Return the columns of value and error by band, in the order of the layout."""
     there = set(columns)
     labels = layout.get("bands") or {name: name for name in list_filters()}
-    found: dict[str, tuple[str, str | float]] = {}
+    bands: dict[str, tuple[str, str | float]] = {}
     for label, band in labels.items():
         value = _first(layout["value"], label, there)
         error = _first(layout["error"], label, there)
-        if not isinstance(value, str) or error is None or band in found:
+        if not isinstance(value, str) or error is None or band in bands:
             continue
         if isinstance(error, str) or not measured_only:
-            found[band] = (value, error)
-    return found
+            bands[band] = (value, error)
+    return bands
 
 
 def _first(patterns: list[str | float], label: str, there: set[str]) -> str | float | None:
-    """Return the first pattern whose column is there, or that is a number."""
+    """Return the first pattern whose column exists, or that is a number."""
     for pattern in patterns:
         if not isinstance(pattern, str):
             return pattern
@@ -176,7 +207,7 @@ def _named(
 
 
 def _existing(mapping: dict[str, Any], table: Table) -> dict[str, Any]:
-    """Leave out the keys of a mapping whose columns are not in the table."""
+    """Remove the keys of a mapping whose columns the table does not have."""
     there = set(table.colnames)
     kept = dict(mapping)
     for key in ("id", "redshift", "redshift_error"):
@@ -205,7 +236,9 @@ def _eazy(
     zeropoints: str | Path | None,
 ) -> tuple[list[config.Band], dict[str, Any]]:
     if filter_file is None:
-        raise SedumError("layout eazy: give EAZY's FILTER.RES file, whose curves the codes number")
+        raise SedumError(
+            "layout eazy: give EAZY's FILTER.RES file, to which the filter numbers refer"
+        )
     codes = _second_header(source, len(table.colnames))
     words = read_translate(translate) if translate else {}
     numbers, others = eazy_columns(table.colnames, words, codes)
@@ -228,7 +261,7 @@ def _eazy(
 
 
 def _second_header(source: TableLike, width: int) -> list[str] | None:
-    """Return the words of a second header line of as many words as columns, if there is one."""
+    """Return the words of a second header line with one word for each column, if there is one."""
     if not isinstance(source, str | Path):
         return None
     try:

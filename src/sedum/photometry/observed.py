@@ -1,4 +1,4 @@
-"""Observed photometry of many galaxies, the form in which every room exchanges it."""
+"""Observed photometry of many galaxies, the form in which all parts of sedum exchange it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,39 @@ __all__ = ["Photometry"]
 
 @dataclass(frozen=True)
 class Photometry:
-    """What a survey measured of some galaxies.
+    """Fluxes, errors and redshifts that a survey measured for some galaxies.
+
+    Build it with :meth:`make` and :meth:`with_redshift`.
 
     Parameters
     ----------
     flux
-        Flux densities in µJy, [n, bands]; negative values are real. Zero where missing; the
-        limit where only an upper limit is known.
+        Flux densities in µJy, [n, bands]. Negative measurements are valid. Missing fluxes are zero;
+        for an upper limit, this is the limit.
     error
-        The reported 1-sigma errors in µJy, [n, bands]. One where missing; for an upper limit
-        the error that it is a multiple of.
+        1-sigma errors that the survey reports in µJy, [n, bands]. The error of a missing flux is
+        one. An upper limit is a multiple of its error.
     observed
-        True where the band says something, a measurement or a limit, [n, bands].
+        True if the band has a measurement or a limit, [n, bands].
     redshift
-        Redshift given beside the photometry, [n]; NaN where unknown.
+        Known redshifts, [n]; NaN if unknown.
     redshift_error
-        Its 1-sigma error in units of 1 + z, [n]; NaN where the redshift is unknown.
+        1-sigma errors of the known redshifts in units of 1 + z, [n]; NaN if unknown.
     upper
-        True where ``flux`` is an upper limit, [n, bands]; nowhere if not given.
+        True if ``flux`` is an upper limit, [n, bands]. By default, no flux is one.
+
+    Examples
+    --------
+    >>> from sedum import Photometry
+    >>> photometry = Photometry.make(
+    ...     flux=[[1.2, 3.4], [0.5, np.nan]],
+    ...     error=[[0.1, 0.1], [0.1, np.nan]],
+    ... )
+    >>> photometry.observed
+    array([[ True,  True],
+           [ True, False]])
+    >>> photometry.with_redshift([0.7, np.nan], error=0.001).redshift
+    array([0.7, nan])
     """
 
     flux: np.ndarray
@@ -47,10 +62,16 @@ class Photometry:
     def make(
         cls, flux: np.ndarray, error: np.ndarray, upper: np.ndarray | None = None
     ) -> Photometry:
-        """Build from fluxes and errors in µJy, [n, bands]; a flux of NaN means missing.
+        """Build photometry from fluxes and errors. No redshift is known; see :meth:`with_redshift`.
 
-        ``upper`` says which fluxes are upper limits. No redshift is given; see
-        :meth:`with_redshift`.
+        Parameters
+        ----------
+        flux
+            Flux densities in µJy, [n, bands]; NaN if missing.
+        error
+            1-sigma errors in µJy, [n, bands].
+        upper
+            True if the flux is an upper limit, [n, bands]. By default, no flux is one.
         """
         flux, error = np.array(flux, float), np.array(error, float)
         observed = np.isfinite(flux)
@@ -61,12 +82,12 @@ class Photometry:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Photometry]) -> Photometry:
-        """Join observations in the same bands, in order."""
+        """Join photometry in the same bands, in order."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     @property
     def measured(self) -> np.ndarray:
-        """True where a flux was measured, [n, bands]: neither missing nor an upper limit."""
+        """True if a flux was measured, [n, bands]: neither missing nor an upper limit."""
         return self.observed & ~self.upper
 
     @property
@@ -82,12 +103,12 @@ class Photometry:
         return Photometry(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def of_bands(self, bands: list[int]) -> Photometry:
-        """Return the part in some bands, by their indices."""
+        """Return the photometry in some bands, given by their indices."""
         parts = {k: getattr(self, k)[:, bands] for k in ("flux", "error", "observed", "upper")}
         return replace(self, **parts)
 
     def without(self, band: int) -> Photometry:
-        """Return the same photometry as if a band, by its index, had not been observed."""
+        """Return the photometry as if a band, given by its index, had not been observed."""
         flux, error = self.flux.copy(), self.error.copy()
         observed, upper = self.observed.copy(), self.upper.copy()
         flux[:, band], error[:, band] = 0.0, 1.0
@@ -95,14 +116,19 @@ class Photometry:
         return replace(self, flux=flux, error=error, observed=observed, upper=upper)
 
     def scaled(self, factor: np.ndarray) -> Photometry:
-        """Return the same photometry with fluxes, errors and limits times a factor, [bands]."""
+        """Return the photometry with all fluxes and errors multiplied by ``factor``, [bands]."""
         error = np.where(self.observed, self.error * factor, 1.0)
         return replace(self, flux=self.flux * factor, error=error)
 
     def with_redshift(self, redshift: np.ndarray, error: float | np.ndarray) -> Photometry:
-        """Return the same photometry with redshifts given, [n]; NaN where unknown.
+        """Return the photometry with known redshifts.
 
-        ``error`` is their 1-sigma error in units of 1 + z, one or [n].
+        Parameters
+        ----------
+        redshift
+            Redshifts, [n]; NaN if unknown.
+        error
+            1-sigma errors in units of 1 + z: one number, or [n].
         """
         redshift = np.array(redshift, float)
         given = np.where(np.isfinite(redshift), error, np.nan)

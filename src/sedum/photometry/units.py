@@ -1,4 +1,4 @@
-"""Conversion of what catalogues hold to flux density in µJy."""
+"""Conversion of fluxes and magnitudes to flux density in µJy."""
 
 from __future__ import annotations
 
@@ -20,17 +20,31 @@ __all__ = [
 #: Units that are magnitudes.
 MAGNITUDES = ("ABmag", "Vegamag")
 _ALLOWED = "allowed: any astropy flux density, 'ABmag', 'Vegamag', 'zeropoint'"
-#: AB magnitude of 1 µJy: 23.9 to the rounding of 3631 Jy (Oke & Gunn 1983).
+#: AB magnitude of 1 µJy, for a zero-point of 3631 Jy (Oke & Gunn 1983).
 AB_ZEROPOINT = 2.5 * np.log10(3631e6)
 
 
 def magnitude_to_flux(magnitude: np.ndarray) -> np.ndarray:
-    """Return the flux density in µJy of AB magnitudes."""
+    """Return the flux density in µJy of AB magnitudes (Oke & Gunn 1983).
+
+    Examples
+    --------
+    >>> magnitude_to_flux(np.array([23.9, 26.4])).round(2)
+    array([1. , 0.1])
+    """
     return 10 ** (0.4 * (AB_ZEROPOINT - np.asarray(magnitude, float)))
 
 
 def flux_to_magnitude(flux: np.ndarray) -> np.ndarray:
-    """Return AB magnitudes of flux densities in µJy; NaN where the flux is not positive."""
+    """Return the AB magnitudes of flux densities in µJy (Oke & Gunn 1983).
+
+    The magnitude is NaN if the flux is not positive.
+
+    Examples
+    --------
+    >>> flux_to_magnitude(np.array([1.0, 0.0])).round(2)
+    array([23.9,  nan])
+    """
     flux = np.asarray(flux, float)
     log = np.log10(flux, out=np.full_like(flux, np.nan), where=flux > 0)
     return AB_ZEROPOINT - 2.5 * log
@@ -43,30 +57,35 @@ def to_microjansky(
     zeropoint: float | None = None,
     band: Filter | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Convert measurements and their errors to µJy.
+    """Convert fluxes or magnitudes and their errors to µJy.
 
     Parameters
     ----------
     value, error
-        Measurements and errors, [n].
+        Measurements and their 1-sigma errors, [n].
     unit
-        ``"ABmag"`` or ``"Vegamag"``; ``"zeropoint"``, for fluxes whose unit has AB magnitude
-        ``zeropoint``; or any flux-density unit that astropy understands, per frequency or per
-        wavelength.
+        ``"ABmag"`` or ``"Vegamag"``; ``"zeropoint"`` for fluxes of which 1 has the AB magnitude
+        ``zeropoint``; or any flux-density unit of astropy, per frequency or per wavelength.
     zeropoint
-        The AB magnitude of flux 1.
+        AB magnitude of flux 1, for unit ``"zeropoint"``.
     band
         The filter, needed for Vega magnitudes and units per wavelength.
 
     Returns
     -------
     flux, error : ndarray
-        In µJy, [n].
+        Flux densities and errors in µJy, [n].
 
     Raises
     ------
     SedumError
         If the unit is unknown or not a flux density.
+
+    Examples
+    --------
+    >>> flux, error = to_microjansky([23.9], [0.1], "ABmag")
+    >>> float(flux[0].round(3)), float(error[0].round(3))
+    (1.0, 0.092)
     """
     value, error = np.asarray(value, float), np.asarray(error, float)
     if unit in MAGNITUDES:
@@ -78,7 +97,27 @@ def to_microjansky(
 
 
 def linear_scale(unit: str, zeropoint: float | None, pivot: float | None) -> float:
-    """Return the flux density in µJy of 1 in a linear unit; see :func:`to_microjansky`."""
+    """Return the flux density in µJy of 1 in a linear unit; see :func:`to_microjansky`.
+
+    Parameters
+    ----------
+    unit
+        ``"zeropoint"`` or a flux-density unit of astropy.
+    zeropoint
+        AB magnitude of flux 1, for unit ``"zeropoint"``.
+    pivot
+        Pivot wavelength of the band in Angstrom, needed for units per wavelength.
+
+    Raises
+    ------
+    SedumError
+        If the unit is unknown or not a flux density.
+
+    Examples
+    --------
+    >>> linear_scale("nJy", None, None)
+    0.001
+    """
     if unit == "zeropoint":
         assert zeropoint is not None
         return float(magnitude_to_flux(np.asarray(zeropoint)))

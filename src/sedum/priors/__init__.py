@@ -1,4 +1,4 @@
-"""Priors as bijections between the unit cube and the parameters."""
+"""Priors as one-to-one maps between the unit cube and the parameters."""
 
 from sedum.priors.joint import Prior
 

@@ -1,4 +1,4 @@
-"""The joint prior: all parameters of a model, as one bijection with the latent space."""
+"""The joint prior: all parameters of a model as a one-to-one map from the latent space."""
 
 from __future__ import annotations
 
@@ -14,38 +14,43 @@ from sedum.priors.transforms import DirichletStep, Transform, make_transform
 
 __all__ = ["Prior"]
 
-#: Latent coordinates are kept within this many standard deviations. Float64 cannot tell the
-#: cumulative probabilities beyond it from one.
+#: Latent coordinates are limited to this number of standard deviations. In float64 the cumulative
+#: probabilities beyond it equal one.
 LATENT_LIMIT = 8.0
-#: Rows that are transformed together.
+#: Number of rows that are transformed together.
 _PORTION = 8000
 
 
 class Prior:
-    """The prior of a model's parameters.
+    """The joint prior of a model's parameters.
 
-    Three spaces are connected, each of shape [n, d]: the unit cube ``u``, the parameters
-    ``theta`` (with fixed ones, [n, len(names)]), and the latent space y = Φ⁻¹(u), in which the
-    prior is a standard normal.
+    It connects three spaces: the unit cube ``u``, [n, d]; the parameters ``theta``, [n,
+    len(names)], fixed ones included; and the latent space y = Φ⁻¹(u), [n, d], in which the prior is
+    a standard normal distribution.
 
     Parameters
     ----------
     specs
-        Prior of each entry, in order; a parameter may depend on those before it.
+        Prior of each entry, in order. A prior may depend on the parameters before it.
     universe_age
-        Function from redshift to the Universe's age in Gyr.
+        Function from redshift to the age of the Universe in Gyr.
     vectors
-        The parameters that one entry stands for, by the entry: steps of a Dirichlet
-        distribution, or parameters that are independent and distributed alike.
+        Names of the parameters of each entry that stands for several: running sums of a Dirichlet
+        distribution, or independent parameters with the same prior.
 
     Attributes
     ----------
     names
         Names of the parameters in ``theta``, fixed ones included.
     free
-        Names of those that are inferred: the columns of ``u`` and ``y``.
+        Names of the parameters that are inferred: the columns of ``u`` and ``y``.
     specs
-        The priors it was made from.
+        The priors.
+
+    Raises
+    ------
+    SedumError
+        If all parameters are fixed.
 
     Examples
     --------
@@ -53,6 +58,10 @@ class Prior:
     >>> prior = Prior({"redshift": UniformPrior(kind="uniform", low=0, high=2)}, lambda z: z)
     >>> float(prior.from_latent(np.zeros((1, 1)))[0, 0])
     1.0
+    >>> prior.sample(1000, np.random.default_rng(1)).shape
+    (1000, 1)
+    >>> prior.log_density(np.array([[0.5], [3.0]])).round(3)
+    array([-0.693,   -inf])
     """
 
     def __init__(
@@ -107,11 +116,11 @@ class Prior:
         """Map the latent space [n, d] to parameters [n, len(names)]."""
         y = np.asarray(y, float)
         theta = np.empty((len(y), len(self.names)))
-        # In portions that fit the processor's cache: twice as fast as all at once.
+        # Portions that fit into the processor's cache take half the time.
         for start in range(0, len(y), _PORTION):
             rows = slice(start, start + _PORTION)
             limited = torch.from_numpy(np.clip(y[rows], -LATENT_LIMIT, LATENT_LIMIT))
-            # The cumulative normal distribution, by the function that torch runs in vectors.
+            # Cumulative normal distribution, by the vectorised function of torch.
             theta[rows] = self.from_unit((0.5 * torch.erfc(limited * -np.sqrt(0.5))).numpy())
         return theta
 
@@ -120,15 +129,15 @@ class Prior:
         return np.clip(special.ndtri(self.to_unit(theta)), -LATENT_LIMIT, LATENT_LIMIT)
 
     def support(self, name: str, tail: float = 0.0) -> tuple[float, float]:
-        """Return the least and greatest value of a parameter; both the same where it is fixed.
+        """Return the minimum and maximum of a parameter; they are equal if it is fixed.
 
         Parameters
         ----------
         name
-            The parameter.
+            Name of the parameter.
         tail
-            Probability to leave out at either end. What other parameters it depends on are at
-            their medians.
+            Probability to leave out at either end. Parameters that it depends on are at their
+            medians.
         """
         u = np.full((2, self.dimension), 0.5)
         if name in self.free:
@@ -137,13 +146,13 @@ class Prior:
         return float(low), float(high)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw parameters, [n, len(names)]."""
+        """Draw ``n`` sets of parameters from the prior, [n, len(names)]."""
         # random() may return exactly 0, whose latent coordinate is infinite.
         u = rng.random((n, self.dimension))
         return self.from_unit(np.maximum(u, np.finfo(float).tiny))
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
-        """Return the log prior density of parameters [n, len(names)] -> [n]; -inf outside."""
+        """Return the log prior density of parameters [n, len(names)], [n]; -inf outside."""
         return np.sum([np.zeros(len(theta)), *self.log_densities(theta).values()], axis=0)
 
     def log_densities(
@@ -151,26 +160,32 @@ class Prior:
     ) -> dict[str, np.ndarray]:
         """Return the log density of each free parameter given those before it, each [n].
 
-        Their sum is :meth:`log_density`. ``theta`` is [n, len(names)]; ``names`` are the
-        parameters asked for, all free ones where None.
+        Their sum is :meth:`log_density`.
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, len(names)].
+        names
+            Parameters to return; None for all free ones.
         """
         columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
-        wanted = set(self.free if names is None else names)
+        selected = set(self.free if names is None else names)
         return {
             name: step.log_density(columns[name], columns)
             for name, step in self._steps
-            if name in wanted and not isinstance(step, float)
+            if name in selected and not isinstance(step, float)
         }
 
     def limits(self, name: str, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and greatest value of a parameter given those before it, each [n].
+        """Return the minimum and maximum of a parameter given those before it, each [n].
 
         Parameters
         ----------
         name
-            The parameter.
+            Name of the parameter.
         theta
-            All parameters, [n, len(names)], of which those before it are looked at.
+            All parameters, [n, len(names)]; only those before ``name`` are used.
         """
         columns = dict(zip(self.names, np.asarray(theta, float).T, strict=True))
         step = dict(self._steps)[name]
@@ -178,7 +193,22 @@ class Prior:
         return np.broadcast_to(low, len(theta)), np.broadcast_to(high, len(theta))
 
     def latent_of(self, name: str, values: np.ndarray, **given: np.ndarray) -> np.ndarray:
-        """Return the latent coordinate of one parameter's values [n]; NaN outside its support."""
+        """Return the latent coordinates of values of one parameter, [n]; NaN outside its support.
+
+        Parameters
+        ----------
+        name
+            Name of the parameter.
+        values
+            Its values, [n].
+        **given
+            Values of the parameters that its prior depends on, each [n].
+
+        Raises
+        ------
+        SedumError
+            If the parameter is fixed.
+        """
         step = dict(self._steps)[name]
         if isinstance(step, float):
             raise SedumError(f"{name} is fixed: it has no latent coordinate")
@@ -187,7 +217,7 @@ class Prior:
 
 
 def _dirichlet(spec: config.DirichletPrior, names: list[str]) -> list[tuple[str, Transform]]:
-    """Return the steps of a Dirichlet distribution, whose running sums have the names."""
+    """Return the transforms of the running sums of a Dirichlet distribution."""
     before: list[str | None] = [None, *names[:-1]]
     return [
         (name, DirichletStep(spec.concentration, len(names) - i, before[i]))

@@ -1,8 +1,8 @@
 """One-dimensional prior transforms.
 
-Each maps a uniform variate to a parameter by the inverse cumulative distribution, and back.
-A transform may depend on parameters that come before it (``given``), which is how priors such
-as "specific star-formation rate given mass" stay exact bijections.
+Each maps a uniform variate to a parameter by the inverse cumulative distribution, and back. A
+transform may depend on parameters that come before it (``given``), so that conditional priors, such
+as that of the specific star-formation rate given the mass, are one-to-one as well.
 """
 
 from __future__ import annotations
@@ -22,12 +22,20 @@ Array = np.ndarray
 Given = Mapping[str, Array]
 
 
-#: The greatest number below one, whose logarithm of the complement is finite.
+#: The largest number below one: the logarithm of its complement is finite.
 _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Transform(Protocol):
-    """What a one-dimensional prior can do; arrays are of shape [n]."""
+    """A one-dimensional prior; all arrays have shape [n].
+
+    Examples
+    --------
+    >>> from sedum.config import UniformPrior
+    >>> flat = make_transform("av", UniformPrior(kind="uniform", low=0, high=4), None)
+    >>> flat.to_unit(np.array([1.0, 9.0]), {})
+    array([0.25,  nan])
+    """
 
     def from_unit(self, u: Array, given: Given) -> Array:
         """Return the parameter at cumulative probability ``u``."""
@@ -39,17 +47,17 @@ class Transform(Protocol):
         """Return the log of the prior density at ``x``; -inf outside the support."""
 
     def limits(self, given: Given) -> tuple[Array | float, Array | float]:
-        """Return the least and greatest value that the prior allows."""
+        """Return the minimum and maximum that the prior allows."""
 
 
 def _inside(x: Array, low: Array | float, high: Array | float) -> Array:
-    """Say where ``x`` lies within limits, forgiving rounding at the edges."""
+    """Return whether ``x`` lies within limits, up to rounding."""
     slack = 1e-9 * (np.abs(low) + np.abs(high) + 1e-300)
     return (x >= low - slack) & (x <= high + slack)
 
 
 class Flat:
-    """Uniform, or uniform in the logarithm."""
+    """A distribution uniform in the parameter or in its logarithm."""
 
     def __init__(self, low: float, high: float, logarithmic: bool = False):
         self.low, self.high, self.logarithmic = low, high, logarithmic
@@ -58,7 +66,7 @@ class Flat:
 
     def from_unit(self, u: Array, given: Given) -> Array:
         x = self._a + (self._b - self._a) * u
-        # exp(log(high)) may exceed high by an ulp: draws must never leave the support.
+        # exp(log(high)) may exceed high by rounding: draws must stay in the support.
         return np.clip(np.exp(x), self.low, self.high) if self.logarithmic else x
 
     def to_unit(self, x: Array, given: Given) -> Array:
@@ -76,7 +84,7 @@ class Flat:
 
 
 class Located:
-    """A truncated normal or Student-t whose centre may depend on other parameters."""
+    """A truncated normal or Student's t distribution; its centre may depend on other parameters."""
 
     def __init__(
         self,
@@ -97,10 +105,10 @@ class Located:
         return special.ndtri(p) if self.dof is None else special.stdtrit(self.dof, p)
 
     def _frame(self, given: Given) -> tuple[Array, Array, Array, Array]:
-        """Return centre, the mass between the limits, and the cdf where counting starts.
+        """Return centre, probability between the limits, cdf at the start, and mirror flag.
 
-        Where the centre lies below the window, the upper tail is the one that keeps its
-        precision, so the distribution is mirrored there.
+        If the centre lies below both limits, the distribution is mirrored, because only its upper
+        tail keeps its precision.
         """
         mu = np.asarray(self.centre(given) if callable(self.centre) else self.centre, float)
         a, b = (self.low - mu) / self.sigma, (self.high - mu) / self.sigma
@@ -147,7 +155,7 @@ class PiecewiseLinear:
         h = self.x[i + 1] - self.x[i]
         p0, slope = self.p[i], (self.p[i + 1] - self.p[i]) / h
         c = np.maximum(u - self.cdf[i], 0)
-        # The root of slope/2 d^2 + p0 d = c in the form that survives slope -> 0.
+        # The root of slope/2 d^2 + p0 d = c, in a form that is stable for slope -> 0.
         root = p0 + np.sqrt(np.maximum(p0**2 + 2 * slope * c, 0))
         d = np.divide(2 * c, root, out=np.zeros_like(c), where=root > 0)
         return self.x[i] + np.clip(d, 0, h)
@@ -172,13 +180,13 @@ class PiecewiseLinear:
         return np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
 
     def limits(self, given: Given) -> tuple[Array | float, Array | float]:
-        # A segment has density where either of its ends has.
-        there = np.flatnonzero(self.p[1:] + self.p[:-1] > 0)
-        return float(self.x[there[0]]), float(self.x[there[-1] + 1])
+        # A segment has density if either of its ends has.
+        positive = np.flatnonzero(self.p[1:] + self.p[:-1] > 0)
+        return float(self.x[positive[0]]), float(self.x[positive[-1] + 1])
 
 
 class BelowUniverseAge:
-    """Uniform in age between ``low`` and the smaller of ``high`` and the Universe's age."""
+    """A uniform age between ``low`` and the minimum of ``high`` and the age of the Universe."""
 
     def __init__(self, low: float, high: float, universe_age: Any):
         self.low, self.high, self.universe_age = low, high, universe_age
@@ -206,10 +214,10 @@ class BelowUniverseAge:
 
 
 class DirichletStep:
-    """One interval of a Dirichlet distribution, given the times before it (stick breaking).
+    """One interval of a Dirichlet distribution, given the running sum before it (stick breaking).
 
-    With ``k`` intervals still to come of equal concentration ``alpha``, the share that this
-    one takes of what is left is Beta(alpha, k alpha) distributed.
+    If ``k`` intervals follow, all with concentration ``alpha``, the fraction that this one takes of
+    the remainder has the distribution Beta(alpha, k alpha).
     """
 
     def __init__(self, alpha: float, remaining: int, before: str | None):
@@ -221,41 +229,53 @@ class DirichletStep:
     def from_unit(self, u: Array, given: Given) -> Array:
         start = self._start(given)
         if self.a == 1.0:  # closed form of the common case
-            share = -np.expm1(np.log1p(-np.minimum(u, _BELOW_ONE)) / self.b)
+            fraction = -np.expm1(np.log1p(-np.minimum(u, _BELOW_ONE)) / self.b)
         else:
-            share = special.betaincinv(self.a, self.b, u)
-        return start + (1 - start) * share
+            fraction = special.betaincinv(self.a, self.b, u)
+        return start + (1 - start) * fraction
 
-    def _share(self, x: Array, given: Given) -> tuple[Array, Array]:
+    def _fraction(self, x: Array, given: Given) -> tuple[Array, Array]:
         start = self._start(given)
         left = np.maximum(1 - np.asarray(start), 1e-300)
-        share = (x - start) / left
-        return share, left
+        fraction = (x - start) / left
+        return fraction, left
 
     def to_unit(self, x: Array, given: Given) -> Array:
-        share, _ = self._share(x, given)
-        inside = _inside(share, 0.0, 1.0)
-        return np.where(inside, special.betainc(self.a, self.b, np.clip(share, 0, 1)), np.nan)
+        fraction, _ = self._fraction(x, given)
+        inside = _inside(fraction, 0.0, 1.0)
+        return np.where(inside, special.betainc(self.a, self.b, np.clip(fraction, 0, 1)), np.nan)
 
     def log_density(self, x: Array, given: Given) -> Array:
-        share, left = self._share(x, given)
-        return stats.beta.logpdf(share, self.a, self.b) - np.log(left)
+        fraction, left = self._fraction(x, given)
+        return stats.beta.logpdf(fraction, self.a, self.b) - np.log(left)
 
     def limits(self, given: Given) -> tuple[Array | float, Array | float]:
         return self._start(given), 1.0
 
 
 def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:
-    """Build the transform that a run file's prior describes.
+    """Return the transform of a prior of the run file.
 
     Parameters
     ----------
     name
-        The parameter, for messages.
+        Name of the parameter, for messages.
     spec
-        A prior of :mod:`sedum.config` other than ``fixed`` and ``dirichlet``.
+        A prior of :mod:`sedum.config` of any kind but ``fixed`` and ``dirichlet``.
     universe_age
-        Function from redshift to the Universe's age in Gyr.
+        Function from redshift to the age of the Universe in Gyr.
+
+    Raises
+    ------
+    SedumError
+        If the prior is of one of these two kinds.
+
+    Examples
+    --------
+    >>> from sedum.config import NormalPrior
+    >>> normal = make_transform("log_z", NormalPrior(kind="normal", mean=-2, sigma=0.5), None)
+    >>> normal.from_unit(np.array([0.5, 0.8413]), {}).round(2)
+    array([-2. , -1.5])
     """
     match spec:
         case config.UniformPrior():
@@ -286,4 +306,4 @@ def make_transform(name: str, spec: Any, universe_age: Any) -> Transform:
             return Located(relation, spec.sigma, spec.low, spec.high)
         case config.UniverseAgePrior():
             return BelowUniverseAge(spec.low, spec.high, universe_age)
-    raise SedumError(f"priors.{name}: a {spec.kind!r} prior cannot stand here")
+    raise SedumError(f"priors.{name}: a {spec.kind!r} prior cannot be used here")

@@ -95,7 +95,7 @@ def _for_catalogue(
     text: str, source: TableLike, reading: Reading, folder: Path
 ) -> tuple[str, list[str]]:
     """Return the template with the sections of a catalogue, and notes about it."""
-    from sedum.observe.learn_noise import LEAST, fit_noise, nominal_noise
+    from sedum.observe.learn_noise import MIN_MEASUREMENTS, fit_noise, nominal_noise
 
     filters = FilterSet([load_band(band) for band in reading.filters])
     rows = read_catalogue(source, reading.catalogue, filters)
@@ -103,16 +103,16 @@ def _for_catalogue(
     notes = [f"layout {reading.layout}: {len(rows):,} rows, {len(filters)} bands"]
     notes += [reading.note] if reading.note else []
     names = filters.names
-    rare = [f"{b} ({c} rows)" for b, c in zip(names, measured, strict=True) if c < LEAST]
+    rare = [f"{b} ({c} rows)" for b, c in zip(names, measured, strict=True) if c < MIN_MEASUREMENTS]
     by_wavelength = np.argsort(filters.pivots, kind="stable")
-    keep = [int(i) for i in by_wavelength if measured[i] >= LEAST]
+    keep = [int(i) for i in by_wavelength if measured[i] >= MIN_MEASUREMENTS]
     if rare:
-        notes += [f"left out, measured in fewer than {LEAST} rows: {', '.join(rare)}"]
+        notes += [f"left out, measured in fewer than {MIN_MEASUREMENTS} rows: {', '.join(rare)}"]
     if not keep:
         counts = "; ".join(f"{count} {reason}" for reason, count in rows.row_status.counts()[:3])
         raise SedumError(
-            f"{name_of(source)}: no band is measured in {LEAST} rows that can be used ({counts}); "
-            "write the run file by hand from that of sedum init without a catalogue"
+            f"{name_of(source)}: no band is measured in {MIN_MEASUREMENTS} rows that can be used "
+            f"({counts}); write the run file by hand from that of sedum init without a catalogue"
         )
     bands = [names[i] for i in keep]
     sample = fit_noise(replace(rows, photometry=rows.photometry.of_bands(keep)), bands)

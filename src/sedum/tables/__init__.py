@@ -1,1 +1,1 @@
-"""Tables of any common format: whole, in portions, or by single rows."""
+"""Reading tables of any common format: whole, in portions, or single rows."""

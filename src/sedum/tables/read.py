@@ -1,7 +1,7 @@
-"""Tables of any common format, as astropy tables.
+"""Read tables of any common format as astropy tables.
 
-A catalogue may be a file (FITS, Parquet, HDF5, VOTable, CSV, ECSV, ASCII; gzip where astropy
-reads it), a folder of Parquet files, an astropy ``Table`` or a pandas ``DataFrame``.
+A catalogue may be a file (FITS, Parquet, HDF5, VOTable, CSV, ECSV, ASCII; with gzip where astropy
+supports it), a folder of Parquet files, an astropy ``Table`` or a pandas ``DataFrame``.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = [
     "reading",
 ]
 
-#: What can be read as a catalogue: a path, an astropy Table or a pandas DataFrame.
+#: Anything that can be read as a catalogue: a path, an astropy Table or a pandas DataFrame.
 TableLike: TypeAlias = Any
 
-#: Files that say that a folder is a HATS catalogue or a collection of them.
+#: Files by which a folder is recognised as a HATS catalogue or a collection of them.
 _HATS_MARKS = ("collection.properties", "hats.properties", "properties")
 _FORMATS = {
     ".fits": "fits",
@@ -58,7 +58,13 @@ _FORMATS = {
 
 
 def name_of(source: TableLike) -> str:
-    """Return what messages call a catalogue: its path, or what kind of object it is."""
+    """Return the name of a catalogue for messages: its path, or the type of an object in memory.
+
+    Examples
+    --------
+    >>> name_of("survey.fits"), name_of(Table())
+    ('survey.fits', 'Table')
+    """
     return str(source) if isinstance(source, str | Path) else type(source).__name__
 
 
@@ -68,16 +74,28 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
     Parameters
     ----------
     source
-        A file, whose format its extension says (whitespace-separated text if none is known), a
-        folder of Parquet files, an astropy Table or a pandas DataFrame.
+        A file whose format follows from its name (whitespace-separated text if the ending is not
+        known), a folder of Parquet files, an astropy Table or a pandas DataFrame.
     extension
-        Name or number of the FITS extension, or path of the group or dataset in HDF5; the
-        first table if None.
+        Name or number of the FITS extension, or path of the group or dataset in an HDF5 file. None
+        reads the first table.
+
+    Returns
+    -------
+    astropy.table.Table
+        The table.
 
     Raises
     ------
     SedumError
-        If the file is absent, unreadable as that format, or has no rows.
+        If the file is missing, cannot be read in its format, or has no rows.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> Table({"id": [1, 2], "flux_r": [3.1, 0.4]}).write("survey.csv")
+    >>> read_table("survey.csv")["flux_r"].tolist()
+    [3.1, 0.4]
     """
     if isinstance(source, str | Path):
         path = Path(source)
@@ -93,7 +111,13 @@ def read_table(source: TableLike, extension: str | int | None = None) -> Table:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that a file's extension says; folders are of Parquet files."""
+    """Return the format of a file by its name. A folder is one of Parquet files.
+
+    Examples
+    --------
+    >>> format_of(Path("survey.fits.gz")), format_of(Path("survey.cat"))
+    ('fits', 'ascii')
+    """
     if path.is_dir():
         return "parquet"
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
@@ -102,7 +126,26 @@ def format_of(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a reader raises inside the body into one line that names the file."""
+    """Turn any exception of a reader in the body into one line that names the file.
+
+    Parameters
+    ----------
+    path
+        File that the body reads.
+
+    Raises
+    ------
+    SedumError
+        If the body raises any other exception than this one or a lack of memory.
+
+    Examples
+    --------
+    >>> with reading(Path("survey.fits")):
+    ...     raise ValueError("no header")
+    Traceback (most recent call last):
+    ...
+    sedum.errors.SedumError: catalogue survey.fits cannot be read as fits: no header
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -121,8 +164,9 @@ def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
             import pyarrow.parquet as parquet
 
             schema = parquet_schema(path)
-            read = [parquet.read_table(p, columns=schema.names) for p in parquet_files(path)]
-            return from_arrow(pa.concat_tables([f.select(schema.names).cast(schema) for f in read]))
+            parts = [parquet.read_table(p, columns=schema.names) for p in parquet_files(path)]
+            parts = [part.select(schema.names).cast(schema) for part in parts]
+            return from_arrow(pa.concat_tables(parts))
         case "fits":
             return Table.read(path, format="fits", hdu=fits_hdu_number(path, extension))
         case "hdf5":
@@ -144,7 +188,26 @@ def _from_memory(source: Any) -> Table:
 
 
 def fits_hdu_number(path: Path, extension: str | int | None) -> int:
-    """Return the number of the wanted extension, or of the first that holds a table."""
+    """Return the number of a FITS extension, or of the first one that holds a table.
+
+    Parameters
+    ----------
+    path
+        FITS file.
+    extension
+        Name or number of the extension; None for the first table.
+
+    Raises
+    ------
+    SedumError
+        If there is no such table; the message names those that the file has.
+
+    Examples
+    --------
+    >>> Table({"flux": [1.0]}).write("survey.fits")
+    >>> fits_hdu_number(Path("survey.fits"), None)
+    1
+    """
     from astropy.io import fits
 
     with fits.open(path) as hdus:
@@ -164,86 +227,114 @@ def fits_hdu_number(path: Path, extension: str | int | None) -> int:
 
 
 def parquet_files(path: Path) -> list[Path]:
-    """Return the Parquet files of a folder and of those in it, by name; a file itself.
+    """Return the Parquet files of a folder and its subfolders in order of name, or the file itself.
 
-    Names that begin with a dot or an underscore are those of other things, as everywhere. Of a sky
-    catalogue in HATS they are those of its own partitions, without its margin.
+    Names that begin with a dot or an underscore are ignored, as other readers do. In a HATS
+    catalogue these are the files of its own partitions, without its margin.
+
+    Parameters
+    ----------
+    path
+        Parquet file or folder.
 
     Raises
     ------
     SedumError
-        If a folder has none.
+        If a folder contains no Parquet file.
+
+    Examples
+    --------
+    >>> parquet_files(Path("survey.parquet"))
+    [...Path('survey.parquet')]
     """
     if not path.is_dir():
         return [path]
     path = _primary(path)
-    found = [
+    parts = [
         part
         for part in sorted(path.rglob("*"))
         if part.suffix.lower() in (".parquet", ".pq")
         and not any(name.startswith((".", "_")) for name in part.relative_to(path).parts)
     ]
-    if not found:
+    if not parts:
         raise SedumError(f"catalogue {path} is a folder without Parquet files")
-    return found
+    return parts
 
 
 def is_sky_catalogue(path: str | Path) -> bool:
-    """Say whether a path is a folder in HATS: a catalogue, or one and its margin."""
+    """Return whether a path is a folder in HATS format: a catalogue, or a catalogue and its margin.
+
+    Examples
+    --------
+    >>> is_sky_catalogue("survey.fits")
+    False
+    """
     return Path(path).is_dir() and any((Path(path) / mark).is_file() for mark in _HATS_MARKS)
 
 
 def _primary(path: Path) -> Path:
-    """Return where the rows are: of a catalogue in HATS, the folder of its own partitions."""
+    """Return the folder of the rows: in HATS, that of the catalogue's own partitions."""
     collection = path / "collection.properties"
     if collection.is_file():
-        found = re.search(r"^hats_primary_table_url\s*=\s*(\S+)", collection.read_text(), re.M)
-        if found:
-            path = path / found.group(1)
+        primary = re.search(r"^hats_primary_table_url\s*=\s*(\S+)", collection.read_text(), re.M)
+        if primary:
+            path = path / primary.group(1)
     dataset = path / "dataset"
     return dataset if is_sky_catalogue(path) and dataset.is_dir() else path
 
 
 def parquet_schema(path: Path, columns: Sequence[str] | None = None) -> Any:
-    """Return the types that columns of a file, or of all files of a folder, can be read as.
+    """Return the common column types of a Parquet file or of all files of a folder.
 
     Numbers of different widths become the widest.
 
     Parameters
     ----------
     path
-        A file or a folder.
+        File or folder.
     columns
-        What is wanted, where it is there; all where None.
+        Names of the columns to read, if they are present; None for all.
+
+    Returns
+    -------
+    pyarrow.Schema
+        Names and types of the columns.
 
     Raises
     ------
     SedumError
-        Naming the file and the column in which it differs from the first, in type or unit.
+        If a file differs from the first in the type or unit of a column; the message names both.
+
+    Examples
+    --------
+    >>> import pyarrow as pa, pyarrow.parquet
+    >>> pa.parquet.write_table(pa.table({"flux": [1.0], "id": [7]}), "survey.parquet")
+    >>> parquet_schema(Path("survey.parquet"), ["id"]).names
+    ['id']
     """
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    found: list[Any] = []
+    schemas: list[Any] = []
     files = parquet_files(path)
     for part in files:
         whole = parquet.read_schema(part)
         names = whole.names if columns is None else [n for n in columns if n in whole.names]
-        found.append(pa.schema([whole.field(name) for name in dict.fromkeys(names)]))
-    for part, schema in zip(files, found, strict=True):
-        odd = set(schema.names) ^ set(found[0].names)
-        odd |= {
+        schemas.append(pa.schema([whole.field(name) for name in dict.fromkeys(names)]))
+    for part, schema in zip(files, schemas, strict=True):
+        differing = set(schema.names) ^ set(schemas[0].names)
+        differing |= {
             f.name
             for f in schema
-            if f.name not in odd and _unit_of(f) != _unit_of(found[0].field(f.name))
+            if f.name not in differing and _unit_of(f) != _unit_of(schemas[0].field(f.name))
         }
-        if odd:
+        if differing:
             raise SedumError(
                 f"catalogue {path}: {part.name} and the first of its files differ in column "
-                f"{min(odd)!r}, or in its unit; files of one catalogue have the same columns"
+                f"{min(differing)!r}, or in its unit; files of one catalogue have the same columns"
             )
     try:
-        return pa.unify_schemas(found, promote_options="permissive")
+        return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
         raise SedumError(f"catalogue {path}: its files differ in their columns: {error}") from None
 
@@ -253,9 +344,22 @@ def _unit_of(field: Any) -> bytes:
 
 
 def from_arrow(frame: Any, names: Sequence[str] | None = None) -> Table:
-    """Turn an arrow table into an astropy one; nulls are masked, lists of one length are rows.
+    """Convert an Arrow table to an astropy Table.
 
-    ``names`` are those of all columns of the file, for ``meta["columns"]``.
+    Nulls become masked values; lists of a fixed length become columns of that many values a row.
+
+    Parameters
+    ----------
+    frame
+        Arrow table.
+    names
+        Names of all columns of the file, stored as ``meta["columns"]``.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from_arrow(pa.table({"flux": [1.0, 2.0]})).colnames
+    ['flux']
     """
     columns = {}
     for name in frame.column_names:
@@ -290,23 +394,38 @@ def _read_hdf5(path: Path, extension: str | int | None) -> Table:
 def hdf5_columns(
     file: Any, path: Path, extension: str | int | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the columns of a table in HDF5, not read yet, and the units of those that have one.
+    """Return the columns of an HDF5 table, not read yet, and their units.
 
     The table is a group of datasets of one length, or a dataset of records.
 
     Parameters
     ----------
     file
-        The open file.
+        Open HDF5 file.
     path
-        For messages.
+        Its path, for messages.
     extension
-        The group or dataset; the first table if None.
+        Path of the group or dataset; None for the first table.
+
+    Returns
+    -------
+    columns, units : dict
+        Datasets by column, and the units of those columns that have one.
 
     Raises
     ------
     SedumError
-        If there is no such table.
+        If there is no such table, or its columns differ in length.
+
+    Examples
+    --------
+    >>> import h5py
+    >>> with h5py.File("survey.h5", "w") as file:
+    ...     file["flux"] = [1.0, 2.0]
+    ...     file["flux"].attrs["unit"] = "uJy"
+    ...     columns, units = hdf5_columns(file, Path("survey.h5"))
+    >>> list(columns), units
+    (['flux'], {'flux': 'uJy'})
     """
     import h5py
 
@@ -334,7 +453,7 @@ def hdf5_columns(
 
 
 def _first_table(node: Any) -> Any:
-    """Return the first group that holds columns, or dataset of records, depth first."""
+    """Return the first group of columns or dataset of records, searching depth first."""
     import h5py
 
     if any(
@@ -346,30 +465,37 @@ def _first_table(node: Any) -> Any:
             if child.dtype.names:
                 return child
         else:
-            found = _first_table(child)
-            if isinstance(found, h5py.Dataset) or len(found):
-                return found
+            table = _first_table(child)
+            if isinstance(table, h5py.Dataset) or len(table):
+                return table
     return node
 
 
 def _read_ascii(path: Path) -> Table:
     """Read whitespace-separated text.
 
-    The names stand in the first line, or in a comment line before the data that has one word
-    for each column, the first of them if there are several (EAZY's second holds its codes).
+    The column names are in the first line, or in the first comment line before the data that has
+    one word for each column. (The second such line of EAZY holds the codes of the columns.)
     """
     comments, width = leading_comments(path)
     names = next((words for words in comments if len(words) == width), None)
     if names is None:
         return Table.read(path, format="ascii.basic")
     if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise SedumError(f"catalogue {path}: column {twice!r} stands twice")
+        repeated = next(n for n in names if names.count(n) > 1)
+        raise SedumError(f"catalogue {path}: two columns have the name {repeated!r}")
     return Table.read(path, format="ascii.no_header", names=names, comment=r"\s*#")
 
 
 def leading_comments(path: Path) -> tuple[list[list[str]], int]:
-    """Return the words of each comment line before the data, and the number of columns."""
+    r"""Return the words of each comment line before the data, and the number of columns.
+
+    Examples
+    --------
+    >>> _ = Path("survey.cat").write_text("# id flux\n7 1.5\n")
+    >>> leading_comments(Path("survey.cat"))
+    ([['id', 'flux']], 2)
+    """
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     comments: list[list[str]] = []
     with opener(path, "rt", errors="strict") as file:
@@ -382,7 +508,13 @@ def leading_comments(path: Path) -> tuple[list[list[str]], int]:
 
 
 def has_extension(source: TableLike, extension: str) -> bool:
-    """Say whether a catalogue is a FITS file with a table of that name."""
+    """Return whether a catalogue is a FITS file with a table of a given name.
+
+    Examples
+    --------
+    >>> has_extension("survey.csv", "KRON")
+    False
+    """
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return False
     if format_of(Path(source)) != "fits":

@@ -1,4 +1,4 @@
-"""Single rows of catalogues of any size, by number, without reading the others."""
+"""Single rows of a catalogue of any size, read by number without reading the others."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["RowReader"]
 
 
 class RowReader:
-    """Reads single rows of a table.
+    """Read single rows of a table.
 
-    Of FITS and HDF5 only the row is read; of Parquet, the row group that holds it up to the row.
+    From FITS and HDF5 only the requested row is read; from Parquet, its row group up to that row.
     Other formats are read whole, once.
 
     Parameters
     ----------
     source
-        A file or a folder of Parquet files.
+        File or folder of Parquet files.
     extension
         As for :func:`sedum.tables.read.read_table`.
 
@@ -32,6 +32,13 @@ class RowReader:
     ------
     SedumError
         If the table cannot be read.
+
+    Examples
+    --------
+    >>> Table({"id": [5, 6, 7], "flux": [1.0, 2.0, 3.0]}).write("survey.fits")
+    >>> reader = RowReader("survey.fits")
+    >>> len(reader), float(reader.read(2, ["flux"])["flux"][0])
+    (3, 3.0)
     """
 
     def __init__(self, source: str | Path, extension: str | int | None = None):
@@ -40,7 +47,7 @@ class RowReader:
         self._files = [self.source]
         lengths: list[int | None]
         if self.source.exists() and is_streamed(self.source):
-            # Where the rows of each file begin is looked up once: folders have many files.
+            # The first row of each file is looked up once: folders have many files.
             if format_of(self.source) == "parquet":
                 self._files = parquet_files(self.source)
             lengths = [known_length(path, extension) for path in self._files]
@@ -58,9 +65,14 @@ class RowReader:
         return int(self._ends[-1])
 
     def read(self, row: int, columns: Sequence[str]) -> Table:
-        """Return a table of one row, by its number from 0.
+        """Return a table of one row.
 
-        Names that the table does not have are left out, as :func:`stream_table` does.
+        Parameters
+        ----------
+        row
+            Number of the row, from 0.
+        columns
+            Names of the columns. Those that the table does not have are left out.
 
         Raises
         ------
@@ -73,5 +85,4 @@ class RowReader:
             return self._whole[row : row + 1]
         part = int(np.searchsorted(self._ends, row, side="right"))
         before = int(self._ends[part - 1]) if part else 0
-        found = stream_table(self._files[part], columns, 1, self.extension, row - before)
-        return next(found)
+        return next(stream_table(self._files[part], columns, 1, self.extension, row - before))

@@ -1,7 +1,7 @@
-"""Catalogues of any size, portion by portion in little memory.
+"""Catalogues of any size, read in portions that need little memory.
 
-Parquet files and folders of them, FITS and HDF5 are read a portion at a time; other formats are
-read whole and handed out in portions.
+Parquet files and folders of them, FITS and HDF5 are read one portion at a time. Other formats are
+read whole and returned in portions.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ from sedum.tables.read import (
 
 __all__ = ["is_streamed", "known_length", "stream_table"]
 
-#: Rows of Parquet that are decoded together where they are passed over.
-_PASSED = 8192
+#: Rows of Parquet that are decoded together while skipping to the first row.
+_SKIPPED = 8192
 
 
 def is_streamed(path: Path) -> bool:
-    """Say whether a file or folder can be read in portions, without reading it whole."""
+    """Return whether a file or folder can be read in portions without reading it whole.
+
+    Examples
+    --------
+    >>> is_streamed(Path("survey.fits")), is_streamed(Path("survey.csv"))
+    (True, False)
+    """
     compressed = path.name.lower().endswith((".gz", ".fz"))
     return path.is_dir() or (format_of(path) in ("parquet", "fits", "hdf5") and not compressed)
 
@@ -46,30 +52,40 @@ def stream_table(
     extension: str | int | None = None,
     start: int = 0,
 ) -> Iterator[Table]:
-    """Yield a table in portions of so many rows, the last of what is left.
+    """Yield a table in portions of equal length; the last may be shorter.
 
-    Portions do not hang on how a file is divided into row groups or a folder into files.
+    The portions do not depend on how a file is divided into row groups or a folder into files.
 
     Parameters
     ----------
     source
-        A file, a folder of Parquet files, an astropy Table or a pandas DataFrame.
+        File, folder of Parquet files, astropy Table or pandas DataFrame.
     columns
-        What is wanted; names that the table does not have are left out. ``meta["columns"]`` of a
-        portion tells all names.
+        Names of the columns to read. Those that the table does not have are left out;
+        ``meta["columns"]`` of each portion lists all names of the table.
     rows
-        Rows of a portion.
+        Number of rows in a portion.
     extension
         As for :func:`sedum.tables.read.read_table`.
     start
-        The row to begin with; those before it are passed over, not read, as far as the format
-        allows.
+        First row. Earlier rows are skipped without reading them, as far as the format allows.
+
+    Yields
+    ------
+    astropy.table.Table
+        The next portion.
 
     Raises
     ------
     SedumError
-        If it cannot be read, has no rows from ``start`` on, or files of a folder differ in their
-        columns.
+        If the table cannot be read, has no rows from ``start`` on, or the files of a folder differ
+        in their columns.
+
+    Examples
+    --------
+    >>> table = Table({"id": np.arange(5)})
+    >>> [len(portion) for portion in stream_table(table, ["id"], rows=2)]
+    [2, 2, 1]
     """
     path = Path(source) if isinstance(source, str | Path) else None
     if path is None or not path.exists() or not is_streamed(path):
@@ -88,9 +104,18 @@ def stream_table(
 
 
 def known_length(source: Path, extension: str | int | None = None) -> int | None:
-    """Return the rows of Parquet, FITS or HDF5 without reading them; None of other formats.
+    """Return the number of rows of a Parquet, FITS or HDF5 table without reading them.
 
-    None of a damaged one too: whoever reads it says what is wrong.
+    Returns
+    -------
+    int or None
+        None for other formats, and for a damaged file: reading it will report what is wrong.
+
+    Examples
+    --------
+    >>> Table({"id": np.arange(5)}).write("survey.fits")
+    >>> known_length(Path("survey.fits"))
+    5
     """
     try:
         match format_of(source):
@@ -114,7 +139,7 @@ def known_length(source: Path, extension: str | int | None = None) -> int | None
 
 
 def _guarded(path: Path, portions: Iterator[Table]) -> Iterator[Table]:
-    """Hand portions on, with what readers raise turned into a line only while they read."""
+    """Pass portions on, and turn exceptions into one line only while a portion is read."""
     count = 0
     while True:
         with reading(path):
@@ -148,22 +173,24 @@ def _stream_parquet(path: Path, columns: Sequence[str], rows: int, start: int) -
 def _batches(
     path: Path, columns: Sequence[str], rows: int, start: int
 ) -> Iterator[tuple[Any, list[str]]]:
-    """Yield record batches of a file or folder from a row on, and the names of all columns."""
+    """Yield record batches of a file or folder from row ``start``, and all column names."""
     import pyarrow.parquet as parquet
 
     schema = parquet_schema(path, columns)
     for part in parquet_files(path):
         with parquet.ParquetFile(part) as file:
-            names, there = file.schema_arrow.names, schema.names
-            # Group by group: a reading of all of them keeps the buffers of those it has passed.
+            names, present = file.schema_arrow.names, schema.names
+            # One group at a time: reading all of them at once keeps all their buffers.
             for group in range(file.num_row_groups):
                 length = file.metadata.row_group(group).num_rows
                 if start >= length:
                     start -= length
                     continue
-                # To pass over rows one by one would take long.
-                size = max(rows, _PASSED) if start else rows
-                for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=there):
+                # Skipping rows in small batches would be slow.
+                size = max(rows, _SKIPPED) if start else rows
+                for batch in file.iter_batches(
+                    batch_size=size, row_groups=[group], columns=present
+                ):
                     if start >= len(batch):
                         start -= len(batch)
                         continue
@@ -181,7 +208,7 @@ def _stream_fits(
         hdu = hdus[fits_hdu_number(path, extension)]
         info = {c.name: c for c in hdu.columns}
         header, at = hdu.header.copy(), hdu.fileinfo()["datLoc"]
-    there = [name for name in columns if name in info]
+    present = [name for name in columns if name in info]
     length, width = header["NAXIS2"], header["NAXIS1"]
     with path.open("rb") as file:
         for first in range(start, length, rows):
@@ -192,7 +219,7 @@ def _stream_fits(
                 raise SedumError(f"catalogue {path} is truncated: it ends within row {first:,} on")
             part = _fits_rows(header, data, count)
             made = {}
-            for name in there:
+            for name in present:
                 values = np.array(part[name])  # a copy in native memory, freed with the portion
                 null = info[name].null
                 made[name] = (
@@ -206,13 +233,13 @@ def _stream_fits(
 def _fits_rows(header: Any, data: bytes, count: int) -> Any:
     """Return some rows of a FITS table from their bytes.
 
-    They are read as a file of their own: a slice of a table in astropy copies all its rows.
+    They are read as a separate file: slicing a table in astropy copies all its rows.
     """
     from astropy.io import fits
 
     header["NAXIS2"], header["PCOUNT"] = count, 0
-    told = fits.PrimaryHDU().header.tostring() + header.tostring()
-    with fits.open(BytesIO(told.encode("ascii") + data + b"\0" * (-len(data) % 2880))) as hdus:
+    headers = fits.PrimaryHDU().header.tostring() + header.tostring()
+    with fits.open(BytesIO(headers.encode("ascii") + data + b"\0" * (-len(data) % 2880))) as hdus:
         return hdus[1].data
 
 
@@ -222,17 +249,18 @@ def _stream_hdf5(
     import h5py
 
     with h5py.File(path, "r") as file:
-        found, units = hdf5_columns(file, path, extension)
-        there = [name for name in columns if name in found]
-        length = len(next(iter(found.values())))
+        datasets, units = hdf5_columns(file, path, extension)
+        present = [name for name in columns if name in datasets]
+        length = len(next(iter(datasets.values())))
         for first in range(start, length, rows):
             stop = min(first + rows, length)
-            made = {name: Column(found[name][first:stop], unit=units.get(name)) for name in there}
-            yield _portion(made, stop - first, list(found))
+            read = {name: datasets[name][first:stop] for name in present}
+            made = {name: Column(v, unit=units.get(name)) for name, v in read.items()}
+            yield _portion(made, stop - first, list(datasets))
 
 
 def _portion(columns: dict[str, Column], rows: int, names: list[str]) -> Table:
-    """Return a portion; a table that knows how long it is even if no column is wanted of it."""
+    """Return a portion as a table that knows its length even without columns."""
     table = Table(columns, copy=False) if columns else Table({"": np.zeros(rows)})
     table.meta["columns"] = names
     return table

@@ -1,4 +1,4 @@
-"""Single columns of a catalogue as plain arrays, or one line that says why not."""
+"""Single columns of a catalogue as plain arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["identifiers", "means_missing", "number_or_text", "numeric"]
 
 
 def find(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return a column, or say that there is none, with names that come near."""
+    """Return a column; raise an error that suggests similar names if it is missing."""
     if name not in table.colnames:
         known = table.meta.get("columns", table.colnames)
         near = nearest(name, known) or ";"
@@ -23,19 +23,35 @@ def find(table: Table, name: str, source: str, key: str) -> np.ndarray:
 
 
 def numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return a column as float64 with masked values as NaN, [n].
+    """Return a column as float64, [n], with NaN for masked values.
+
+    Parameters
+    ----------
+    table
+        The catalogue.
+    name
+        Name of the column.
+    source
+        Name of the catalogue in messages.
+    key
+        Key of the run file that names the column, for messages.
 
     Raises
     ------
     SedumError
-        If it is absent, not numeric or holds more than one value a row.
+        If the column is missing, is not numeric or has more than one value in each row.
+
+    Examples
+    --------
+    >>> numeric(Table({"flux": [1, 2]}), "flux", "survey.fits", "catalogue.columns.r.value")
+    array([1., 2.])
     """
     column = find(table, name, source, key)
     try:
-        found = np.ma.masked_array(getattr(column, "value", column))
-        if found.dtype.kind == "c":
+        masked = np.ma.masked_array(getattr(column, "value", column))
+        if masked.dtype.kind == "c":
             raise TypeError("complex")
-        values = found.astype(float)
+        values = masked.astype(float)
     except (TypeError, ValueError):
         raise SedumError(f"{source}: column {name!r} (mapped by {key}) is not numeric") from None
     if values.ndim != 1:
@@ -46,27 +62,57 @@ def numeric(table: Table, name: str, source: str, key: str) -> np.ndarray:
 def means_missing(
     values: np.ndarray, markers: list[float], beyond: float | None = None
 ) -> np.ndarray:
-    """Say which values mean "not observed": markers, and whatever is as large as ``beyond``."""
+    """Return which values mean "not observed", [n].
+
+    Parameters
+    ----------
+    values
+        Values of a column, [n].
+    markers
+        Values that mean "not observed", such as -99.
+    beyond
+        Absolute value from which on a value means "not observed"; None for no such limit.
+
+    Examples
+    --------
+    >>> means_missing(np.array([1.0, -99.0, 1e30]), [-99.0], beyond=1e20)
+    array([False,  True,  True])
+    """
     exact = np.asarray(markers, float)
-    found = np.zeros(len(values), bool)
-    # Files often hold the markers in 32 bits.
+    missing = np.zeros(len(values), bool)
+    # Files often store the markers in 32 bits.
     for marker in {*exact, *exact.astype(np.float32).astype(float)}:
-        found |= values == marker
-    return found if beyond is None else found | (np.abs(values) >= beyond)
+        missing |= values == marker
+    return missing if beyond is None else missing | (np.abs(values) >= beyond)
 
 
 def number_or_text(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return a column as float64 where it is numeric, else as text, [n]."""
+    """Return a column as float64 if it is numeric, else as text, [n].
+
+    Parameters are those of :func:`numeric`.
+
+    Examples
+    --------
+    >>> number_or_text(Table({"kind": ["star", "galaxy"]}), "kind", "survey.fits", "key").tolist()
+    ['star', 'galaxy']
+    """
     if np.asarray(find(table, name, source, key)).dtype.kind in "SUO":
         return identifiers(table, name, source, key).astype(str)
     return numeric(table, name, source, key)
 
 
 def identifiers(table: Table, name: str, source: str, key: str) -> np.ndarray:
-    """Return identifiers as numbers or text that any format can store; unknown ones as "" or -1.
+    """Return identifiers as numbers or text that any format can store, [n].
 
-    Whole numbers stay numbers: text for them in the portions alone that have an unknown one would
-    give the same galaxy two identifiers.
+    Unknown identifiers become "" or -1. Whole numbers stay numbers: if only the portions with an
+    unknown identifier became text, one galaxy could get two identifiers.
+
+    Parameters are those of :func:`numeric`.
+
+    Examples
+    --------
+    >>> identifiers(Table({"id": [b"A1", b"B2"]}), "id", "survey.fits", "catalogue.id").tolist()
+    ['A1', 'B2']
     """
     ids = np.ma.masked_array(find(table, name, source, key))
     if ids.ndim != 1:

@@ -66,17 +66,18 @@ class BinnedHistory(_ConstantInBins):
         The bins.
     ratios
         Names of log10(rate of a bin / rate of the next older one), young to old.
-    shares
-        Or, names of the running sums of the bins' shares of the summed rates.
+    fractions
+        Alternatively, names of the running sums of the fractions of the star-formation rate in the
+        bins, young to old.
     """
 
     def __init__(
         self,
         spec: config.ContinuitySFH | config.DirichletBinsSFH,
         ratios: list[str] | None = None,
-        shares: list[str] | None = None,
+        fractions: list[str] | None = None,
     ):
-        self.spec, self.ratios, self.shares = spec, ratios, shares
+        self.spec, self.ratios, self.fractions = spec, ratios, fractions
 
     def _knots(
         self, p: Parameters, universe_age: torch.Tensor
@@ -94,7 +95,7 @@ class BinnedHistory(_ConstantInBins):
             logs = torch.cat([0 * ratios[:, :1], -ratios.cumsum(1)], dim=1)
             # Relative to the greatest, so that no power overflows.
             return 10 ** (logs - logs.max(1, keepdim=True).values)
-        sums = torch.stack([p[name] for name in self.shares or []], dim=1)
+        sums = torch.stack([p[name] for name in self.fractions or []], dim=1)
         edge = torch.ones_like(sums[:, :1])
         return torch.cat([sums, edge], dim=1) - torch.cat([0 * edge, sums], dim=1)
 

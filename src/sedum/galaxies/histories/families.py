@@ -261,7 +261,7 @@ def make_history(spec: config.AnySFH) -> History:
         case config.ContinuitySFH():
             return BinnedHistory(spec, ratios=spec.vectors()["log_sfr_ratios"])
         case config.DirichletBinsSFH():
-            return BinnedHistory(spec, shares=spec.vectors()["shares"])
+            return BinnedHistory(spec, fractions=spec.vectors()["sfr_fractions"])
         case config.FlexibleContinuitySFH():
             return FlexibleBins(spec)
         case config.BurstSFH():
