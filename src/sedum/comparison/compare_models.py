@@ -122,7 +122,7 @@ def compare(
 
     >>> result = compare(
     ...     {"first": posterior, "second": posterior}, catalogue, "comparison.fits",
-    ...     draws=500, rounds=1,
+    ...     draws=200, rounds=1, rows=5,
     ... )
     >>> result.models
     ['first', 'second']
