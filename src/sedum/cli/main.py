@@ -297,7 +297,7 @@ def fit(
     )
     from sedum.report.plots.catalogue_plot import plot_catalogue
 
-    plot_catalogue(done.shown, target.with_suffix(".png"))
+    plot_catalogue(done.sample, target.with_suffix(".png"))
     print(f"{target}: {done.rows:,} rows")
     catalogue_commands.print_status(done.status)
 
@@ -329,7 +329,7 @@ def _fit_sky(
         workers=workers,
         show_progress=not quiet,
     )
-    plot_catalogue(done.shown, target.with_name(f"{target.name}.png"))
+    plot_catalogue(done.sample, target.with_name(f"{target.name}.png"))
     print(f"{target}: {done.rows:,} rows")
     catalogue_commands.print_status(done.status)
 

@@ -57,7 +57,7 @@ STANDARD = {
 }
 
 #: Endings of the columns of a parameter or derived quantity, the text that follows its description,
-#: and whether the column has its unit. The standard deviation of a logarithm is in dex, without unit.
+#: and whether the column has its unit. The standard deviation of a logarithm has no unit (dex).
 ENDINGS: list[tuple[str, str, bool]] = [
     (r"p(\d+(?:_\d+)?)", "{}th percentile", True),
     ("mean", "mean of the posterior", True),
