@@ -210,10 +210,19 @@ def check_catalogue(
 
     Examples
     --------
-    ::
+    For speed, typicality is measured here at a level of 0.05, with few mock galaxies:
 
-        check = sedum.check_catalogue(run, posterior, "cat.fits")
-        print(check.faults() or "like the simulations")
+    >>> import sbi  # needs sbi
+    >>> from astropy.table import vstack
+    >>> from sedum.config import TypicalitySettings
+    >>> quick = TypicalitySettings(level=0.05, galaxies=200)
+    >>> output = run.output.model_copy(update={"typicality": quick})
+    >>> small = run.model_copy(update={"output": output})
+    >>> check = check_catalogue(small, posterior, vstack([catalogue] * 3))
+    >>> check.galaxies
+    54
+    >>> check.bands[0].band
+    'sdss_g0'
     """
     ready = prepare(run, posterior, catalogue, model=model)
     model, photometry, good = ready.model, ready.photometry, ready.good

@@ -97,10 +97,16 @@ def to_qp(
 
     Examples
     --------
-    ::
-
-        sedum.survey.to_qp("posteriors.parquet", "pz.hdf5")
-        ensemble = qp.read("pz.hdf5")
+    >>> import qp  # needs qp
+    >>> import sedum
+    >>> from sedum.config import PzSettings
+    >>> output = run.output.model_copy(update={"pz": PzSettings()})
+    >>> with_pz = run.model_copy(update={"output": output})
+    >>> table = sedum.fit(with_pz, posterior, catalogue, "posteriors.parquet")
+    >>> to_qp("posteriors.parquet", "pz.hdf5").rows
+    20
+    >>> int(qp.read("pz.hdf5").npdf)
+    20
     """
     qp = _qp()
     target = check_writable(output)
