@@ -92,7 +92,7 @@ def measure(name, work, budget):
     log_prob = []
     for start in range(0, judged, 250):
         rows = slice(start, start + 250)
-        log_prob.append(posterior.log_prob(seen[rows], theta[rows]))
+        log_prob.append(posterior.log_prob_latent(seen[rows], theta[rows]))
     log_prob = np.concatenate(log_prob)
     posterior.sample(seen[:2], 100)
     start = time.process_time()

@@ -62,7 +62,9 @@ def secure(path: Path) -> Catalogue:
 
 def judged(run, posterior, table, model):
     """Return the scorecard, flat: redshifts, masses with the redshift free and known."""
-    card = validate_catalogue(run, posterior, table, REFERENCE, model=model, draws=500).scorecard()
+    card = validate_catalogue(
+        run, posterior, table, REFERENCE, model=model, n_draws=500
+    ).scorecard()
     found = dict(card["redshift"]["all"])
     masses = card["references"]["log_mass_surviving"]
     found["mass"] = masses["redshift free"]["nmad"]

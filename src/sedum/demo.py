@@ -36,7 +36,7 @@ _MOCK_SEED = 20_260_000
 
 
 def run_demo(
-    folder: str | Path = "demo", galaxies: int = 2000, quick: bool = False
+    folder: str | Path = "demo", n_galaxies: int = 2000, quick: bool = False
 ) -> list[RecoveryMetrics]:
     """Simulate, train, fit mock galaxies that were never trained on, and draw the results.
 
@@ -44,7 +44,7 @@ def run_demo(
     ----------
     folder
         Where results go.
-    galaxies
+    n_galaxies
         The number of mock galaxies.
     quick
         Train for a hundredth of the steps on a twentieth of the library.
@@ -62,12 +62,16 @@ def run_demo(
     (folder / "run.yaml").write_text(run.to_yaml())
     console.print(f"[bold]sedum demo[/bold]: {len(run.filters)} bands, results in {folder}/")
     model = GalaxyModel.from_run(run)
-    simulate(run, folder / "library.h5", model=model)
+    simulate(run, folder / "library.h5", model=model, show_progress=True)
     posterior = train_to_file(
-        run, folder / "library.h5", folder / "estimator.safetensors", model=model
+        run,
+        folder / "library.h5",
+        folder / "estimator.safetensors",
+        model=model,
+        show_progress=True,
     )
 
-    theta, photometry = mock_survey(model, posterior.noise, galaxies, _MOCK_SEED)
+    theta, photometry = mock_survey(model, posterior.noise, n_galaxies, _MOCK_SEED)
     write_table(_as_table(run, photometry, theta, model), folder / "mock-catalogue.fits")
     table = fit(
         run,
@@ -83,7 +87,7 @@ def run_demo(
     draws = posterior.sample(photometry[fitted], run.output.draws, run.output.seed, keys=fitted)
     truth, names = theta[fitted], model.prior.names
     rows = recovery_metrics(draws, truth, names)
-    title = f"{len(fitted)} of {galaxies} mock galaxies fitted, redshift free"
+    title = f"{len(fitted)} of {n_galaxies} mock galaxies fitted, redshift free"
     console.print(recovery_table(rows, title))
 
     plot_recovery(draws, truth, names, folder / "recovery.png")

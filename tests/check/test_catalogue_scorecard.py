@@ -104,7 +104,7 @@ def test_catalogue_is_judged(tmp_path, small_run, small_model, small_posterior, 
         survey,
         {"log_mass": "mass", "log_mass_surviving": "mass"},
         model=small_model,
-        draws=100,
+        n_draws=100,
     )
     card = found.scorecard()
     assert json.loads(json.dumps(card)) == card
@@ -136,7 +136,7 @@ def test_redshift_column_may_be_another(small_run, small_model, small_posterior,
     again["z_other"] = again["z"]
     again["z"] = np.nan
     found = validate_catalogue(
-        small_run, small_posterior, again, redshift="z_other", model=small_model, draws=50
+        small_run, small_posterior, again, redshift="z_other", model=small_model, n_draws=50
     )
     assert len(found.redshifts) == 136
     assert found.references == []
@@ -145,7 +145,7 @@ def test_redshift_column_may_be_another(small_run, small_model, small_posterior,
 def test_what_cannot_be_judged_is_said(small_run, small_model, small_posterior, survey):
     def judge(run=small_run, table=survey, references=None):
         return validate_catalogue(
-            run, small_posterior, table, references, model=small_model, draws=20
+            run, small_posterior, table, references, model=small_model, n_draws=20
         )
 
     with pytest.raises(SedumError, match="no column 'lmass'"):

@@ -75,7 +75,7 @@ def test_joint_calibration_sees_what_marginals_hide(rng):
 
 def test_estimator_is_validated(tmp_path, small_model, small_posterior):
     theta, seen = mock_survey(small_model, small_posterior.noise, 300, 6)
-    found = validate(small_posterior, theta, seen, draws=100)
+    found = validate(small_posterior, theta, seen, n_draws=100)
     card = found.scorecard()
     assert card["information"]["mean"] > 0.5
     assert set(card["parameters"]) == set(small_posterior.prior.free)
@@ -119,7 +119,7 @@ def test_local_tests_of_a_trained_estimator(monkeypatch, tmp_path, small_model, 
     monkeypatch.setattr(
         scorecard, "lc2st", lambda *args, **rest: lc2st(*args, **rest | {"trials": 3})
     )
-    found = validate(small_posterior, theta, seen, draws=60, joint=True)
+    found = validate(small_posterior, theta, seen, n_draws=60, joint=True)
     assert found.scorecard()["lc2st"]["trials"] == 3
     plot_ranks(found, tmp_path / "ranks.png")
     assert (tmp_path / "ranks.png").stat().st_size > 10_000

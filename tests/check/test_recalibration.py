@@ -222,7 +222,7 @@ def narrow(small_run, small_posterior, tmp_path_factory):
 
 
 def test_trained_posterior_is_repaired(tmp_path, small_model, narrow):
-    found = recalibrate(narrow, small_model, galaxies=800, judged=300)
+    found = recalibrate(narrow, small_model, n_galaxies=800, n_judged=300)
     assert isinstance(found, RecalibrationResult)
     assert found.improves
     assert found.gain[0] > 1
@@ -237,7 +237,7 @@ def test_trained_posterior_is_repaired(tmp_path, small_model, narrow):
     assert (tmp_path / "recalibration.png").stat().st_size > 10_000
     assert len(recalibration_table(found).rows) == len(narrow.prior.free)
     with pytest.raises(SedumError, match="at least 500 galaxies"):
-        recalibrate(narrow, small_model, galaxies=100)
+        recalibrate(narrow, small_model, n_galaxies=100)
 
 
 def test_recalibrated_posteriors_are_stored_and_reproducible(

@@ -168,7 +168,7 @@ def do(trained, table, path, **options):
 def found(trained, tmp_path_factory):
     seen = mixed(trained, 40)
     path = tmp_path_factory.mktemp("found") / "out.fits"
-    return do(trained, as_table(seen), path, draws=500)
+    return do(trained, as_table(seen), path, n_draws=500)
 
 
 def test_data_prefer_the_model_that_they_come_from(found):
@@ -225,7 +225,7 @@ def test_evidence_is_that_of_nested_sampling(trained, tmp_path, monkeypatch):
         return sample_nested(exact, seen, draws, live=300, effective=1000, seed=seed)
 
     monkeypatch.setattr("sedum.comparison.compare_models.sample_nested", quick)
-    found = do(trained, as_table(mixed(trained, 2)), tmp_path / "n.ecsv", nested=1, rows=2)
+    found = do(trained, as_table(mixed(trained, 2)), tmp_path / "n.ecsv", nested=1, n_rows=2)
     assert len(found.nested) == 2
     assert set(found.nested["model"]) == {"constant", "burst"}
     for row in found.nested:
@@ -247,7 +247,7 @@ def test_unverified_evidence_is_a_status_and_nested_sampling_replaces_it(
     monkeypatch.setattr("sedum.comparison.compare_models.sample_nested", lambda *a, **k: Found)
     # 60 draws cannot have 100 effective ones.
     table = as_table(mixed(trained, 2))
-    found = do(trained, table, tmp_path / "u.fits", draws=60, rounds=0, nested=1)
+    found = do(trained, table, tmp_path / "u.fits", n_draws=60, rounds=0, nested=1)
     status = np.asarray(found.table["status"])
     assert (status == "evidence of constant not verified").sum() == 3
     assert (status == "ok").sum() == 1
@@ -267,7 +267,7 @@ def test_bad_rows_keep_their_place(trained, tmp_path):
     table["e_sdss_i0"][2] = -1
     for band in BANDS:
         table[f"f_{band}"][3] = np.nan
-    found = do(trained, table, tmp_path / "out.fits", draws=400)
+    found = do(trained, table, tmp_path / "out.fits", n_draws=400)
     assert list(found.table["status"][1:]) == [
         "flux not finite in sdss_g0",
         "error not positive in sdss_i0",
@@ -281,7 +281,7 @@ def test_bad_rows_keep_their_place(trained, tmp_path):
 
 def test_one_row(trained, tmp_path):
     table = as_table(mixed(trained, 1))[:1]
-    found = do(trained, table, tmp_path / "out.ecsv", draws=400, prior_odds=[3, 1])
+    found = do(trained, table, tmp_path / "out.ecsv", n_draws=400, prior_odds=[3, 1])
     assert len(found.table) == 1
     assert (found.fractions is None) == (found.compared.sum() == 0)
     plot_comparison(found, tmp_path / "out.png")
@@ -291,7 +291,7 @@ def test_one_row(trained, tmp_path):
 
 def test_no_row_is_refused(trained, tmp_path):
     with pytest.raises(SedumError, match="has no rows"):
-        do(trained, as_table(mixed(trained, 1))[:0], tmp_path / "out.ecsv", draws=400)
+        do(trained, as_table(mixed(trained, 1))[:0], tmp_path / "out.ecsv", n_draws=400)
 
 
 def test_what_cannot_be_compared_is_refused(trained, tmp_path):

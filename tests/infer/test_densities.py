@@ -58,7 +58,7 @@ def test_every_kind_learns_is_stored_and_draws(
     flat = draws.reshape(-1, draws.shape[2])
     assert np.isfinite(small_model.prior.log_density(flat)).all()
     # It has learned something: the truth is likelier than under the prior.
-    learned = posterior.log_prob(seen[:12], theta[:12])
+    learned = posterior.log_prob_latent(seen[:12], theta[:12])
     prior = stats.norm.logpdf(posterior.prior.to_latent(theta[:12])).sum(1)
     assert np.median(learned - prior) > 0
     posterior.write(tmp_path / "e.safetensors")
@@ -79,7 +79,7 @@ def test_draws_follow_the_density(kind, small_library, small_model):
     theta = small_model.prior.sample(20_000, np.random.default_rng(3))
     latent = posterior.prior.to_latent(theta)
     prior = stats.norm.logpdf(latent).sum(1)
-    ratio = np.exp(posterior.log_prob(one, theta[None])[0] - prior)
+    ratio = np.exp(posterior.log_prob_latent(one, theta[None])[0] - prior)
     # Importance sampling of a posterior that is hardly trained: errors of some percent.
     error = ratio.std() / np.sqrt(len(ratio))
     assert abs(ratio.mean() - 1) < 5 * error + 0.03

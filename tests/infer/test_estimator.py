@@ -236,10 +236,30 @@ def test_training_learns(small_run, small_model, small_posterior):
     losses = small_posterior.history["losses"]
     assert losses[-1] < losses[0]
     theta, seen = observe(small_run, small_model, 300)
-    learned = small_posterior.log_prob(seen, theta)
+    learned = small_posterior.log_prob_latent(seen, theta)
     latent = small_posterior.prior.to_latent(theta)
     prior = stats.norm.logpdf(latent).sum(1)
     assert (learned - prior).mean() > 0.5
+
+
+def test_log_prob_is_the_density_of_the_parameters(small_run, small_model, small_posterior):
+    theta, seen = observe(small_run, small_model, 20)
+    prior, step = small_posterior.prior, 1e-5
+    latent = prior.to_latent(theta)
+    free = [prior.names.index(name) for name in prior.free]
+    moved = [
+        (prior.from_latent(latent + step * unit) - prior.from_latent(latent - step * unit))[:, free]
+        for unit in np.eye(prior.dimension)
+    ]
+    # d theta / d latent, by finite differences.
+    _, log_volume = np.linalg.slogdet(np.stack(moved, axis=-1) / (2 * step))
+    expected = small_posterior.log_prob_latent(seen, theta) - log_volume
+    np.testing.assert_allclose(small_posterior.log_prob(seen, theta), expected, atol=2e-3)
+    outside = theta.copy()
+    outside[:, 0] = 3.0
+    assert (small_posterior.log_prob(seen, outside) == -np.inf).all()
+    several = small_posterior.log_prob(seen, np.stack([theta, theta], axis=1))
+    np.testing.assert_allclose(several[:, 1], small_posterior.log_prob(seen, theta), atol=1e-4)
 
 
 def test_draws_stay_in_the_prior_and_do_not_depend_on_the_batch(

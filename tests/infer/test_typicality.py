@@ -267,13 +267,13 @@ def test_catalogues_are_checked(tmp_path, run, model, posterior, clean, planted)
     pytest.importorskip("sbi")
     seen = Photometry.concatenate([clean["bright"], clean["faint"]])
     rows = read_catalogue(as_table(seen), run.catalogue, model.filters)
-    found = check_catalogue(run, posterior, rows, model=model, predicted=10)
+    found = check_catalogue(run, posterior, rows, model=model, n_predicted=10)
     assert found.faults() == []
     # The least bright may lie outside the range of so small a training set.
     assert 1.7 * FEW < found.galaxies <= 2 * FEW
     assert len(found.ppp) == 10
     off = read_catalogue(as_table(offset_band(seen, 5, -0.2)), run.catalogue, model.filters)
-    found = check_catalogue(run, posterior, off, model=model, predicted=10)
+    found = check_catalogue(run, posterior, off, model=model, n_predicted=10)
     assert found.faults()[0].startswith("residuals about the best models are not those")
     assert any(fault.startswith("twomass_J: median residual +") for fault in found.faults())
     assert json.loads(json.dumps(found.summary()))["residuals"]["p_value"] < 0.005

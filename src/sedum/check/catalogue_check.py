@@ -163,8 +163,8 @@ def check_catalogue(
     catalogue: TableLike | CatalogueRows,
     *,
     model: Simulator | None = None,
-    galaxies: int = 1000,
-    predicted: int = 200,
+    n_galaxies: int = 1000,
+    n_predicted: int = 200,
     seed: int = 1,
     show_progress: bool = False,
 ) -> CatalogueCheck:
@@ -188,9 +188,9 @@ def check_catalogue(
         cannot be fitted are left out.
     model
         The forward model, if the caller has it already.
-    galaxies
+    n_galaxies
         Maximum number of galaxies to check, drawn at random.
-    predicted
+    n_predicted
         Number of these galaxies with a posterior-predictive check, which needs verified draws.
     seed
         Random seed of the selection, the mock galaxies and the draws.
@@ -233,13 +233,13 @@ def check_catalogue(
             f"({reasons})"
         )
     rng = np.random.default_rng(seed)
-    at = np.sort(rng.permutation(good)[:galaxies])
+    at = np.sort(rng.permutation(good)[:n_galaxies])
     seen = photometry[at]
     pool = _in_same_bands(seen, _pool(posterior, model, len(at), seed), rng)
     mocks = _as_bright(seen, pool, rng)
     spec = run.output.typicality or TypicalitySettings()
     typicality = Typicality(posterior, model, spec.galaxies, show_progress)
-    some = np.sort(rng.permutation(len(at))[:predicted])
+    some = np.sort(rng.permutation(len(at))[:n_predicted])
     with progress(3 * len(at) + len(some), "checking", "galaxies", show_progress) as advance:
         best = _search(typicality, seen, at, advance)
         # Their keys are those of no row of the catalogue.

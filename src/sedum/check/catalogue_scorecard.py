@@ -153,7 +153,7 @@ def validate_catalogue(
     *,
     redshift: str | None = None,
     model: Simulator | None = None,
-    draws: int = 1000,
+    n_draws: int = 1000,
     seed: int = 1,
     show_progress: bool = False,
 ) -> CatalogueValidation:
@@ -178,7 +178,7 @@ def validate_catalogue(
         Column of known redshifts. If None, it is that of the run file.
     model
         The forward model, if the caller has it already.
-    draws, seed
+    n_draws, seed
         As for :meth:`Posterior.sample`.
     show_progress
         Show a progress bar.
@@ -217,7 +217,7 @@ def validate_catalogue(
         name: _estimates(numeric(table, column, source, f"--reference {name}"), mapping)
         for name, column in references.items()
     }
-    judge = _Judge(posterior, model, rows, others, draws, seed)
+    judge = _Judge(posterior, model, rows, others, n_draws, seed)
     wanted = judge.spec.copy()
     for values in others.values():
         wanted |= np.isfinite(values)

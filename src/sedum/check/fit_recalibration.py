@@ -93,8 +93,8 @@ def _numbers(found: MockValidation) -> dict[str, Any]:
 def recalibrate(
     posterior: Posterior,
     model: Simulator,
-    galaxies: int = 10_000,
-    judged: int = 3000,
+    n_galaxies: int = 10_000,
+    n_judged: int = 3000,
     seed: int = 20_270_000,
     show_progress: bool = False,
 ) -> RecalibrationResult:
@@ -109,7 +109,7 @@ def recalibrate(
         The posterior; a recalibration that it has is not built upon, but replaced.
     model
         The forward model it was trained with.
-    galaxies, judged
+    n_galaxies, n_judged
         How many the map is fitted to, and how many judge it.
     seed
         Of those that are fitted; the next is that of those that judge.
@@ -121,16 +121,16 @@ def recalibrate(
     SedumError
         If there are fewer than 500 galaxies to fit or 100 to judge.
     """
-    if galaxies < 500 or judged < 100:
+    if n_galaxies < 500 or n_judged < 100:
         raise SedumError("recalibration needs at least 500 galaxies to fit and 100 to judge")
     bare = posterior.recalibrated(None)
-    theta, seen = mock_survey(model, bare.noise, galaxies, seed, hide_redshift=False)
+    theta, seen = mock_survey(model, bare.noise, n_galaxies, seed, hide_redshift=False)
     found = fit_recalibration(bare, theta, seen, show_progress)
-    theta, seen = mock_survey(model, bare.noise, judged, seed + 1, hide_redshift=False)
+    theta, seen = mock_survey(model, bare.noise, n_judged, seed + 1, hide_redshift=False)
     before = validate(bare, theta, seen)
     after = validate(bare.recalibrated(found), theta, seen)
     result = RecalibrationResult(bare.recalibrated(found), before, after)
-    about = {"sedum": __version__, "fitted": galaxies, "seed": seed, **result.summary()}
+    about = {"sedum": __version__, "fitted": n_galaxies, "seed": seed, **result.summary()}
     recorded = Recalibration(found.weights, found.lower, found.covariates, about)
     return RecalibrationResult(bare.recalibrated(recorded), before, after)
 

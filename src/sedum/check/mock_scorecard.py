@@ -163,7 +163,7 @@ def validate(
     posterior: Posterior,
     theta: np.ndarray,
     photometry: Photometry,
-    draws: int = 500,
+    n_draws: int = 500,
     seed: int = 1,
     joint: bool = False,
     show_progress: bool = False,
@@ -178,7 +178,7 @@ def validate(
         True parameters, [n, d].
     photometry
         What was observed of them.
-    draws, seed
+    n_draws, seed
         As for :meth:`Posterior.sample`.
     joint
         Test the joint posteriors of single galaxies too, which takes a minute or two; see
@@ -192,11 +192,14 @@ def validate(
         If the joint test is asked for and the package sbi is absent.
     """
     prior = posterior.prior
-    drawn = posterior.sample(photometry, draws, seed)
+    drawn = posterior.sample(photometry, n_draws, seed)
     latent = prior.to_latent(drawn.reshape(-1, drawn.shape[-1]))
     truth = prior.to_latent(theta)
     log_prob = np.concatenate(
-        [posterior.log_prob(photometry[k : k + 500], theta[k : k + 500]) for k in _starts(theta)]
+        [
+            posterior.log_prob_latent(photometry[k : k + 500], theta[k : k + 500])
+            for k in _starts(theta)
+        ]
     ).astype(float)
     log_prior = -0.5 * (truth**2 + np.log(2 * np.pi)).sum(axis=1)
     free = [posterior.names.index(name) for name in prior.free]

@@ -136,7 +136,7 @@ def measure_zeropoints(
     model: Simulator | None = None,
     anchor: str | None = None,
     prior: float = 0.1,
-    galaxies: int = 1000,
+    n_galaxies: int = 1000,
     seed: int = 1,
     show_progress: bool = False,
 ) -> ZeroPoints:
@@ -170,7 +170,7 @@ def measure_zeropoints(
         band, or without one the band measured most often.
     prior
         Standard deviation of the prior on the offsets, in mag.
-    galaxies
+    n_galaxies
         Maximum number of galaxies to use, drawn at random. Half of them measure the offsets that
         the other half tests; the result uses all.
     seed
@@ -209,7 +209,7 @@ def measure_zeropoints(
             f"{len(usable)}; map catalogue.redshift to a column of spectroscopic redshifts"
         )
     rng = np.random.default_rng(seed)
-    selected = rng.permutation(usable)[:galaxies]
+    selected = rng.permutation(usable)[:n_galaxies]
     seen = photometry[selected]
     bands = run.band_names()
     cut = posterior.noise.spec.selection

@@ -80,7 +80,7 @@ def noise_fit(
     if reference is None and run.noise.selection is not None:
         reference = run.noise.selection.band
     sample = fit_noise(
-        rows, run.band_names(), reference=reference, galaxies=galaxies, source=catalogue.name
+        rows, run.band_names(), reference=reference, n_galaxies=galaxies, source=catalogue.name
     )
     sample.write(target)
     plot_noise(sample, target.with_suffix(".png"))
@@ -137,7 +137,13 @@ def zeropoints(
     posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
     rows = read_for_run(catalogue, run, FilterSet.from_run(run))
     found = measure_zeropoints(
-        run, posterior, rows, anchor=anchor, prior=prior, galaxies=galaxies, show_progress=not quiet
+        run,
+        posterior,
+        rows,
+        anchor=anchor,
+        prior=prior,
+        n_galaxies=galaxies,
+        show_progress=not quiet,
     )
     found.write(out, source=catalogue.name)
     plot_zeropoints(found, out.with_suffix(".png"))

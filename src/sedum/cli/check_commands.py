@@ -53,7 +53,7 @@ def check(
     run = load_run(run_file)
     posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
     rows = read_for_run(catalogue, run, FilterSet.from_run(run))
-    found = check_catalogue(run, posterior, rows, galaxies=galaxies, show_progress=not quiet)
+    found = check_catalogue(run, posterior, rows, n_galaxies=galaxies, show_progress=not quiet)
     with atomic_path(target) as temporary:
         temporary.write_text(json.dumps(found.summary(), indent=1))
     plot_check(found, target.with_suffix(".png"))

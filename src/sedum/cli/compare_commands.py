@@ -88,10 +88,10 @@ def compare(
         target,
         run=load_run(run_file) if run_file is not None else None,
         prior_odds=odds,
-        draws=draws,
+        n_draws=draws,
         rounds=rounds,
         nested=nested,
-        rows=rows,
+        n_rows=rows,
         seed=seed,
         show_progress=not quiet,
     )

@@ -46,7 +46,7 @@ def explore(
     from sedum.report.explorer.explore import explore as serve
 
     explorer = serve(
-        results, catalogue=catalogue, estimator=estimator, run=run_file, port=port, rows=rows
+        results, catalogue=catalogue, estimator=estimator, run=run_file, port=port, n_rows=rows
     )
     if isinstance(explorer.galaxies, str):
         print(explorer.galaxies)

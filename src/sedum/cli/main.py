@@ -410,4 +410,4 @@ def demo(
     """
     from sedum.demo import run_demo
 
-    run_demo(out, galaxies=galaxies, quick=quick)
+    run_demo(out, n_galaxies=galaxies, quick=quick)

@@ -52,13 +52,13 @@ def compare(
     run: RunFile | None = None,
     models: Mapping[str, Simulator] | None = None,
     prior_odds: Sequence[float] | None = None,
-    draws: int = 4000,
+    n_draws: int = 4000,
     rounds: int = 4,
     nested: int = 0,
-    rows: int | None = None,
+    n_rows: int | None = None,
     quantities: Sequence[str] = QUANTITIES,
     seed: int = 1,
-    show_progress: bool = True,
+    show_progress: bool = False,
 ) -> Comparison:
     """Compare trained models by their evidence, galaxy by galaxy and for the population.
 
@@ -86,7 +86,7 @@ def compare(
         (external simulators) or the caller has them already.
     prior_odds
         Prior odds of the models, in their order. They are equal if None.
-    draws
+    n_draws
         Number of draws for each galaxy. Evidence needs more draws and rounds than a posterior
         does: it is underestimated with too few.
     rounds
@@ -96,7 +96,7 @@ def compare(
         Number of galaxies, drawn at random, whose evidence is also computed by nested sampling
         under each model. It checks the weights, and replaces evidence that they do not verify.
         It takes about a minute for each galaxy and model.
-    rows
+    n_rows
         Maximum number of rows to compare, drawn at random; all rows if None.
     quantities
         Parameters and derived quantities whose shifts between the models are measured.
@@ -122,7 +122,7 @@ def compare(
 
     >>> result = compare(
     ...     {"first": posterior, "second": posterior}, catalogue, "comparison.fits",
-    ...     draws=200, rounds=1, rows=5,
+    ...     n_draws=200, rounds=1, rows=5,
     ... )
     >>> result.models
     ['first', 'second']
@@ -153,9 +153,9 @@ def compare(
     status = _common_status(each)
     good = np.flatnonzero(status.ok)
     rng = np.random.default_rng(seed)
-    if rows is not None and len(good) > rows:
+    if n_rows is not None and len(good) > n_rows:
         left = np.ones(len(status), bool)
-        left[rng.choice(good, rows, replace=False)] = False
+        left[rng.choice(good, n_rows, replace=False)] = False
         status.mark(left, Reason.NOT_DRAWN)
         good = np.flatnonzero(status.ok)
     weighted = [
@@ -166,7 +166,7 @@ def compare(
     steps = (len(good) + len(checked)) * len(weighted)
     with progress(steps, "comparing", "galaxies × models", show_progress) as advance:
         for one in weighted:
-            one.weight(photometry, good, draws, rounds, advance)
+            one.weight(photometry, good, n_draws, rounds, advance)
         for one in weighted:
             one.sample_nested(photometry, checked, advance)
     for one in weighted:

@@ -85,7 +85,7 @@ class Posterior:
     def sample(
         self,
         photometry: Photometry,
-        draws: int = 1000,
+        n_draws: int = 1000,
         seed: int = 1,
         keys: np.ndarray | None = None,
     ) -> np.ndarray:
@@ -95,7 +95,7 @@ class Posterior:
         ----------
         photometry
             n observations in the bands of the run file.
-        draws
+        n_draws
             Draws for each.
         seed
             Seed; with ``keys`` it fixes each galaxy's draws, whatever the others in the call
@@ -109,9 +109,9 @@ class Posterior:
             Parameters, [n, draws, len(names)].
         """
         n = len(photometry)
-        out = np.empty((n, draws, len(self.names)))
+        out = np.empty((n, n_draws, len(self.names)))
         keys = np.arange(n) if keys is None else np.asarray(keys)
-        base = BaseSamples.of(keys, draws, self.estimator.n_base, seed)
+        base = BaseSamples.of(keys, n_draws, self.estimator.n_base, seed)
 
         def fill(start: int) -> None:
             rows = slice(start, min(start + _PORTION, n))
@@ -143,7 +143,7 @@ class Posterior:
     def stream(
         self,
         photometry: Photometry,
-        draws: int = 1000,
+        n_draws: int = 1000,
         seed: int = 1,
         keys: np.ndarray | None = None,
     ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -151,7 +151,7 @@ class Posterior:
 
         Yields
         ------
-        rows, draws
+        rows, n_draws
             Which galaxies, and what :meth:`sample` returns for them.
         """
         n = len(photometry)
@@ -159,22 +159,54 @@ class Posterior:
         portion = _PORTION * max(torch.get_num_threads(), 1)
         for start in range(0, n, portion):
             rows = slice(start, min(start + portion, n))
-            yield rows, self.sample(photometry[rows], draws, seed, keys[rows])
+            yield rows, self.sample(photometry[rows], n_draws, seed, keys[rows])
 
     def log_prob(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
-        """Return log posterior densities of parameters, in the latent space.
+        """Return log posterior densities of parameters.
 
         Parameters
         ----------
         photometry
             n observations.
         theta
-            [n, d] or [n, draws, d].
+            Parameters, [n, d] or [n, draws, d], in the order of :attr:`names`.
 
         Returns
         -------
         ndarray
-            [n] or [n, draws]. The density is with respect to the latent coordinates, where
+            ln p(theta | photometry), [n] or [n, draws], with respect to the inferred
+            parameters in their own units; minus infinity outside the prior.
+
+        Examples
+        --------
+        >>> from sedum import Photometry
+        >>> seen = Photometry.make([[5.0, 8.0, 9.0]], [[0.1, 0.1, 0.1]])
+        >>> draws = posterior.sample(seen, n_draws=10)
+        >>> posterior.log_prob(seen, draws).shape
+        (1, 10)
+        """
+        flat = theta.reshape(-1, theta.shape[-1])
+        latent = self.prior.to_latent(flat)
+        with np.errstate(invalid="ignore"):
+            log_normal = -0.5 * (latent**2 + np.log(2 * np.pi)).sum(axis=1)
+            # The prior's two densities, of theta and of the latent coordinates, differ by the
+            # Jacobian between these.
+            jacobian = self.prior.log_density(flat) - log_normal
+        values = self.log_prob_latent(photometry, theta)
+        return np.where(np.isfinite(values), values + jacobian.reshape(theta.shape[:-1]), values)
+
+    def log_prob_latent(self, photometry: Photometry, theta: np.ndarray) -> np.ndarray:
+        """Return log posterior densities in the latent space.
+
+        Parameters
+        ----------
+        photometry, theta
+            As for :meth:`log_prob`.
+
+        Returns
+        -------
+        ndarray
+            [n] or [n, draws]. The density is with respect to the latent coordinates, in which
             the prior is a standard normal; minus infinity outside the prior.
         """
         shape = theta.shape[:-1]

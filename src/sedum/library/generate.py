@@ -46,7 +46,7 @@ def simulate(
     workers: int = 1,
     scheduler: str | None = None,
     client: Any = None,
-    show_progress: bool = True,
+    show_progress: bool = False,
 ) -> Library:
     """Draw galaxies from the priors, compute their fluxes and store them.
 

@@ -24,7 +24,7 @@ def fit_noise(
     bands: list[str],
     *,
     reference: str | None = None,
-    galaxies: int = 20_000,
+    n_galaxies: int = 20_000,
     seed: int = 1,
     source: str = "catalogue",
 ) -> SurveySample:
@@ -39,7 +39,7 @@ def fit_noise(
     reference
         Band in which brightness is compared. None selects the band that is measured most often;
         among several such bands, the one with the highest median signal-to-noise ratio.
-    galaxies
+    n_galaxies
         Maximum number of galaxies to store as examples; they are drawn at random.
     seed
         Seed of that draw.
@@ -77,8 +77,8 @@ def fit_noise(
     curves = [_curve(flux[:, i], error[:, i], depth[i]) for i in range(len(bands))]
     nodes, centre, spread = (np.stack(part) for part in zip(*curves, strict=True))
     kept = np.arange(len(seen))
-    if len(seen) > galaxies:
-        kept = np.sort(np.random.default_rng(seed).choice(len(seen), galaxies, replace=False))
+    if len(seen) > n_galaxies:
+        kept = np.sort(np.random.default_rng(seed).choice(len(seen), n_galaxies, replace=False))
     sample = SurveySample(
         bands=bands,
         reference=_reference(seen.flux / error, seen.measured, bands, reference),

@@ -13,7 +13,7 @@ __all__ = ["mock_survey"]
 
 
 def mock_survey(
-    model: Simulator, noise: NoiseModel, galaxies: int, seed: int, *, hide_redshift: bool = True
+    model: Simulator, noise: NoiseModel, n_galaxies: int, seed: int, *, hide_redshift: bool = True
 ) -> tuple[np.ndarray, Photometry]:
     """Draw galaxies from the prior until the survey has detected the requested number.
 
@@ -23,7 +23,7 @@ def mock_survey(
         Forward model that gives the prior and the true fluxes.
     noise
         Noise and selection of the survey.
-    galaxies
+    n_galaxies
         Number of detected galaxies.
     seed
         Seed of the random numbers.
@@ -53,7 +53,7 @@ def mock_survey(
     rng = np.random.default_rng(seed)
     kept: list[tuple[np.ndarray, Photometry]] = []
     count = drawn = 0
-    while count < galaxies:
+    while count < n_galaxies:
         theta = model.prior.sample(4096, rng)
         redshift = theta[:, model.prior.names.index("redshift")]
         photometry = noise.observe(model.photometry(theta), rng, redshift)
@@ -65,5 +65,5 @@ def mock_survey(
         drawn += len(theta)
         if drawn > 1000 * (count + 10):
             raise SedumError("noise.selection: the survey detects hardly any galaxy of the prior")
-    theta = np.concatenate([t for t, _ in kept])[:galaxies]
-    return theta, Photometry.concatenate([p for _, p in kept])[:galaxies]
+    theta = np.concatenate([t for t, _ in kept])[:n_galaxies]
+    return theta, Photometry.concatenate([p for _, p in kept])[:n_galaxies]

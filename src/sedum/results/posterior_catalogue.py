@@ -146,14 +146,14 @@ class PosteriorCatalogue:
         """Return some columns of all rows; all columns if ``names`` is None."""
         return vstack(list(self.stream(names or list(self.columns))), metadata_conflicts="silent")
 
-    def sample(self, names: Sequence[str], maximum: int, seed: int = 1) -> Table:
-        """Return about ``maximum`` rows drawn at random, in order, with a column ``row``.
+    def sample(self, names: Sequence[str], n_rows: int, seed: int = 1) -> Table:
+        """Return about ``n_rows`` rows drawn at random, in order, with a column ``row``.
 
         Parameters
         ----------
         names
             Names of the columns.
-        maximum
+        n_rows
             Expected number of rows; all rows if there are fewer.
         seed
             Random seed.
@@ -163,8 +163,8 @@ class PosteriorCatalogue:
         for portion in self.stream(names):
             portion["row"] = np.arange(start, start + len(portion))
             start += len(portion)
-            if self.rows > maximum:
-                portion = portion[rng.uniform(size=len(portion)) < maximum / self.rows]
+            if self.rows > n_rows:
+                portion = portion[rng.uniform(size=len(portion)) < n_rows / self.rows]
             portions.append(portion)
         return vstack(portions, metadata_conflicts="silent")
 

@@ -76,7 +76,7 @@ def predict(
     posterior: Posterior,
     model: GalaxyModel,
     photometry: Photometry,
-    draws: int = 100,
+    n_draws: int = 100,
     seed: int = 1,
     keys: np.ndarray | None = None,
     *,
@@ -96,7 +96,7 @@ def predict(
         The forward model that it was trained with.
     photometry
         Observations of n galaxies.
-    draws, seed, keys
+    n_draws, seed, keys
         As for :meth:`Posterior.sample`. With the keys of a catalogue, they are the first of the
         draws of its fit.
     spectra, derived, wavelength
@@ -123,7 +123,7 @@ def predict(
     keys = np.arange(n) if keys is None else np.asarray(keys)
     for start in range(0, n, _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, n))
-        theta = posterior.sample(photometry[rows], draws, seed, keys[rows])
+        theta = posterior.sample(photometry[rows], n_draws, seed, keys[rows])
         predictions = predict_draws(
             model, theta, spectra=spectra, derived=derived, wavelength=wavelength
         )

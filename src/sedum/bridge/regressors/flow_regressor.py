@@ -46,14 +46,14 @@ class FlowRegressor:
         self.estimator = estimator.eval().requires_grad_(False)
         self.partial = inputs.masks
 
-    def sample(self, x: np.ndarray, draws: int, seed: int = 1) -> np.ndarray:
+    def sample(self, x: np.ndarray, n_draws: int, seed: int = 1) -> np.ndarray:
         """Return posterior draws, [n, draws, targets], of features [n, f]."""
-        out = np.empty((len(x), draws, len(self.outputs.mean)), np.float32)
+        out = np.empty((len(x), n_draws, len(self.outputs.mean)), np.float32)
         for start in range(0, len(x), _PORTION):
             rows = slice(start, start + _PORTION)
             features = torch.from_numpy(self.inputs(x[rows]))
             keys = np.arange(start, start + len(features))
-            base = BaseSamples.of(keys, draws, self.estimator.n_base, seed)
+            base = BaseSamples.of(keys, n_draws, self.estimator.n_base, seed)
             drawn = self.estimator.sample(base, Condition.without_redshift(features))
             out[rows] = self.outputs.back(drawn.numpy())
         return out

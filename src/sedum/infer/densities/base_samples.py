@@ -34,10 +34,10 @@ class BaseSamples:
     shifts: np.ndarray
 
     @classmethod
-    def of(cls, keys: np.ndarray, draws: int, dimension: int, seed: int) -> BaseSamples:
+    def of(cls, keys: np.ndarray, n_draws: int, dimension: int, seed: int) -> BaseSamples:
         """Make the numbers of galaxies with integer keys, [n]."""
         shifts = hashed_uniforms(keys, dimension, seed).astype(np.float32)
-        return cls(_sobol(draws, dimension, seed), shifts)
+        return cls(_sobol(n_draws, dimension, seed), shifts)
 
     @property
     def dimension(self) -> int:

@@ -42,7 +42,7 @@ def train(
     library: Library | str | Path | Simulator | TrainingGalaxies,
     *,
     checkpoint: str | Path | None = None,
-    show_progress: bool = True,
+    show_progress: bool = False,
 ) -> Posterior:
     """Train the estimator of a run file.
 
@@ -126,7 +126,7 @@ def train_rounds(
     run: RunFile,
     batches: Batches,
     path: Path | None = None,
-    show_progress: bool = True,
+    show_progress: bool = False,
     report: Report | None = None,
 ) -> tuple[Estimator, list[float]]:
     """Train one estimator; return it and the held-out loss of each round.
@@ -228,7 +228,7 @@ def train_to_file(
     path: str | Path,
     *,
     model: Simulator | None = None,
-    show_progress: bool = True,
+    show_progress: bool = False,
 ) -> Posterior:
     """Train on a library file and write the estimator; see :func:`train`.
 

@@ -71,7 +71,7 @@ def tune(
     storage: str | Path,
     *,
     trials: int = 20,
-    show_progress: bool = True,
+    show_progress: bool = False,
 ) -> RunFile:
     """Try settings, and return the run file with those that did best on held-out galaxies.
 

@@ -83,7 +83,7 @@ def reweight(
     posterior: Posterior,
     exact: ExactPosterior,
     photometry: Photometry,
-    draws: int = 1000,
+    n_draws: int = 1000,
     seed: int = 1,
     keys: np.ndarray | None = None,
     rounds: int = 2,
@@ -102,7 +102,7 @@ def reweight(
         Forward model and noise that it was trained with.
     photometry
         n observations.
-    draws, seed, keys
+    n_draws, seed, keys
         As for :meth:`Posterior.sample`.
     rounds
         The most rounds of refinement.
@@ -119,9 +119,9 @@ def reweight(
     for start in range(0, n, _PORTION):
         rows = slice(start, min(start + _PORTION, n))
         seen = photometry[rows]
-        theta = posterior.sample(seen, draws, seed, keys[rows])
+        theta = posterior.sample(seen, n_draws, seed, keys[rows])
         latent = _latent(posterior, theta)
-        log_q = posterior.log_prob(seen, theta).astype(float)
+        log_q = posterior.log_prob_latent(seen, theta).astype(float)
         log_p = exact.log_joint(seen, theta, latent)
         found = _weigh(theta, latent, log_p - log_q)
         if rounds:
@@ -251,7 +251,7 @@ class _Pool:
         theta = exact.prior.from_latent(kernel.draw(size))
         # Beyond some eight sigma of the prior the latent space ends: back from there.
         latent = exact.prior.to_latent(theta)
-        log_q = posterior.log_prob(seen, theta[None]).astype(float)
+        log_q = posterior.log_prob_latent(seen, theta[None]).astype(float)
         before = [k.log_density(latent) for k in self.kernels]
         now = np.r_[kernel.log_density(self.latent), kernel.log_density(latent)]
         old = np.concatenate([self.proposals, np.stack([log_q[0], *before])], axis=1)

@@ -43,7 +43,7 @@ class NestedResult:
 def sample_nested(
     exact: ExactPosterior,
     photometry: Photometry,
-    draws: int = 1000,
+    n_draws: int = 1000,
     *,
     live: int = 1000,
     effective: int = 4000,
@@ -57,7 +57,7 @@ def sample_nested(
         Forward model and noise.
     photometry
         One observation.
-    draws
+    n_draws
         Equally weighted draws to return.
     live
         Live points.
@@ -89,7 +89,7 @@ def sample_nested(
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
     rng = np.random.default_rng(seed)
-    points = (np.arange(draws) + rng.random()) / draws
+    points = (np.arange(n_draws) + rng.random()) / n_draws
     at = np.minimum(np.searchsorted(np.cumsum(weights), points), len(u) - 1)
     return NestedResult(
         prior.from_unit(np.clip(u[at], 1e-16, 1 - 1e-16)),

@@ -52,7 +52,7 @@ class Typicality:
         The trained estimator.
     model
         The forward model that it was trained on.
-    galaxies
+    n_galaxies
         Mock galaxies to compare with. They are searched once, and their scores kept in the
         cache folder.
     show_progress
@@ -68,10 +68,10 @@ class Typicality:
         self,
         posterior: Posterior,
         model: Simulator,
-        galaxies: int = 10_000,
+        n_galaxies: int = 10_000,
         show_progress: bool = False,
     ):
-        self.posterior, self.model, self.galaxies = posterior, model, galaxies
+        self.posterior, self.model, self.galaxies = posterior, model, n_galaxies
         self.exact = ExactPosterior(model, posterior.noise)
         self._show = show_progress
         self._references: dict[bool, _Reference] = {}
@@ -186,13 +186,13 @@ def _score(seen: Photometry, deviance: np.ndarray) -> np.ndarray:
 
 
 def mock_observations(
-    model: Simulator, noise: NoiseModel, galaxies: int, seed: int, given: bool = False
+    model: Simulator, noise: NoiseModel, n_galaxies: int, seed: int, given: bool = False
 ) -> Photometry:
     """Return mock galaxies of a survey, see :func:`mock_survey`; with their redshifts if given.
 
     Redshifts that are given have errors as in training.
     """
-    theta, seen = mock_survey(model, noise, galaxies, seed)
+    theta, seen = mock_survey(model, noise, n_galaxies, seed)
     if not given:
         return seen
     rng = np.random.default_rng([seed, 1])

@@ -20,7 +20,7 @@ def explore(
     estimator: str | Path | None = None,
     run: str | Path | None = None,
     port: int = 0,
-    rows: int = 20_000,
+    n_rows: int = 20_000,
     show: bool = False,
 ) -> Explorer:
     """Serve a page about a posterior catalogue to browsers on this machine.
@@ -40,7 +40,7 @@ def explore(
         The run file, where paths in the one that the results carry do not lead from here.
     port
         Where to serve; 0 for any port that is free.
-    rows
+    n_rows
         How many rows, drawn at random, table and plots show; the search finds any.
     show
         Open the page in a browser.
@@ -69,7 +69,7 @@ def explore(
         raise SedumError(
             f"sedum explore needs the package {error.name}: pip install 'sedum[explore]'"
         ) from None
-    explorer = Explorer(results, catalogue, estimator, run, port, rows)
+    explorer = Explorer(results, catalogue, estimator, run, port, n_rows)
     if show:
         explorer.show()
     return explorer

@@ -50,13 +50,13 @@ def write_report(
     compared: str | Path | None = None,
     estimator: str | Path | None = None,
     figures: str | Path | None = None,
-    sample: int = SAMPLE,
-    show_progress: bool = True,
+    n_sample: int = SAMPLE,
+    show_progress: bool = False,
 ) -> Path:
     """Write a report of a posterior catalogue: an HTML page that loads nothing else.
 
     The catalogue is read twice, portion by portion. Counts, shares and densities are of all
-    rows; medians over galaxies are of all up to ``sample`` rows, and of about so many, drawn at
+    rows; medians over galaxies are of all up to ``n_sample`` rows, and of about so many, drawn at
     random, of a larger catalogue. The same results give the same page.
 
     Parameters
@@ -78,7 +78,7 @@ def write_report(
         estimator.safetensors are looked for beside the results and in the working folder.
     figures
         A folder in which each figure is also written as vector PDF.
-    sample
+    n_sample
         Rows behind medians and percentiles over galaxies.
     show_progress
         Show a progress bar.
@@ -106,7 +106,7 @@ def write_report(
     cards, notes = find_scorecards(results, scorecard)
     comparison, note = find_comparison(results, compared)
     history = find_history(results, estimator)
-    found = collect(results, sample, show_progress=show_progress)
+    found = collect(results, n_sample, show_progress=show_progress)
     gallery = Gallery(folder)
     sections = [
         summary_section(found, cards, comparison),

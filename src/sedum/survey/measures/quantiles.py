@@ -50,7 +50,7 @@ def ordered_quantiles(ordered: np.ndarray, at: np.ndarray) -> np.ndarray:
     return quantiles
 
 
-def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) -> np.ndarray:
+def quantile_draws(quantiles: np.ndarray, n_draws: int, seed: int | None = None) -> np.ndarray:
     """Convert stored quantiles to draws, by linear interpolation between them.
 
     The cumulative distribution is exact at the N stored quantiles and linear between them. Its
@@ -62,17 +62,17 @@ def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) ->
     quantiles
         A column ``NAME_quantiles``, [n, N], or [N] for one galaxy: quantiles at N probabilities
         evenly spaced from 0 to 1.
-    size
+    n_draws
         Number of draws of each galaxy.
     seed
         Random seed. If None, the draws are not random but the quantiles in the middle of
-        ``size`` equal intervals of probability, in increasing order. Means and histograms have
+        ``n_draws`` equal intervals of probability, in increasing order. Means and histograms have
         less noise then.
 
     Returns
     -------
     ndarray
-        Draws, [n, size] or [size]; NaN where the quantiles are.
+        Draws, [n, n_draws] or [n_draws]; NaN where the quantiles are.
 
     Examples
     --------
@@ -83,9 +83,9 @@ def quantile_draws(quantiles: np.ndarray, size: int, seed: int | None = None) ->
     rows = np.atleast_2d(values)
     count = rows.shape[1]
     if seed is None:
-        place = np.broadcast_to((np.arange(size) + 0.5) / size, (len(rows), size))
+        place = np.broadcast_to((np.arange(n_draws) + 0.5) / n_draws, (len(rows), n_draws))
     else:
-        place = np.random.default_rng(seed).random((len(rows), size))
+        place = np.random.default_rng(seed).random((len(rows), n_draws))
     place = place * (count - 1)
     below = np.minimum(place.astype(np.intp), count - 2)
     low = np.take_along_axis(rows, below, axis=1)
