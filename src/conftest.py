@@ -2,12 +2,14 @@
 
 ``run``, ``library``, ``posterior`` and ``catalogue`` are a small run file, its library of
 simulated galaxies, the estimator trained on it, and a table of 20 mock galaxies with the columns
-that the run file names. Examples run in a folder of their own.
+that the run file names. Examples run in a folder of their own. An example with the comment
+``# needs PACKAGE`` is skipped where that optional package is not installed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 
 import numpy as np
@@ -29,6 +31,8 @@ def _example(request, doctest_namespace, tmp_path, monkeypatch, _cache):
     doctest_namespace["np"] = np
     source = getattr(request.node, "dtest", None)
     used = "".join(example.source for example in source.examples) if source else ""
+    for package in re.findall(r"# needs (\w+)", used):
+        pytest.importorskip(package)
     for name in ("run", "library", "posterior", "catalogue"):
         if name in used and f"{name} =" not in used:
             doctest_namespace[name] = _made(name)

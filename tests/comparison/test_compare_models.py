@@ -217,7 +217,7 @@ def test_shifts_and_figure(found, tmp_path):
     found.write_summary(tmp_path / "compared.json")
     told = json.loads((tmp_path / "compared.json").read_text())
     assert told["compared"] == found.compared.sum()
-    assert sum(m["share"] for m in told["models"].values()) == pytest.approx(1)
+    assert sum(m["fraction"] for m in told["models"].values()) == pytest.approx(1)
 
 
 def test_evidence_is_that_of_nested_sampling(trained, tmp_path, monkeypatch):

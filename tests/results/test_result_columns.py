@@ -31,9 +31,9 @@ from sedum.survey.measures.quantiles import ordered_quantiles, probabilities
 from sedum.survey.measures.redshift_density import (
     density_peak,
     kernel_width,
+    normalise_density,
     redshift_density,
     redshift_grid,
-    share_density,
 )
 from sedum.survey.measures.summaries import Summaries
 
@@ -214,7 +214,7 @@ def test_density_is_the_sum_of_kernels(rng):
     expected = plain_density(draws, grid, bounds)
     reflected = redshift_density(draws, grid, bounds)
     np.testing.assert_allclose(reflected, expected, atol=1e-7 * expected.max())
-    shared = share_density(found, grid, draws)
+    shared = normalise_density(found, grid, draws)
     inside = ((draws >= grid[0]) & (draws <= grid[-1])).mean(axis=1)
     np.testing.assert_allclose(np.trapezoid(shared, grid, axis=1), inside, rtol=1e-12)
     assert np.isnan(redshift_density(np.full((1, 5), np.nan), grid)).all()

@@ -90,7 +90,7 @@ def test_partitions_margin_and_draws_are_kept(
     before, after = lsdb.open_catalog(catalogue), lsdb.open_catalog(out)
     assert done.rows == len(after) == ROWS
     assert dict(done.status) == {"ok": ROWS - 1, "selection band sdss_r0 not observed": 1}
-    assert len(done.shown) == ROWS
+    assert len(done.sample) == ROWS
     assert is_valid_collection(out, strict=True, verbose=False)
     assert after.get_healpix_pixels() == before.get_healpix_pixels()
     assert before.npartitions > 1

@@ -57,7 +57,7 @@ def test_parts_give_what_the_whole_gives(
     assert told[0] == told[1]
     assert dates[0] <= dates[1]
     assert not (tmp_path / f"parts.{ending}.parts").exists()
-    assert len(done.shown) == ROWS
+    assert len(done.sample) == ROWS
 
 
 def test_workers_give_the_same(fitted, tmp_path):

@@ -1,4 +1,4 @@
-"""Is the posterior right as often as it says? Ranks, coverage of joint regions, verdicts."""
+"""Calibration of posteriors: ranks of the truth, and coverage of joint regions."""
 
 from __future__ import annotations
 
@@ -21,23 +21,31 @@ def rank_tests(draws: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     Parameters
     ----------
     draws
-        [n, draws, d]
+        Posterior draws, [n, draws, d].
     truth
-        [n, d]
+        True parameters, [n, d].
 
     Returns
     -------
     dict
-        ``pit``, [n, d]; ``ks`` and ``p_value`` of the Kolmogorov-Smirnov test, ``mean`` (0.5) and
-        ``spread`` (1 / sqrt(12) = 0.289) of the PIT, each [d]. A mean above 0.5 says that draws lie
-        low; a spread above 0.289 that intervals are too narrow.
+        ``pit``, [n, d]; and ``ks`` and ``p_value`` of the Kolmogorov-Smirnov test, ``mean`` (0.5 if
+        calibrated) and ``spread`` (1 / sqrt(12) = 0.289 if calibrated) of the PIT, each [d]. If
+        the mean is above 0.5 the draws are too low; if the spread is above 0.289 the intervals
+        are too narrow.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> draws, truth = rng.normal(size=(200, 100, 1)), rng.normal(size=(200, 1))
+    >>> bool(rank_tests(draws, truth)["p_value"][0] > 0.01)
+    True
     """
     pit = ranks(draws, truth)
-    found = [stats.kstest(column, "uniform") for column in pit.T]
+    tests = [stats.kstest(column, "uniform") for column in pit.T]
     return {
         "pit": pit,
-        "ks": np.array([f.statistic for f in found]),
-        "p_value": np.array([f.pvalue for f in found]),
+        "ks": np.array([test.statistic for test in tests]),
+        "p_value": np.array([test.pvalue for test in tests]),
         "mean": pit.mean(axis=0),
         "spread": pit.std(axis=0),
     }
@@ -45,16 +53,16 @@ def rank_tests(draws: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Tarp:
-    """Coverage of all parameters together by balls about random points.
+    """Joint coverage of all parameters, by balls about random points.
 
     Attributes
     ----------
     levels, coverage
-        Nominal and actual share of truths inside, [levels].
+        Nominal and actual fraction of truths inside, [levels].
     deviation
-        The largest difference of the two.
+        Largest difference between the two.
     p_value
-        Of the Kolmogorov-Smirnov test that truths are nowhere special.
+        P-value of the Kolmogorov-Smirnov test of the coverage.
     """
 
     levels: np.ndarray
@@ -66,17 +74,25 @@ class Tarp:
 def tarp(draws: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> Tarp:
     """Test the joint calibration with random reference points (Lemos et al. 2023).
 
-    For a reference point drawn without regard to the data, the share of draws nearer to it
-    than the truth is uniform if and only if the posterior is right.
+    For a reference point drawn independently of the data, the fraction of draws that are nearer
+    to it than the truth is uniform if and only if the posterior is right.
 
     Parameters
     ----------
     draws
-        [n, draws, d], best in the latent space, where all coordinates are alike.
+        Posterior draws, [n, draws, d], preferably in the latent space, where all coordinates
+        have the same scale.
     truth
-        [n, d]
+        True parameters, [n, d].
     rng
-        Of the reference points: those of other galaxies, in random order.
+        Random numbers that select the reference points among the truths of other galaxies.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> draws, truth = rng.normal(size=(200, 100, 2)), rng.normal(size=(200, 2))
+    >>> tarp(draws, truth, rng).p_value > 0.01
+    True
     """
     reference = truth[rng.permutation(len(truth))]
     scale = np.maximum(truth.std(axis=0), 1e-12)

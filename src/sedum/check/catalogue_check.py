@@ -210,10 +210,19 @@ def check_catalogue(
 
     Examples
     --------
-    ::
+    For speed, typicality is measured here at a level of 0.05, with few mock galaxies:
 
-        check = sedum.check_catalogue(run, posterior, "cat.fits")
-        print(check.faults() or "like the simulations")
+    >>> import sbi  # needs sbi
+    >>> from astropy.table import vstack
+    >>> from sedum.config import TypicalitySettings
+    >>> quick = TypicalitySettings(level=0.05, galaxies=200)
+    >>> output = run.output.model_copy(update={"typicality": quick})
+    >>> small = run.model_copy(update={"output": output})
+    >>> check = check_catalogue(small, posterior, vstack([catalogue] * 3))
+    >>> check.galaxies
+    54
+    >>> check.bands[0].band
+    'sdss_g0'
     """
     ready = prepare(run, posterior, catalogue, model=model)
     model, photometry, good = ready.model, ready.photometry, ready.good
@@ -265,7 +274,7 @@ def _pool(posterior: Posterior, model: Simulator, galaxies: int, seed: int) -> P
 
 
 def _in_same_bands(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
-    """Return mocks, each with the bands of one of the galaxies, and its redshift if it has one."""
+    """Return mocks with the bands of galaxies drawn at random, and a redshift if those have one."""
     like = rng.integers(len(seen), size=len(pool))
     there = pool.observed & seen.observed[like]
     given = np.where(np.isfinite(seen.redshift[like]), pool.redshift, np.nan)

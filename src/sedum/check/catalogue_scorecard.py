@@ -1,4 +1,4 @@
-"""The scorecard of an estimator on a real catalogue: known redshifts, and others' estimates."""
+"""The scorecard of an estimator on a real catalogue: known redshifts and other estimates."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from sedum.tables.values import means_missing, numeric
 
 __all__ = ["CatalogueValidation", "ReferenceComparison", "parse_references", "validate_catalogue"]
 
-#: Fewest galaxies of a bin, and bootstrap resamples.
-_LEAST, _RESAMPLES = 20, 200
-#: Draws behind the median of a derived quantity.
+#: Minimum number of galaxies of a bin, and number of bootstrap resamples.
+_MINIMUM, _RESAMPLES = 20, 200
+#: Number of draws for the median of a derived quantity.
 _DERIVED_DRAWS = 200
 #: Galaxies between two steps of the progress bar.
 _TOGETHER = 256
@@ -38,16 +38,18 @@ _TOGETHER = 256
 
 @dataclass(frozen=True)
 class ReferenceComparison:
-    """Another's estimates of one quantity beside the posterior medians.
+    """Estimates of one quantity by another method, compared with the posterior medians.
 
     Attributes
     ----------
-    name, column
-        The quantity and the column of the catalogue it is held against.
+    name
+        Name of the quantity.
+    column
+        Column of the catalogue with the other estimates.
     value
-        The other's estimates, [n]; NaN where there is none.
+        The other estimates, [n]; NaN where there is none.
     free, known
-        Posterior medians with the redshift free and given, [n]; NaN where not fitted.
+        Posterior medians with the redshift free and with it given, [n]; NaN if not fitted.
     """
 
     name: str
@@ -57,36 +59,36 @@ class ReferenceComparison:
     known: np.ndarray
 
     def groups(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return values and medians of each comparison, by its name."""
+        """Return other estimates and posterior medians of each comparison, by its name."""
         there = np.isfinite(self.value)
         free, known = there & np.isfinite(self.free), there & np.isfinite(self.known)
-        found = {"redshift free": (self.value[free], self.free[free])}
+        groups = {"redshift free": (self.value[free], self.free[free])}
         if known.any():
             both = free & known
-            found["redshift free, where known"] = (self.value[both], self.free[both])
-            found["redshift known"] = (self.value[known], self.known[known])
-        return found
+            groups["redshift free, where known"] = (self.value[both], self.free[both])
+            groups["redshift known"] = (self.value[known], self.known[known])
+        return groups
 
 
 @dataclass(frozen=True)
 class CatalogueValidation:
-    """What a real catalogue says of an estimator.
+    """Validation of an estimator on a real catalogue.
 
     Attributes
     ----------
     rows
-        Rows of the catalogue.
+        Number of rows of the catalogue.
     redshifts
-        Posteriors of redshift where it is known; None where nobody knows it.
+        Posteriors of redshift of the galaxies whose redshift is known; None if there are none.
     unfitted
-        Galaxies of known redshift, or with another's estimate, that could not be fitted with
-        the redshift free, by the reason.
+        Number of galaxies, of known redshift or with another estimate, that could not be fitted
+        with the redshift free, by reason.
     references
-        Comparisons with others' estimates.
+        Comparisons with other estimates.
     bins
-        Name of each binning of ``redshifts``, with one label for each galaxy.
+        Labels of the galaxies of ``redshifts``, by the name of the binning.
     notes
-        What could not be done, and why.
+        Comparisons that were not possible, with the reason.
     """
 
     rows: int
@@ -110,7 +112,7 @@ class CatalogueValidation:
                 card["redshift"]["bins"][name] = {
                     str(label): _redshift_card(self.redshifts[labels == label])
                     for label in dict.fromkeys(np.sort(labels).tolist())
-                    if (labels == label).sum() >= _LEAST
+                    if (labels == label).sum() >= _MINIMUM
                 }
         card["references"] = {
             reference.name: {
@@ -122,23 +124,25 @@ class CatalogueValidation:
         return card
 
     def faults(self) -> list[str]:
-        """Return what is wrong with p(z), in words: each test alarms falsely once in 10,000."""
-        found: list[str] = []
-        if self.redshifts is None or len(self.redshifts) < _LEAST:
-            return found
+        """Return the faults of p(z), one text each. Each test has a false-alarm rate of 1e-4."""
+        faults: list[str] = []
+        if self.redshifts is None or len(self.redshifts) < _MINIMUM:
+            return faults
         n = len(self.redshifts)
         for level in (0.68, 0.95):
-            share = float(self.redshifts.inside(level).mean())
-            if stats.binomtest(round(share * n), n, level).pvalue < 1e-4:
-                kind = "over-confident" if share < level else "under-confident"
-                found.append(f"redshift: {kind}, {share:.3f} of truths in {level:.0%} intervals")
+            fraction = float(self.redshifts.inside(level).mean())
+            if stats.binomtest(round(fraction * n), n, level).pvalue < 1e-4:
+                kind = "over-confident" if fraction < level else "under-confident"
+                faults.append(
+                    f"redshift: {kind}, {fraction:.3f} of truths in {level:.0%} intervals"
+                )
         test = stats.kstest(self.redshifts.pit, "uniform")
         if test.pvalue < 1e-4:
-            found.append(
+            faults.append(
                 f"redshift: PIT not uniform, KS {test.statistic:.3f}, p = {test.pvalue:.1e}, "
                 f"mean {self.redshifts.pit.mean():.3f}"
             )
-        return found
+        return faults
 
 
 def validate_catalogue(
@@ -153,26 +157,27 @@ def validate_catalogue(
     seed: int = 1,
     show_progress: bool = False,
 ) -> CatalogueValidation:
-    """Judge an estimator on a catalogue with known redshifts or others' estimates.
+    """Validate an estimator on a catalogue with known redshifts or other estimates.
 
-    Where the redshift is known, it is hidden, and p(z) is judged by it. Other columns are other
-    codes' estimates of the same galaxies, not truths: the difference is an offset, not a bias.
+    Known redshifts are hidden from the estimator, and compared with p(z). Reference columns are
+    estimates of the same galaxies by other codes. They are not the truth, so the difference is an
+    offset, not a bias.
 
     Parameters
     ----------
     run
-        The run file; its ``catalogue`` section says how to read the file.
+        The run file. Its ``catalogue`` section says how to read the catalogue.
     posterior
-        The trained estimator.
+        The estimator trained for it.
     catalogue
-        As for :func:`sedum.fit`.
+        A file, an astropy Table or a pandas DataFrame.
     references
-        Columns of others' estimates by the parameter or derived quantity that they estimate,
-        in its unit: ``{"log_mass_surviving": "lmass"}``.
+        Columns of other estimates, by the parameter or derived quantity that they estimate, in
+        its unit: ``{"log_mass_surviving": "lmass"}``.
     redshift
-        Column of known redshifts; that of the run file where None.
+        Column of known redshifts. If None, it is that of the run file.
     model
-        The forward model, where the caller has it already.
+        The forward model, if the caller has it already.
     n_draws, seed
         As for :meth:`Posterior.sample`.
     show_progress
@@ -181,8 +186,16 @@ def validate_catalogue(
     Raises
     ------
     SedumError
-        If there is nothing to compare with, a column is absent or a quantity unknown, or the
-        estimator belongs to another run file.
+        If there is nothing to compare with, a column does not exist, a quantity is unknown, or
+        the estimator belongs to another run file.
+
+    Examples
+    --------
+    >>> validation = validate_catalogue(run, posterior, catalogue)
+    >>> len(validation.redshifts)
+    18
+    >>> validation.scorecard()["redshift"]["all"]["galaxies"]
+    18
     """
     if run.catalogue is None:
         raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
@@ -247,7 +260,7 @@ def validate_catalogue(
 def _given(
     run: RunFile, posterior: Posterior, rows: CatalogueRows, model: Simulator
 ) -> tuple[Photometry, np.ndarray, list[str]]:
-    """Return photometry with known redshifts, the rows that can be fitted so, and notes."""
+    """Return photometry with given redshifts, the rows that can be fitted with it, and notes."""
     known = np.isfinite(rows.catalogue_redshift)
     if not known.any():
         return rows.photometry, np.zeros(0, int), []
@@ -259,7 +272,7 @@ def _given(
 
 
 class _Judge:
-    """Fits galaxies, and keeps what the comparisons need."""
+    """Fits galaxies, and keeps the numbers for the comparisons."""
 
     def __init__(
         self,
@@ -272,9 +285,9 @@ class _Judge:
     ):
         self.posterior, self.model, self.rows, self.others = posterior, model, rows, others
         self.draws, self.seed = draws, seed
-        #: Whose redshift is known, [rows].
+        #: Whether the redshift is known, [rows].
         self.spec = np.isfinite(rows.catalogue_redshift)
-        # Draws of those redshifts, hidden; millions of rows may have a few known ones.
+        # Draws of these rows only: of millions of rows, few may have a known redshift.
         self._place = np.cumsum(self.spec) - 1
         self._redshifts = np.full((int(self.spec.sum()), draws), np.nan)
         self.medians = {
@@ -333,7 +346,7 @@ def _bins(seen: Photometry, redshift: np.ndarray, bands: list[str]) -> dict[str,
     patterns = [", ".join(b for b, m in zip(bands, row, strict=True) if not m) for row in measured]
     texts = np.array([f"without {p}" if p else "all" for p in patterns])
     kinds, where, counts = np.unique(texts, return_inverse=True, return_counts=True)
-    texts = np.where(counts[where] >= _LEAST, kinds[where], "other patterns")
+    texts = np.where(counts[where] >= _MINIMUM, kinds[where], "other patterns")
     return {
         "signal-to-noise": bin_labels(snr, [5, 20, 100]),
         "redshift": bin_labels(redshift, [0.5, 1, 2, 4]),
@@ -342,7 +355,7 @@ def _bins(seen: Photometry, redshift: np.ndarray, bands: list[str]) -> dict[str,
 
 
 def _with_errors(measure: Callable[[np.ndarray], dict[str, float]], n: int) -> dict[str, Any]:
-    """Return what ``measure`` gives for rows [n], and its spread over resampled rows."""
+    """Return the result of ``measure`` for all n rows, and its spread over resampled rows."""
     rng = np.random.default_rng(1)
     found: dict[str, Any] = measure(np.arange(n))
     again = [measure(rng.integers(n, size=n)) for _ in range(_RESAMPLES)]

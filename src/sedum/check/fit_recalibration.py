@@ -1,4 +1,4 @@
-"""Fitting a recalibration to galaxies of known truth, and judging it by others."""
+"""Fitting a recalibration to galaxies whose parameters are known, and testing it on others."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from sedum.progress import progress
 
 __all__ = ["RecalibrationResult", "fit_recalibration", "recalibrate"]
 
-#: How far from none the numbers of the map are expected: what few galaxies say counts little.
+#: Width of the prior on the numbers of the map, which limits the influence of a few galaxies.
 _WIDTH = 0.3
-#: Rounds of the optimiser, steps in each, and galaxies that go through the estimator together.
+#: Rounds of the optimiser, steps in each round, and galaxies that are evaluated together.
 _ROUNDS, _STEPS, _TOGETHER = 12, 10, 2048
-#: Standard errors by which the log-probability of galaxies not fitted must rise.
+#: Standard errors by which the log-probability of other galaxies must increase.
 _SIGNIFICANT = 2.0
 
 
 @dataclass(frozen=True)
 class RecalibrationResult:
-    """A recalibrated posterior, and what galaxies that the fit did not see say of it.
+    """A recalibrated posterior, and its test on galaxies that were not fitted.
 
     Attributes
     ----------
     posterior
-        With the recalibration.
+        The posterior with the recalibration.
     before, after
-        Judgements of the same galaxies without it and with it.
+        Validation on the same galaxies, without and with the recalibration.
     """
 
     posterior: Posterior
@@ -55,9 +55,9 @@ class RecalibrationResult:
 
     @property
     def improves(self) -> bool:
-        """Whether the log-probability rises by more than two standard errors.
+        """Whether the log-probability increases by more than two standard errors.
 
-        Without need of it, that happens once in forty.
+        By chance that happens once in forty.
         """
         gain, error = self.gain
         return gain > _SIGNIFICANT * error
@@ -131,8 +131,8 @@ def recalibrate(
     after = validate(bare.recalibrated(found), theta, seen)
     result = RecalibrationResult(bare.recalibrated(found), before, after)
     about = {"sedum": __version__, "fitted": n_galaxies, "seed": seed, **result.summary()}
-    told = Recalibration(found.weights, found.lower, found.covariates, about)
-    return RecalibrationResult(bare.recalibrated(told), before, after)
+    recorded = Recalibration(found.weights, found.lower, found.covariates, about)
+    return RecalibrationResult(bare.recalibrated(recorded), before, after)
 
 
 def fit_recalibration(
@@ -149,9 +149,14 @@ def fit_recalibration(
     theta
         True parameters, [n, d].
     photometry
-        What was observed of them.
+        Observations of these galaxies.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    Recalibration
+        The map.
     """
     covariates = Covariates.of(photometry)
     known = torch.from_numpy(covariates(photometry)).float()

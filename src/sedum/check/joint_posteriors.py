@@ -1,4 +1,4 @@
-"""Is the joint posterior of single galaxies right? Local classifier two-sample tests."""
+"""Testing the joint posteriors of single galaxies: local classifier two-sample tests."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from sedum.progress import progress
 
 __all__ = ["LocalTests", "lc2st"]
 
-#: Draws at which the classifier is asked, for each galaxy.
+#: Draws at which the classifier is evaluated, for each galaxy.
 _ASKED = 200
-#: Passes of a classifier over the galaxies. A fixed number: one that stops when it gains no more
-#: on a few held-out galaxies stops before it has seen what is wrong.
+#: Epochs of the training of a classifier. The number is fixed: training that stops when a few
+#: held-out galaxies no longer improve stops too early.
 _PASSES = 30
 
 
 @dataclass(frozen=True)
 class LocalTests:
-    """Local tests of the joint posterior at some observations, and of all of them together.
+    """Local tests of the joint posterior of some galaxies, and of all of these together.
 
     Attributes
     ----------
     rows
-        Which galaxies were tested, [tested].
+        Numbers of the galaxies that were tested, [tested].
     statistic
-        Mean squared distance of the classifier's probability from 1/2, [tested].
+        Mean squared difference of the classifier's probability from 1/2, [tested].
     p_values
-        Of each galaxy, [tested]: the share of trials under the null hypothesis with as large a
-        statistic. Uniform for a calibrated posterior, but not independent: one classifier gave
-        them all.
-    statistic_all, p_value
-        Of all galaxies together: the mean of their statistics, each in units of its own spread
-        under the null hypothesis.
+        P-value of each galaxy, [tested]: the fraction of trials under the null hypothesis with at
+        least this statistic. They are uniform for a calibrated posterior, but not independent,
+        since they come from the same classifier.
+    statistic_all
+        Mean statistic of all galaxies, each in units of its spread under the null hypothesis.
+    p_value
+        P-value of ``statistic_all``.
     trials
-        How many trials under the null hypothesis there were.
+        Number of trials under the null hypothesis.
     """
 
     rows: np.ndarray
@@ -51,12 +52,12 @@ class LocalTests:
 
     @property
     def false_alarm(self) -> float:
-        """How often a calibrated posterior fails: the data surpass every trial."""
+        """Probability that a calibrated posterior fails."""
         return 1 / (self.trials + 1)
 
     @property
     def fails(self) -> bool:
-        """Whether the data surpass every trial under the null hypothesis."""
+        """Whether the statistic exceeds that of every trial under the null hypothesis."""
         return self.p_value < 1.5 * self.false_alarm
 
     def summary(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class LocalTests:
             "false_alarm": self.false_alarm,
             "statistic": self.statistic_all,
             "p_value": self.p_value,
-            "share_below_0.05": float((self.p_values <= 0.05).mean()),
+            "fraction_below_0.05": float((self.p_values <= 0.05).mean()),
             "rows": self.rows.tolist(),
             "p_values": self.p_values.tolist(),
         }
@@ -84,38 +85,43 @@ def lc2st(
 ) -> LocalTests:
     """Test the joint posteriors of single galaxies (L-C2ST, Linhart et al. 2023).
 
-    A classifier learns to tell (truth, observation) from (draw, observation). Where it can, the
-    posterior of that observation is wrong. How well it does by chance is found by exchanging
-    truth and draw of a random half of the galaxies and learning again: under the null hypothesis
-    nothing distinguishes them, so that the p-values are exact, and so is that of all tested
-    galaxies together, however much they depend on each other.
+    A classifier is trained to distinguish (truth, observation) from (draw, observation). If it
+    can, the posterior of that observation is wrong. Its success by chance is measured by
+    exchanging truth and draw for a random half of the galaxies and training again: under the null
+    hypothesis they are exchangeable. The p-values are therefore exact, and so is the p-value of
+    all tested galaxies together, even if these are correlated.
 
-    Truths and draws are seen in units of each galaxy's own posterior (centred and whitened by
-    its draws), which changes nothing of the hypothesis, but shows the classifier faults of
-    posteriors that are narrow.
+    Truths and draws are expressed in units of each galaxy's own posterior, centred and whitened
+    by its draws. This does not change the hypothesis, but makes faults of narrow posteriors
+    visible to the classifier.
 
     Parameters
     ----------
     draws
-        Posterior draws, best in the latent space, [n, draws, d]; the last takes the place of
-        the truth, the others give the units.
+        Posterior draws, [n, draws, d], preferably in the latent space. The last draw takes the
+        place of the truth; the others give the units.
     truth
-        [n, d]
+        True parameters, [n, d].
     context
-        The observations as numbers of order one, such as the estimator's features, [n, m].
+        Observations as numbers of order one, [n, m], such as the features of the estimator.
     tested
-        Galaxies at which to test, taken at random and not shown to the classifier.
+        Number of galaxies to test, drawn at random. The classifier is not trained on them.
     trials
-        Under the null hypothesis; they set the least p-value, 1 / (trials + 1).
+        Number of trials under the null hypothesis. The minimum p-value is 1 / (trials + 1).
     seed
-        Of the choice, the exchanges and the classifiers.
+        Random seed of the selection, the exchanges and the classifiers.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    LocalTests
+        P-values of single galaxies and of all together.
 
     Raises
     ------
     SedumError
-        If the package sbi is absent, or there are too few galaxies or draws.
+        If the package sbi is not installed, or there are too few galaxies or draws.
     """
     try:
         from sbi.diagnostics.lc2st import LC2ST
@@ -136,38 +142,38 @@ def lc2st(
     true, drawn = units(truth[:, None])[:, 0], units(draws[:, -1:])[:, 0]
     asked = torch.from_numpy(units(draws[:, :_ASKED])[at]).float()
     seen = torch.from_numpy(np.asarray(context, np.float32))
-    found = np.empty((trials + 1, tested))
+    statistics = np.empty((trials + 1, tested))
     with progress(trials + 1, "joint test", "classifiers", show_progress) as advance:
         for t in range(trials + 1):
             swap = np.zeros(len(rest), bool) if t == 0 else rng.random(len(rest)) < 0.5
             test = LC2ST(
-                prior_samples=_chosen(swap, drawn[rest], true[rest]),
+                prior_samples=_selected(swap, drawn[rest], true[rest]),
                 xs=seen[rest],
-                posterior_samples=_chosen(swap, true[rest], drawn[rest]),
+                posterior_samples=_selected(swap, true[rest], drawn[rest]),
                 seed=seed,
                 classifier_kwargs=_classifier(d, int(rng.integers(2**31))),
             )
-            with warnings.catch_warnings():  # that it could go on learning
+            with warnings.catch_warnings():  # that the training has not converged
                 warnings.filterwarnings("ignore", "Stochastic Optimizer")
                 test.train_on_observed_data(verbosity=0)
-            found[t] = [
+            statistics[t] = [
                 test.get_statistic_on_observed_data(asked[i], seen[row : row + 1])
                 for i, row in enumerate(at)
             ]
             advance(1)
-    return _judge(at, found)
+    return _tests(at, statistics)
 
 
-def _judge(rows: np.ndarray, found: np.ndarray) -> LocalTests:
-    """Judge statistics [1 + trials, tested], the first of them the data's."""
-    count = len(found)
+def _tests(rows: np.ndarray, statistics: np.ndarray) -> LocalTests:
+    """Return the tests of statistics [1 + trials, tested], the first row those of the data."""
+    count = len(statistics)
     # The data among the trials: all are exchangeable under the null hypothesis.
-    standard = (found - found.mean(axis=0)) / np.maximum(found.std(axis=0), 1e-12)
+    standard = (statistics - statistics.mean(axis=0)) / np.maximum(statistics.std(axis=0), 1e-12)
     together = standard.mean(axis=1)
     return LocalTests(
         rows=rows,
-        statistic=found[0],
-        p_values=(found >= found[0]).sum(axis=0) / count,
+        statistic=statistics[0],
+        p_values=(statistics >= statistics[0]).sum(axis=0) / count,
         statistic_all=float(together[0]),
         p_value=float((together >= together[0]).sum() / count),
         trials=count - 1,
@@ -175,13 +181,13 @@ def _judge(rows: np.ndarray, found: np.ndarray) -> LocalTests:
 
 
 class _Units:
-    """Turns latent coordinates into units of each galaxy's own posterior, and tames outliers."""
+    """Converts latent coordinates to units of each galaxy's own posterior; compresses outliers."""
 
     def __init__(self, draws: np.ndarray):
         self._centre = draws.mean(axis=1, keepdims=True)
         about = draws - self._centre
         covariance = about.mT @ about / draws.shape[1]
-        # Draws at the edge of the latent space do not vary: a little of the prior's width.
+        # Draws at the edge of the latent space do not vary: add a little of the prior's width.
         covariance = covariance + 1e-12 * np.eye(draws.shape[2])
         self._root = np.linalg.cholesky(covariance)
 
@@ -191,7 +197,7 @@ class _Units:
         return np.arcsinh(white)
 
 
-def _chosen(swap: np.ndarray, there: np.ndarray, here: np.ndarray) -> torch.Tensor:
+def _selected(swap: np.ndarray, there: np.ndarray, here: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.where(swap[:, None], here, there)).float()
 
 

@@ -1,4 +1,4 @@
-"""Posteriors of redshift judged by redshifts that are known."""
+"""Posteriors of redshift compared with known redshifts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTLIER = 0.15
 
 @dataclass(frozen=True)
 class RedshiftMetrics:
-    """Posteriors of redshift of n galaxies of known redshift.
+    """Posteriors of redshift of n galaxies whose redshift is known.
 
     Attributes
     ----------
@@ -28,11 +28,11 @@ class RedshiftMetrics:
     median, low, high
         50th, 16th and 84th percentiles of the posterior, [n].
     pit
-        Share of the posterior below the truth (probability integral transform), [n].
+        Fraction of the posterior below the truth (probability integral transform), [n].
     log_density
         ln p(z) at the truth, [n]; minus infinity outside the prior.
     gain
-        The same minus that of the prior, [n]; NaN there.
+        ``log_density`` minus that of the prior, [n]; NaN outside the prior.
     """
 
     truth: np.ndarray
@@ -45,7 +45,7 @@ class RedshiftMetrics:
 
     @classmethod
     def of(cls, prior: Prior, truth: np.ndarray, draws: np.ndarray) -> RedshiftMetrics:
-        """Judge draws [n, draws] by truths [n]."""
+        """Compare draws [n, draws] with truths [n]."""
         low, median, high = np.percentile(draws, [16, 50, 84], axis=1)
         log_density, gain = log_densities(prior, truth, draws)
         pit = ranks(draws[..., None], truth[:, None])[:, 0]
@@ -63,13 +63,13 @@ class RedshiftMetrics:
         return (self.median - self.truth) / (1 + self.truth)
 
     def inside(self, level: float) -> np.ndarray:
-        """Say which truths lie within the central interval of a probability, [n]."""
+        """Return whether each truth lies within the central interval of a probability, [n]."""
         return 2 * np.abs(self.pit - 0.5) <= level
 
     def measures(self) -> dict[str, float]:
-        """Return the usual numbers; Δz is over 1 + z throughout.
+        """Return the usual metrics, by name. Δz is divided by 1 + z throughout.
 
-        The mean log densities are of the galaxies within the prior.
+        Mean log densities are those of galaxies whose redshift is within the prior.
         """
         bias, nmad = median_and_nmad(self.error)
         within = np.isfinite(self.log_density)
@@ -88,20 +88,21 @@ class RedshiftMetrics:
 def log_densities(
     prior: Prior, truth: np.ndarray, draws: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ln p(z) at the truth, and how much that is above the prior's, each [n].
+    """Return ln p(z) at the truth, and its difference from that of the prior, each [n].
 
-    By normal kernels about the draws in the latent coordinate of the redshift, where the prior
-    is a standard normal, as wide as :func:`kernel_width` says. The prior counts as one more
-    draw: a redshift far from all draws has a finite density.
+    The density is a sum of normal kernels about the draws, in the latent coordinate of the
+    redshift, in which the prior is a standard normal. Their width is that of
+    :func:`kernel_width`. The prior counts as one more draw, so that a redshift far from all
+    draws has a finite density.
 
     Parameters
     ----------
     prior
-        The prior.
+        The prior of the parameters.
     truth
-        [n]
+        Known redshifts, [n].
     draws
-        [n, draws]
+        Posterior draws of the redshift, [n, draws].
     """
     n, size = draws.shape
     y = np.sort(prior.latent_of("redshift", draws.ravel()).reshape(n, size), axis=1)

@@ -1,4 +1,4 @@
-"""Is a whole catalogue distributed like simulations? The kernel two-sample test of sbi."""
+"""Testing whether a catalogue is distributed like simulations: the kernel test of sbi."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Misspecification", "misspecification"]
 
 @dataclass(frozen=True)
 class Misspecification:
-    """A test of whether two samples have one distribution.
+    """A test of whether two samples have the same distribution.
 
     Attributes
     ----------
     p_value
-        Probability of so great a distance among simulations alone.
+        Probability of at least this distance if both samples were simulated.
     distance
-        The squared maximum mean discrepancy, with a Gaussian kernel.
+        Squared maximum mean discrepancy, with a Gaussian kernel.
     typical
-        Its median among simulations alone.
+        Median of the distance if both samples are simulated.
     """
 
     p_value: float
@@ -36,27 +36,32 @@ def misspecification(
 ) -> Misspecification:
     """Test whether observations are distributed like simulations.
 
-    The statistic is the maximum mean discrepancy (Gretton et al. 2012) with the width of its
-    kernel by the median heuristic, as Schmitt et al. (2023) propose for amortised inference;
-    its distribution under the simulations comes from splitting those at random, into parts as
-    large as the samples that are compared. Statistic and splitting are sbi's.
+    The statistic is the maximum mean discrepancy (Gretton et al. 2012). The width of its kernel
+    follows the median heuristic, as Schmitt et al. (2023) propose for amortised inference. Its
+    distribution under the simulations is computed by splitting those at random into parts of
+    the size of the samples that are compared. Both use the package sbi.
 
     Parameters
     ----------
     observed
         Features of n observations, [n, d].
     simulated
-        Those of at least n + 10 simulations, [m, d]. More than 2n are of no use.
+        Features of m simulations, [m, d], with m at least n + 10. No more than 2n are used.
     shuffles
-        Random splits; the least p-value is one over their number.
+        Number of random splits. The minimum p-value is one over this number.
     seed
-        Of the splits.
+        Random seed of the splits.
+
+    Returns
+    -------
+    Misspecification
+        The distance and its p-value.
 
     Raises
     ------
     SedumError
-        If there are fewer than ten observations or too few simulations, or the package sbi is
-        not installed.
+        If there are fewer than ten observations, too few simulations, or the package sbi is not
+        installed.
     """
     baseline, statistic = _load()
     n, m = len(observed), len(simulated)
@@ -71,10 +76,10 @@ def misspecification(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         alone = baseline(n, y, n_shuffle=shuffles, max_samples=n + size).numpy()
-        # The bias of the statistic depends on the sizes, so they are those of the splits.
-        found = float(statistic(x, y[:size]))
-    p_value = (1 + (alone >= found).sum()) / (1 + shuffles)
-    return Misspecification(float(p_value), found, float(np.median(alone)))
+        # The bias of the statistic depends on the sizes of the samples: use those of the splits.
+        distance = float(statistic(x, y[:size]))
+    p_value = (1 + (alone >= distance).sum()) / (1 + shuffles)
+    return Misspecification(float(p_value), distance, float(np.median(alone)))
 
 
 def _load():  # type: ignore[no-untyped-def]

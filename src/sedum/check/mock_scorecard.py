@@ -16,37 +16,37 @@ from sedum.photometry.observed import Photometry
 
 __all__ = ["MockValidation", "bin_labels", "validate"]
 
-#: Deviations of this many standard errors are faults: once in 16,000 for a single number.
+#: A deviation of this many standard errors is a fault; by chance it happens once in 16,000.
 _SIGMA = 4.0
 _P_VALUE = 1e-4
-#: Bootstrap resamples behind the errors of a scorecard, and the fewest galaxies of a bin.
-_RESAMPLES, _LEAST = 200, 50
-#: Shares of a calibrated posterior, and the spread of its PIT.
+#: Number of bootstrap resamples for the errors of a scorecard, and minimum galaxies of a bin.
+_RESAMPLES, _MINIMUM = 200, 50
+#: Coverage of a calibrated posterior, and the spread of its PIT.
 _NOMINAL = {"coverage_68": 0.68, "coverage_95": 0.95}
 _UNIFORM = 1 / np.sqrt(12)
 
 
 class MockValidation:
-    """What galaxies of known truth say of an estimator.
+    """Validation of an estimator on galaxies whose parameters are known.
 
     Parameters
     ----------
     names
-        The d parameters.
+        Names of the d parameters.
     draws, truth
-        [n, draws, d] and [n, d].
+        Posterior draws, [n, draws, d], and true parameters, [n, d].
     latent_draws, latent_truth
-        The same in the latent space, where joint calibration is judged.
+        The same in the latent space, in which joint calibration is tested.
     log_prob
         Log posterior density of the truths in the latent space, [n].
     log_prior
-        That of the prior, [n].
+        Log prior density of the truths in the latent space, [n].
     bins
-        Name of each binning, with one label for each galaxy, [n].
+        Labels of the galaxies, [n], by the name of the binning.
     seed
-        Of resampling and of the reference points of TARP.
+        Random seed of resampling and of the reference points of TARP.
     joint
-        Local tests of the joint posterior, where they were asked for.
+        Local tests of the joint posterior, or None.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class MockValidation:
                     "parameters": self._parameters(np.flatnonzero(labels == label)),
                 }
                 for label in dict.fromkeys(np.sort(labels).tolist())
-                if (labels == label).sum() >= _LEAST
+                if (labels == label).sum() >= _MINIMUM
             }
         return card
 
@@ -117,14 +117,14 @@ class MockValidation:
         return out
 
     def faults(self) -> list[str]:
-        """Return what is wrong, in words; empty for a calibrated and informative posterior.
+        """Return the faults, one text each; none for a calibrated and informative posterior.
 
-        Each of the tests has a false-alarm rate of some 1e-4, and there are five for each
-        parameter and two of all together. The local tests, where they were asked for, alarm
-        falsely once in as many times as there were trials.
+        Each test has a false-alarm rate of about 1e-4. There are five tests for each parameter
+        and two for all together. The false-alarm rate of the local tests is one over the number
+        of their trials.
         """
         n = len(self.truth)
-        found = []
+        faults = []
         whole = _metrics(self._residual, self.truth, self._pit)
         for j, name in enumerate(self.names):
             for key, nominal in _NOMINAL.items():
@@ -132,31 +132,31 @@ class MockValidation:
                 error = np.sqrt(nominal * (1 - nominal) / n)
                 if abs(value - nominal) > _SIGMA * error:
                     kind = "over-confident" if value < nominal else "under-confident"
-                    found.append(f"{name}: {kind}, {key} is {value:.3f}, not {nominal}")
+                    faults.append(f"{name}: {kind}, {key} is {value:.3f}, not {nominal}")
         for j, name in enumerate(self.names):
             mean, spread = self.ranks["mean"][j], self.ranks["spread"][j]
             if abs(mean - 0.5) > _SIGMA * _UNIFORM / np.sqrt(n):
                 side = "low" if mean > 0.5 else "high"
-                found.append(f"{name}: biased {side}, the mean of its PIT is {mean:.3f}, not 0.5")
+                faults.append(f"{name}: biased {side}, the mean of its PIT is {mean:.3f}, not 0.5")
             if self.ranks["p_value"][j] < _P_VALUE:
-                found.append(
+                faults.append(
                     f"{name}: PIT not uniform, KS {self.ranks['ks'][j]:.3f}, "
                     f"p = {self.ranks['p_value'][j]:.1e}, spread {spread:.3f}"
                 )
         if self.tarp.p_value < _P_VALUE:
-            found.append(
+            faults.append(
                 f"all together: TARP deviates by {self.tarp.deviation:.3f}, "
                 f"p = {self.tarp.p_value:.1e}"
             )
         if self.joint is not None and self.joint.fails:
-            found.append(
-                f"single galaxies: L-C2ST tells truths from draws, p = {self.joint.p_value:.2g} "
-                f"of {len(self.joint.rows)} galaxies together"
+            faults.append(
+                "single galaxies: L-C2ST distinguishes truths from draws, "
+                f"p = {self.joint.p_value:.2g} of {len(self.joint.rows)} galaxies together"
             )
         gain, error = self.gain.mean(), self.gain.std() / np.sqrt(n)
         if not gain > _SIGMA * error:
-            found.append(f"no information: {gain:.3f} ± {error:.3f} nat more than the prior")
-        return found
+            faults.append(f"no information: {gain:.3f} ± {error:.3f} nat more than the prior")
+        return faults
 
 
 def validate(
@@ -168,7 +168,7 @@ def validate(
     joint: bool = False,
     show_progress: bool = False,
 ) -> MockValidation:
-    """Judge an estimator on galaxies whose parameters are known.
+    """Validate an estimator on galaxies whose parameters are known.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Planted faults: catalogues unlike the simulations in a known way, to test what finds them.
+"""Planted faults: catalogues that differ from the simulations in a known way, to test checks.
 
-Each returns new photometry and leaves the rest as it was. Objects that are no galaxies of the
-model come as noiseless fluxes, to be observed by a :class:`~sedum.observe.noise_model.NoiseModel`.
+Each function returns new photometry. Objects that are not galaxies of the model are returned as
+noiseless fluxes, to be observed by a :class:`~sedum.observe.noise_model.NoiseModel`.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ _LYMAN_LIMIT = 911.75
 
 
 def offset_band(photometry: Photometry, band: int, magnitude: float) -> Photometry:
-    """Return photometry with a band, by its index, made fainter by so many magnitudes."""
+    """Return photometry with one band, given by its index, made fainter by some magnitudes."""
     factor = np.ones(photometry.flux.shape[1])
     factor[band] = 10 ** (-0.4 * magnitude)
     return photometry.scaled(factor)
 
 
 def swap_bands(photometry: Photometry, one: int, two: int) -> Photometry:
-    """Return photometry whose columns of two bands, by their indices, are exchanged."""
+    """Return photometry with two bands, given by their indices, exchanged."""
     order = list(range(photometry.flux.shape[1]))
     order[one], order[two] = two, one
     return photometry.of_bands(order)
 
 
 def understate_errors(photometry: Photometry, factor: float) -> Photometry:
-    """Return photometry whose errors are reported so many times too small."""
+    """Return photometry whose errors are too small by a factor."""
     error = np.where(photometry.observed, photometry.error / factor, 1.0)
     return replace(photometry, error=error)
 
 
 def stars(filters: FilterSet, temperature: np.ndarray) -> np.ndarray:
-    """Return fluxes of black bodies at rest.
+    """Return fluxes of black bodies at redshift zero.
 
     Parameters
     ----------
     filters
         The bands.
     temperature
-        In K, [n].
+        Temperatures in K, [n].
 
     Returns
     -------
     ndarray
-        Flux densities per unit frequency, [n, bands], one in the last band.
+        Flux densities per unit frequency, [n, bands], normalised to one in the last band.
     """
     wavelength = _grid(filters)
     x = _SECOND_RADIATION / (wavelength * np.asarray(temperature, float)[:, None])
@@ -68,21 +68,23 @@ def quasars(
 ) -> np.ndarray:
     """Return fluxes of power laws f_ν ∝ ν^slope with broad emission lines.
 
-    Nothing is left below the Lyman limit; the forest above it is not modelled.
+    The flux is zero below the Lyman limit. The Lyman-alpha forest is not modelled.
 
     Parameters
     ----------
     filters
         The bands.
-    redshift, slope
-        [n] each.
+    redshift
+        Redshifts, [n].
+    slope
+        Spectral slopes, [n].
     width
         Full width at half maximum of the lines in km/s.
 
     Returns
     -------
     ndarray
-        Flux densities per unit frequency, [n, bands], one in the last band.
+        Flux densities per unit frequency, [n, bands], normalised to one in the last band.
     """
     wavelength = _grid(filters)
     rest = wavelength / (1 + np.asarray(redshift, float)[:, None])
@@ -97,7 +99,7 @@ def quasars(
 
 
 def _grid(filters: FilterSet) -> np.ndarray:
-    """Return wavelengths in Angstrom over all bands, fine enough for broad lines."""
+    """Return wavelengths in Angstrom over all bands that resolve broad lines."""
     low = min(f.limits[0] for f in filters)
     high = max(f.limits[1] for f in filters)
     return np.geomspace(low, high, int(np.log(high / low) / 0.002) + 2)

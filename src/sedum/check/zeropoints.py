@@ -192,10 +192,11 @@ def measure_zeropoints(
 
     Examples
     --------
-    ::
-
-        zeropoints = sedum.measure_zeropoints(run, posterior, "cat.fits", anchor="jwst_f277w")
-        zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
+    >>> from astropy.table import vstack
+    >>> zeropoints = measure_zeropoints(run, posterior, vstack([catalogue] * 3))
+    >>> zeropoints.anchor, zeropoints.offset[0].item()
+    ('sdss_g0', 0.0)
+    >>> zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
     """
     model = trained_model(run, posterior, model)
     _check_trained(posterior)

@@ -97,6 +97,6 @@ def fit(
         workers=workers,
         show_progress=not quiet,
     )
-    plot_catalogue(done.shown, figure)
+    plot_catalogue(done.sample, figure)
     print(f"{target}: {done.rows:,} rows")
     print_status(done.status)

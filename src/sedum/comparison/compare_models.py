@@ -122,7 +122,7 @@ def compare(
 
     >>> result = compare(
     ...     {"first": posterior, "second": posterior}, catalogue, "comparison.fits",
-    ...     draws=500, rounds=1,
+    ...     n_draws=200, rounds=1, rows=5,
     ... )
     >>> result.models
     ['first', 'second']
@@ -214,7 +214,7 @@ def _read(estimators: Mapping[str, Posterior] | Sequence[str | Path]) -> dict[st
             raise SedumError(f"two estimators are called {twice!r}; rename one of the files")
         posteriors = {n: Posterior.read(p) for n, p in zip(names, paths, strict=True)}
     if len(posteriors) < 2:
-        raise SedumError(f"compare needs at least two estimators, got {len(posteriors)}")
+        raise SedumError(f"compare needs two or more estimators, got {len(posteriors)}")
     return posteriors
 
 

@@ -1,4 +1,4 @@
-"""Parts of a posterior catalogue, put together to one file in the memory of one part."""
+"""Concatenating parts of a posterior catalogue to one file, in the memory of one part."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sedum.storage import atomic_path
 
 __all__ = ["assemble", "read_part", "sample_rows"]
 
-#: FITS files are made of blocks of so many bytes.
+#: FITS files consist of blocks of this many bytes.
 _BLOCK = 2880
 
 
 def read_part(path: Path) -> pa.Table:
-    """Read a part; its checksums are verified.
+    """Read a part and verify its checksums.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def assemble(parts: Sequence[Path], output: Path) -> None:
     Parameters
     ----------
     parts
-        Parquet files of the same columns, at least one.
+        Parquet files with the same columns, at least one.
     output
-        FITS, ECSV or Parquet, by its extension.
+        The file to write: FITS, ECSV or Parquet by its extension.
     """
     kind = check_format(output)
     with atomic_path(output) as temporary:
@@ -59,7 +59,7 @@ def assemble(parts: Sequence[Path], output: Path) -> None:
             _to_parquet(parts, temporary)
         elif kind == "fits":
             _to_fits(parts, temporary)
-        else:  # text: whoever wants it has few rows
+        else:  # text is for few rows
             tables = [_as_astropy(read_part(p)) for p in parts]
             vstack(tables, metadata_conflicts="silent").write(
                 temporary, format=kind, overwrite=True
@@ -74,9 +74,9 @@ def _to_parquet(parts: Sequence[Path], path: Path) -> None:
         key.removeprefix(mark).decode(): max(int(schema.metadata[key]) for schema in schemas)
         for key in texts
     }
-    told = conventions(_as_astropy(schemas[0].empty_table()), longest)
-    # As bytes, or the keys of the first part would stand beside the new ones.
-    new = {key.encode(): value for key, value in told.items()}
+    metadata = conventions(_as_astropy(schemas[0].empty_table()), longest)
+    # As bytes, or the keys of the first part would be kept beside the new ones.
+    new = {key.encode(): value for key, value in metadata.items()}
     schema = schemas[0].with_metadata({**schemas[0].metadata, **new})
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for part in parts:
@@ -86,7 +86,7 @@ def _to_parquet(parts: Sequence[Path], path: Path) -> None:
 def _to_fits(parts: Sequence[Path], path: Path) -> None:
     """Write a binary table whose rows are appended part by part.
 
-    Text has the same width in all rows of FITS, so the parts are read twice: once for widths.
+    Text has the same width in all rows of FITS, so the parts are read twice, first for the widths.
     """
     count = 0
     widths: dict[str, int] = {}
@@ -95,7 +95,7 @@ def _to_fits(parts: Sequence[Path], path: Path) -> None:
         count += len(table)
         for name in table.colnames:
             if table[name].dtype.kind == "U":
-                # Escapes of letters beyond ASCII are wider than the letters.
+                # Escapes of characters beyond ASCII are wider than the characters.
                 ascii_ = np.char.encode(np.asarray(table[name]), "ascii", "backslashreplace")
                 widths[name] = max(widths.get(name, 1), ascii_.dtype.itemsize)
     with path.open("wb") as file:
@@ -109,19 +109,19 @@ def _to_fits(parts: Sequence[Path], path: Path) -> None:
 
 
 def _fits_bytes(table: Table, rows: int) -> tuple[bytes, bytes]:
-    """Return what comes before the rows of a FITS file that has so many, and the rows' bytes."""
+    """Return the headers of a FITS file with a number of rows, and the bytes of these rows."""
     from astropy.io import fits
 
     buffer = BytesIO()
     fits.HDUList([fits_primary(table), fits_hdu(table)]).writeto(buffer)
-    whole = buffer.getvalue()
-    with fits.open(BytesIO(whole)) as hdus:
-        place = hdus[1].fileinfo()
+    content = buffer.getvalue()
+    with fits.open(BytesIO(content)) as hdus:
+        position = hdus[1].fileinfo()
         size = hdus[1].header["NAXIS1"] * hdus[1].header["NAXIS2"]
         header = hdus[1].header.copy()
     header["NAXIS2"] = rows
-    told = fits_plus(whole[: place["hdrLoc"]]) + header.tostring().encode("ascii")
-    return told, whole[place["datLoc"] : place["datLoc"] + size]
+    headers = fits_plus(content[: position["hdrLoc"]]) + header.tostring().encode("ascii")
+    return headers, content[position["datLoc"] : position["datLoc"] + size]
 
 
 def _widened(table: Table, widths: dict[str, int]) -> Table:
@@ -149,21 +149,21 @@ def _as_astropy(part: pa.Table) -> Table:
         meta = field.metadata or {}
         table[field.name].description = meta.get(b"description", b"").decode() or None
         table[field.name].unit = from_vounit(meta.get(b"unit", b"").decode())
-    # What Parquet says of itself is said anew in any other format.
+    # Metadata about the Parquet file itself do not apply to other formats.
     own = (VOPARQUET_CONTENT, VOPARQUET_VERSION, TEXT_LENGTH)
-    told = {k.decode(): v.decode() for k, v in (part.schema.metadata or {}).items()}
-    table.meta = {k: v for k, v in told.items() if not k.startswith(own)}
+    metadata = {k.decode(): v.decode() for k, v in (part.schema.metadata or {}).items()}
+    table.meta = {k: v for k, v in metadata.items() if not k.startswith(own)}
     return table
 
 
-def sample_rows(parts: Sequence[Path], most: int, seed: int = 1) -> Table:
-    """Return at most about ``most`` rows of all parts, drawn at random, in order."""
+def sample_rows(parts: Sequence[Path], maximum: int, seed: int = 1) -> Table:
+    """Return about ``maximum`` rows of all parts, drawn at random, in order."""
     total = sum(parquet.read_metadata(p).num_rows for p in parts)
     rng = np.random.default_rng(seed)
     tables = []
     for table in _each(parts):
-        keep = rng.uniform(size=len(table)) < most / max(total, 1)
-        tables.append(table[keep] if total > most else table)
+        keep = rng.uniform(size=len(table)) < maximum / max(total, 1)
+        tables.append(table[keep] if total > maximum else table)
     return vstack(tables, metadata_conflicts="silent") if tables else Table()
 
 

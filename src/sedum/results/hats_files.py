@@ -1,8 +1,8 @@
-"""Files of a catalogue in HATS: partitions with units and provenance, and what describes them.
+"""Files of a catalogue in HATS: partitions with units and provenance, and their metadata files.
 
-LSDB drops the metadata of columns and files when it writes (nested-pandas keeps types alone), and
-what it has written of a catalogue is not safe to go on with after a kill at any moment. These are
-the same files, by the functions of the hats package.
+LSDB drops the metadata of columns and files when it writes (nested-pandas keeps only the types),
+and its output cannot be continued safely after a kill. This module writes the same files with the
+functions of the package hats.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ __all__ = [
     "write_partition",
 ]
 
-_DESCRIBED = {
+#: Unit and description of the columns that come from the catalogue.
+_DESCRIPTIONS = {
     "_healpix_29": ("", "HEALPix index of order 29, nested"),
     "ra": ("deg", "right ascension in the catalogue"),
     "dec": ("deg", "declination in the catalogue"),
@@ -36,20 +37,20 @@ _DESCRIBED = {
 
 @dataclass(frozen=True)
 class Partition:
-    """What is known of a partition that was written.
+    """A partition that was written.
 
     Attributes
     ----------
     order, pixel
-        Its HEALPix order and pixel.
+        HEALPix order and pixel of the partition.
     rows
-        Its rows; a partition without rows has no file.
+        Number of rows. A partition without rows has no file.
     status
-        Each status and how many rows have it.
+        Each status, and the number of rows that have it.
     sha256
-        Of its file; empty without rows.
+        Checksum of the file; empty if there are no rows.
     pixels, counts
-        Pixels of the map of counts, and its rows in each.
+        Pixels of the map of counts that have rows, and the number of rows in each.
     """
 
     order: int
@@ -61,21 +62,21 @@ class Partition:
     counts: list[int]
 
     def to_json(self) -> str:
-        """Return it as text."""
+        """Return the attributes as JSON text."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Partition:
-        """Read it from text."""
+        """Make a partition from the text of :meth:`to_json`."""
         return cls.from_facts(json.loads(text))
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> Partition:
-        """Make it from its attributes as JSON gives them: lists in the place of tuples."""
+        """Make a partition from its attributes as read from JSON, with lists instead of tuples."""
         return cls(**{**facts, "status": [(str(s), int(n)) for s, n in facts["status"]]})
 
     def path(self, table: Path) -> Path:
-        """Return its file in the folder of a table."""
+        """Return the path of its file in the folder of a table."""
         from hats.io.paths import pixel_catalog_file
         from hats.pixel_math import HealpixPixel
 
@@ -95,17 +96,27 @@ def write_partition(
     Parameters
     ----------
     frame
-        Its rows.
+        Rows of the partition.
     pixel
-        Its HEALPix pixel.
+        HEALPix pixel of the partition, with ``order`` and ``pixel``.
     table
-        The folder of the table, which exists.
+        Folder of the table. It must exist.
     schema
-        Units and descriptions of columns, and what else to keep with the file.
+        Schema with the units and descriptions of columns, and the metadata of the file.
     coordinates
-        The columns of right ascension and declination.
+        Names of the columns of right ascension and declination.
     map_order
         HEALPix order of the map of counts.
+
+    Returns
+    -------
+    Partition
+        The partition, with the checksum of its file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of the table is gone, because the fit has ended.
     """
     import numpy as np
     import pyarrow as pa
@@ -120,15 +131,15 @@ def write_partition(
     if not table.is_dir():  # a worker that outlived its fit must not bring the folder back
         raise FileNotFoundError(f"{table} is gone: the fit has ended")
     content = NestedFrame(frame).to_pyarrow()
-    told = dict(zip(coordinates, (_DESCRIBED["ra"], _DESCRIBED["dec"]), strict=True))
-    told["_healpix_29"] = _DESCRIBED["_healpix_29"]
+    described = dict(zip(coordinates, (_DESCRIPTIONS["ra"], _DESCRIPTIONS["dec"]), strict=True))
+    described["_healpix_29"] = _DESCRIPTIONS["_healpix_29"]
     fields = []
     for field in content.schema:
         meta = None
         if field.name in schema.names:
             meta = schema.field(field.name).metadata
-        elif field.name in told:
-            unit, text = told[field.name]
+        elif field.name in described:
+            unit, text = described[field.name]
             meta = {"unit": unit, "description": text}
         fields.append(field.with_metadata(meta))
     full = pa.schema(fields, metadata=schema.metadata)
@@ -161,24 +172,24 @@ def finish_table(
     map_order: int,
     **changes: Any,
 ) -> None:
-    """Write what describes a table whose partitions are all there; may be done again.
+    """Write the metadata files of a table whose partitions are complete. It can be repeated.
 
     Parameters
     ----------
     table
-        Its folder.
+        Folder of the table.
     partitions
-        Its partitions.
+        All partitions of the table.
     info
-        The properties of the table that was fitted.
+        HATS properties of the table that was fitted.
     name
-        The table's new name.
+        Name of the new table.
     origin
-        Properties that say what it was made from.
+        Properties that describe its provenance.
     map_order
         HEALPix order of the map of counts.
     **changes
-        Other properties that change.
+        Other properties that differ from ``info``.
     """
     import hats
     import numpy as np
@@ -221,18 +232,20 @@ def finish_table(
 def finish_collection(
     collection: Path, name: str, table: str, margin: str | None, origin: dict[str, str]
 ) -> None:
-    """Write what says which folders of a collection are the table and its margin.
+    """Write the properties file of a collection, which names its table and margin.
 
     Parameters
     ----------
     collection
-        Its folder.
+        Folder of the collection.
     name
-        Its name.
-    table, margin
-        The folders in it; None for no margin.
+        Name of the collection.
+    table
+        Name of the folder of the table.
+    margin
+        Name of the folder of the margin; None without a margin.
     origin
-        Properties that say what it was made from.
+        Properties that describe its provenance.
     """
     from hats.catalog.dataset.collection_properties import CollectionProperties
 
@@ -245,7 +258,7 @@ def finish_collection(
 def _provenance(folder: Path, origin: dict[str, str]) -> dict[str, Any]:
     from hats.catalog.dataset.hats_properties import KNOWN_PROVENANCE_FIELDS, HatsProperties
 
-    # What the old catalogue's makers said of it is not said of this one.
+    # The provenance of the old catalogue is not that of this one.
     blank = dict.fromkeys([*KNOWN_PROVENANCE_FIELDS, "hats_cols_sort", "hats_cols_survey_id"])
     made = HatsProperties.new_provenance_dict(folder, builder=f"sedum v{__version__}")
     return {**blank, **made, **origin}

@@ -1,4 +1,4 @@
-"""Posterior catalogues as they lie on disk: a few columns at a time, whatever their size."""
+"""Reading posterior catalogues of any size from disk, a few columns at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOGETHER = 100_000
 
 @dataclass(frozen=True)
 class ColumnInfo:
-    """What a file says of a column: its unit as astropy names it, or empty, and what it is."""
+    """Unit of a column as astropy names it (empty without a unit), and its description."""
 
     unit: str
     description: str
@@ -35,20 +35,34 @@ class ColumnInfo:
 
 @dataclass(frozen=True)
 class PosteriorCatalogue:
-    """A posterior catalogue of any size, written by sedum; rows are read when they are wanted.
+    """A posterior catalogue of any size on disk. Rows are read when they are needed.
 
     Attributes
     ----------
     path
-        FITS, ECSV or Parquet; a folder of Parquet files; a sky catalogue in HATS, without its
-        margin.
+        The catalogue: a FITS, ECSV or Parquet file, a folder of Parquet files, or a catalogue in
+        HATS (without its margin).
     rows
-        The number of rows.
+        Number of rows.
     columns
-        Unit and description of each column, in order.
+        Unit and description of each column, by name, in their order.
     provenance
-        What the file says of its making: ``run`` (the run file), ``fingerprint``, ``versions``
-        and, where it is known, the name of the ``catalogue``.
+        The provenance of the catalogue: ``run`` (the run file), ``fingerprint``, ``versions``
+        and, if known, the name of the ``catalogue``; see :func:`sedum.results.read_provenance`.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> table = sedum.fit(run, posterior, catalogue, "posteriors.parquet")
+    >>> results = PosteriorCatalogue.open("posteriors.parquet")
+    >>> results.rows
+    20
+    >>> results.columns["log_mass_p50"].unit
+    'dex(solMass)'
+    >>> results.read(["id", "redshift_p50"]).colnames
+    ['id', 'redshift_p50']
+    >>> print(results.row(3)["status"])
+    ok
     """
 
     path: Path
@@ -63,15 +77,15 @@ class PosteriorCatalogue:
         Raises
         ------
         SedumError
-            If it is absent, unreadable, or not written by sedum.
+            If it does not exist, cannot be read, or is not a posterior catalogue.
         """
         path = Path(path)
-        if not path.name:  # "." has none, and companions are looked for by it
+        if not path.name:  # "." has none, and related files are searched by it
             path = path.absolute()
         if not path.exists():
             raise SedumError(f"results {path} do not exist; make them with 'sedum fit'")
         rows = path
-        provenance = cls.told(path)
+        provenance = cls.provenance_of(path)
         columns = _columns(rows) if provenance else {}
         if "status" not in columns or "run" not in provenance:
             raise SedumError(f"{path} is no posterior catalogue; make one with 'sedum fit'")
@@ -81,13 +95,13 @@ class PosteriorCatalogue:
         return cls(path, length, columns, provenance)
 
     @staticmethod
-    def told(path: str | Path) -> dict[str, Any]:
-        """Return what any table that sedum wrote says of its making; empty of others.
+    def provenance_of(path: str | Path) -> dict[str, Any]:
+        """Return the provenance of any table that sedum wrote; an empty dict for other tables.
 
         Raises
         ------
         SedumError
-            If it cannot be read.
+            If the table cannot be read.
         """
         rows = Path(path)
         return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
@@ -102,12 +116,19 @@ class PosteriorCatalogue:
         return [name[:-4] for name in self.columns if name.endswith("_p50")]
 
     def stream(self, names: Sequence[str], rows: int = _TOGETHER) -> Iterator[Table]:
-        """Yield some columns, portion by portion; text is text, lists are of two dimensions.
+        """Yield some columns, portion by portion.
+
+        Parameters
+        ----------
+        names
+            Names of the columns. Columns of lists have two dimensions.
+        rows
+            Number of rows of a portion.
 
         Raises
         ------
         SedumError
-            If a column is not there.
+            If there is no such column.
         """
         for name in names:
             if name not in self.columns:
@@ -122,27 +143,37 @@ class PosteriorCatalogue:
             yield portion
 
     def read(self, names: Sequence[str] | None = None) -> Table:
-        """Return some columns, all where None, of all rows."""
+        """Return some columns of all rows; all columns if ``names`` is None."""
         return vstack(list(self.stream(names or list(self.columns))), metadata_conflicts="silent")
 
     def sample(self, names: Sequence[str], n_rows: int, seed: int = 1) -> Table:
-        """Return about ``n_rows`` rows drawn at random, in order, with their ``row`` numbers."""
+        """Return about ``n_rows`` rows drawn at random, in order, with a column ``row``.
+
+        Parameters
+        ----------
+        names
+            Names of the columns.
+        n_rows
+            Expected number of rows; all rows if there are fewer.
+        seed
+            Random seed.
+        """
         rng = np.random.default_rng(seed)
-        found, start = [], 0
+        portions, start = [], 0
         for portion in self.stream(names):
             portion["row"] = np.arange(start, start + len(portion))
             start += len(portion)
             if self.rows > n_rows:
                 portion = portion[rng.uniform(size=len(portion)) < n_rows / self.rows]
-            found.append(portion)
-        return vstack(found, metadata_conflicts="silent")
+            portions.append(portion)
+        return vstack(portions, metadata_conflicts="silent")
 
     @cached_property
     def _single(self) -> RowReader:
         return RowReader(self.path)
 
     def row(self, number: int) -> dict[str, Any]:
-        """Return all columns of one row, by its number from 0: scalars, text, or arrays.
+        """Return all columns of one row, given by its number from 0: scalars, text or arrays.
 
         Raises
         ------
@@ -153,27 +184,27 @@ class PosteriorCatalogue:
         return {name: _native(table[name])[0] for name in self.columns}
 
     def find(self, identifier: str) -> int | None:
-        """Return the number of the first row with an identifier; None where there is none."""
-        # FITS holds letters beyond ASCII as escapes.
+        """Return the number of the first row with an identifier; None if there is none."""
+        # FITS holds characters beyond ASCII as escapes.
         escaped = identifier.encode("ascii", "backslashreplace").decode()
         start = 0
         for portion in self.stream(["id"]):
             ids = np.asarray(portion["id"])
             if ids.dtype.kind == "U":
-                found = np.flatnonzero((ids == identifier) | (ids == escaped))
+                rows = np.flatnonzero((ids == identifier) | (ids == escaped))
             else:
                 try:
-                    found = np.flatnonzero(ids == ids.dtype.type(identifier))
+                    rows = np.flatnonzero(ids == ids.dtype.type(identifier))
                 except (ValueError, OverflowError):
                     return None
-            if len(found):
-                return start + int(found[0])
+            if len(rows):
+                return start + int(rows[0])
             start += len(portion)
         return None
 
 
 def _native(column: Any) -> np.ndarray:
-    """Return a column in memory as numpy has it; nulls are NaN, bytes are text."""
+    """Return a column as a numpy array, with NaN for nulls and text for bytes."""
     values = np.ma.getdata(column)
     if values.dtype.kind == "S":
         return np.char.decode(values, "ascii")
@@ -185,7 +216,7 @@ def _native(column: Any) -> np.ndarray:
 
 
 def _columns(path: Path) -> dict[str, ColumnInfo]:
-    """Return the columns of a file, with units by astropy's names."""
+    """Return the columns of a file, with units as astropy names them."""
     match format_of(path):
         case "parquet":
             return _columns_of_parquet(path)
@@ -218,7 +249,7 @@ def _columns_of_fits(path: Path) -> dict[str, ColumnInfo]:
 
 
 def _unit(text: str) -> str:
-    """Return astropy's name of a VOUnit."""
+    """Return the astropy name of a VOUnit."""
     return str(from_vounit(text) or "")
 
 

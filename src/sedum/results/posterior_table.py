@@ -1,4 +1,4 @@
-"""The posterior catalogue as a file: units, descriptions and provenance travel with it."""
+"""Writing posterior catalogues, with units, descriptions and provenance."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ __all__ = [
 
 #: Percentiles that every catalogue has.
 PERCENTILES = (16, 50, 84)
-#: Bytes of the cards of FITS headers, and of the blocks that files are made of.
+#: Bytes of a card of a FITS header, and of a block of a FITS file.
 _CARD, _BLOCK = 80, 2880
 _FORMATS = {".fits": "fits", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 
 
 def check_format(path: Path) -> str:
-    """Return the astropy name of the format that a path's extension stands for.
+    """Return the astropy name of the format of a path, by its extension.
 
     Raises
     ------
     SedumError
-        If the extension is not one that keeps units and metadata.
+        If the format is unknown, or does not keep units and metadata.
     """
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
@@ -92,7 +92,7 @@ def describe(table: Table, run: RunFile, posterior: Posterior) -> None:
 
 
 def write_table(table: Table, path: str | Path) -> None:
-    """Write a table by extension, atomically; floats are stored in 32 bits."""
+    """Write a table atomically, in the format of the extension, with floats in 32 bits."""
     path = Path(path)
     kind = check_format(path)
     stored = as_stored(table)
@@ -106,7 +106,7 @@ def write_table(table: Table, path: str | Path) -> None:
 
 
 def as_stored(table: Table) -> Table:
-    """Return a table with floats in 32 bits, but for identifiers and redshifts."""
+    """Return a table with floats in 32 bits, except identifiers and catalogue redshifts."""
     stored = table.copy(copy_data=False)
     for name in stored.colnames:
         if name not in ("id", "redshift_catalogue") and stored[name].dtype == np.float64:
@@ -115,7 +115,7 @@ def as_stored(table: Table) -> Table:
 
 
 def count_status(table: Table) -> list[tuple[str, int]]:
-    """Return each status and how many rows have it, ``ok`` first, then by frequency."""
+    """Return each status and the number of rows that have it, ``ok`` first, then by frequency."""
     values, counts = np.unique(np.asarray(table["status"]), return_counts=True)
     return most_frequent_first((str(v), int(c)) for v, c in zip(values, counts, strict=True))
 
@@ -131,11 +131,10 @@ def _write_fits(table: Table, path: Path) -> None:
 
 
 def fits_primary(table: Table) -> PrimaryHDU:
-    """Return the primary HDU that goes before a table: what a VOTable says of it, as text.
+    """Return the primary HDU that goes before a table, with a VOTable that describes it.
 
-    TOPCAT calls this FITS-plus and takes units and descriptions from there, if the cards are in
-    the order of :func:`fits_plus`. Other readers pass over the primary HDU, as they do where it
-    is empty.
+    TOPCAT calls this FITS-plus. It takes units and descriptions from the VOTable if the cards are
+    in the order of :func:`fits_plus`. Other readers ignore the primary HDU.
     """
     from astropy.io import fits
 
@@ -147,9 +146,9 @@ def fits_primary(table: Table) -> PrimaryHDU:
 
 
 def fits_plus(start: bytes) -> bytes:
-    """Return the beginning of a file with VOTMETA right after NAXIS1, where TOPCAT looks for it.
+    """Return the start of a file with VOTMETA right after NAXIS1, where TOPCAT looks for it.
 
-    Astropy always writes EXTEND there.
+    Astropy always writes EXTEND at that position.
     """
     cards = [start[i : i + _CARD] for i in range(0, len(start), _CARD)]
     if not (cards[4].startswith(b"EXTEND ") and cards[5].startswith(b"VOTMETA ")):
@@ -159,22 +158,22 @@ def fits_plus(start: bytes) -> bytes:
 
 
 def fits_hdu(table: Table) -> BinTableHDU:
-    """Return a table as a FITS extension; metadata go to cards that continue as is needed.
+    """Return a table as a FITS extension, with its metadata in cards, continued if necessary.
 
-    ``TUNIT = 'log(solMass)'`` would be in order for a logarithm, but astropy warns of it. Such
-    units stand in the description (TCOMM, and where astropy looks for it), and in the VOTable
-    before the table.
+    ``TUNIT = 'log(solMass)'`` would be valid for a logarithm, but astropy warns of it. Such units
+    are given in the description (TCOMM, and where astropy looks for it) and in the VOTable before
+    the table.
     """
     from astropy.io import fits
 
     plain = table.copy(copy_data=False)
     plain.meta = {}
-    # FITS holds ASCII alone; escapes keep other identifiers apart.
+    # FITS holds only ASCII; escapes keep other identifiers distinct.
     for name in plain.colnames:
-        told = _ascii(plain[name].description or "")
+        description = _ascii(plain[name].description or "")
         if plain[name].dtype.kind == "U" and not all(str(v).isascii() for v in plain[name]):
             plain[name] = [str(v).encode("ascii", "backslashreplace").decode() for v in plain[name]]
-        plain[name].description = told
+        plain[name].description = description
     for name in plain.colnames:
         if (unit := vounit(plain[name].unit)).startswith("log("):
             plain[name].description += f" [{unit}]"
@@ -190,21 +189,21 @@ def fits_hdu(table: Table) -> BinTableHDU:
 
 
 def _astropy_columns(table: Table) -> list[str]:
-    """Return lines of COMMENT from which astropy's reader of FITS takes descriptions."""
+    """Return the lines of COMMENT from which astropy reads descriptions."""
     from astropy.table.meta import get_yaml_from_table
 
     bare = table[:0]
     bare.meta = {"__serialized_columns__": {}}
     lines = ["--BEGIN-ASTROPY-SERIALIZED-COLUMNS--"]
     for line in get_yaml_from_table(bare):
-        # A card holds 72 letters; a backslash says that a line goes on.
+        # A card holds 72 characters; a backslash continues a line.
         pieces = [line[i : i + 70] for i in range(0, len(line), 70)] or [""]
         lines += [f"{piece}\\" for piece in pieces[:-1]] + pieces[-1:]
     return [*lines, "--END-ASTROPY-SERIALIZED-COLUMNS--"]
 
 
 def _ascii(text: str) -> str:
-    """Return text for FITS headers, which hold ASCII alone."""
+    """Return text for FITS headers, which hold only ASCII."""
     return text.replace("Å", "Angstrom").encode("ascii", "backslashreplace").decode()
 
 
@@ -215,9 +214,9 @@ def _write_parquet(table: Table, path: Path) -> None:
 
 
 def arrow_table(table: Table) -> pa.Table:
-    """Return a table for Parquet, with units and descriptions as VOParquet says and as fields'.
+    """Return a table for Parquet, with units and descriptions in VOParquet and in the fields.
 
-    The IVOA's convention (VOParquet 1.0) is a VOTable without data in the file's metadata.
+    VOParquet 1.0, a convention of the IVOA, is a VOTable without data in the file's metadata.
     """
     import pyarrow as pa
 
@@ -238,28 +237,28 @@ def arrow_table(table: Table) -> pa.Table:
         fields.append(pa.field(name, array.type, metadata=meta))
         arrays.append(array)
     metadata: dict[str, str] = {k: str(v) for k, v in table.meta.items()}
-    found = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
-    lengths = text_lengths(found)
-    return found.replace_schema_metadata({**metadata, **conventions(table, lengths)})
+    stored = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    lengths = text_lengths(stored)
+    return stored.replace_schema_metadata({**metadata, **conventions(table, lengths)})
 
 
 def conventions(table: Table, lengths: Mapping[str, int]) -> dict[str, str | bytes]:
-    """Return metadata of Parquet that make units and descriptions known to others.
+    """Return the Parquet metadata from which other tools read units and descriptions.
 
     Parameters
     ----------
     table
-        The table, or its beginning.
+        The table, or its first rows.
     lengths
-        Of the longest text in each column of text.
+        Length of the longest text of each text column.
     """
-    # Astropy's reader of Parquet wants to know how long texts are.
+    # Astropy's reader of Parquet needs the lengths of texts.
     known: dict[str, str | bytes] = {f"{TEXT_LENGTH}{k}": str(v) for k, v in lengths.items()}
     return known | {VOPARQUET_VERSION: "1.0", VOPARQUET_CONTENT: votable_of(table, lengths)}
 
 
 def text_lengths(table: pa.Table) -> dict[str, int]:
-    """Return the length of the longest text in each column of text, at least one."""
+    """Return the length of the longest text of each text column, at least one."""
     import pyarrow as pa
     import pyarrow.compute as compute
 

@@ -1,4 +1,4 @@
-"""Where a table of results comes from: the run file and all else, out of any format."""
+"""The provenance of tables that sedum wrote, read from any format."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ __all__ = [
 
 VOPARQUET_VERSION = "IVOA.VOTable-Parquet.version"
 VOPARQUET_CONTENT = "IVOA.VOTable-Parquet.content"
-#: What the metadata of Parquet that say how long texts are begin with, as astropy reads them.
+#: Prefix of the Parquet metadata with the lengths of texts, as astropy reads them.
 TEXT_LENGTH = "table::len::"
-#: Metadata of tables that sedum writes; keywords of FITS are their first eight letters.
+#: Metadata of tables that sedum writes; FITS keywords are their first eight letters.
 _KEYS = ("sedum", "catalogue", "date", "pz_grid", "quantiles")
 
 
 def now() -> str:
-    """Return the time in UTC as ISO 8601; that of ``SOURCE_DATE_EPOCH`` where it is set.
+    """Return the time in UTC as ISO 8601, or that of ``SOURCE_DATE_EPOCH`` if it is set.
 
-    The variable is the usual way to make files that are the same byte for byte.
+    Setting the variable is the usual way to make files reproducible byte for byte.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
@@ -43,7 +43,7 @@ def now() -> str:
 
 
 def fits_key(name: str) -> str:
-    """Return the keyword of FITS for a name: upper case and at most eight letters."""
+    """Return the FITS keyword of a name: upper case, at most eight letters."""
     return name.upper()[:8]
 
 
@@ -53,13 +53,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     Parameters
     ----------
     path
-        FITS, Parquet or ECSV; a folder of Parquet files, or a sky catalogue in HATS.
+        A FITS, Parquet or ECSV file, a folder of Parquet files, or a catalogue in HATS.
 
     Returns
     -------
     dict
-        Those of ``sedum`` (JSON), ``catalogue``, ``date``, ``pz_grid`` and ``quantiles`` (JSON)
-        that the file has.
+        The metadata ``sedum`` (JSON), ``catalogue``, ``date``, ``pz_grid`` and ``quantiles``
+        (JSON), as far as the file has them.
 
     Raises
     ------
@@ -71,16 +71,16 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     if reader is None:
         raise SedumError(f"{path}: results are FITS, Parquet or ECSV, by the file's extension")
     try:
-        found = reader(path)
+        metadata = reader(path)
     except SedumError:
         raise
-    except Exception as error:  # whatever the formats' readers raise of damaged files
+    except Exception as error:  # readers raise many kinds of errors for damaged files
         raise SedumError(f"cannot read {path}: {error}") from None
-    return {key: found[key] for key in _KEYS if key in found}
+    return {key: metadata[key] for key in _KEYS if key in metadata}
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """Return where a table that sedum wrote comes from; the same of any format.
+    """Return the provenance of a table that sedum wrote, in any format.
 
     Parameters
     ----------
@@ -91,27 +91,34 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     -------
     dict
         For posterior catalogues: ``run`` (the run file, as a mapping), ``fingerprint`` (hashes
-        of what the estimator was trained with), ``estimator`` (the hash of its weights),
-        ``versions``, ``catalogue`` (the file that was fitted), ``date`` (UTC), and
-        ``swapped_priors`` where others took the place of those trained with.
+        of the settings that the estimator was trained with), ``estimator`` (the hash of its
+        weights), ``versions``, ``catalogue`` (the file that was fitted) and ``date`` (UTC); and
+        ``swapped_priors`` if other priors replaced those of the training.
 
     Raises
     ------
     SedumError
         If the file cannot be read, or has no provenance.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> table = sedum.fit(run, posterior, catalogue, "posteriors.fits")
+    >>> read_provenance("posteriors.fits")["run"]["filters"]
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
     """
-    found = read_metadata(path)
-    if "sedum" not in found:
+    metadata = read_metadata(path)
+    if "sedum" not in metadata:
         raise SedumError(f"{path} does not say where it comes from; sedum's tables do")
     try:
-        told = json.loads(found["sedum"])
+        content = json.loads(metadata["sedum"])
     except ValueError:
         raise SedumError(f"{path}: its provenance is damaged; it is no JSON") from None
-    return {**told, **{key: found[key] for key in ("catalogue", "date") if key in found}}
+    return {**content, **{key: metadata[key] for key in ("catalogue", "date") if key in metadata}}
 
 
 def swapped_run(run: RunFile, provenance: Mapping[str, Any]) -> RunFile | None:
-    """Return a run file with the priors that took the place of its own; None where none did."""
+    """Return a run file with the priors that replaced its own; None if none did."""
     swapped = provenance.get("swapped_priors")
     return parse_run({**run.model_dump(mode="json"), "priors": swapped}) if swapped else None
 
@@ -137,7 +144,7 @@ def _of_ecsv(path: Path) -> dict[str, str]:
 
     with path.open() as file:
         lines = [line[2:].rstrip("\n") for line in takewhile(lambda s: s[:1] == "#", file)]
-    # The first two lines are the version and a rule.
+    # The first two lines are the version and a ruler.
     header = meta.get_header_from_yaml(lines[2:])
     return {key: str(value) for key, value in dict(header.get("meta", {})).items()}
 

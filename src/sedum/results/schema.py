@@ -1,7 +1,7 @@
-"""Columns of posterior catalogues: what each is called, its unit and what it means.
+"""Columns of posterior catalogues: their names, units and descriptions.
 
-Whatever writes a column takes its name and description from here. Units are astropy's in
-memory; files carry them as VOUnits (IVOA Recommendation 1.1), in which the unit of a logarithm is
+All code that writes a column takes its name and description from here. Units are those of astropy
+in memory, and VOUnits (IVOA Recommendation 1.1) in files, in which the unit of a logarithm is
 ``log(solMass)``.
 """
 
@@ -28,7 +28,7 @@ __all__ = [
     "vounit",
 ]
 
-#: Columns that belong to no parameter, and what they mean.
+#: Descriptions of the columns that do not belong to a parameter.
 STANDARD = {
     "id": "identifier, or row number, in the catalogue",
     "status": "ok, or why the row was not fitted",
@@ -37,27 +37,27 @@ STANDARD = {
     "redshift_catalogue": "redshift in the catalogue",
     "redshift_mode": "redshift, peak of p(z)",
     "pz": "p(z) at the redshifts pz_grid of the metadata; its integral by the trapezoidal rule is "
-    "the share of the posterior between them",
+    "the fraction of the posterior between them",
     "at_edge": "parameters whose posterior piles up at a bound of the prior",
     "verified": "whether the posterior agrees with the exact likelihood",
-    "method": "weighted or refined draws, those of the flow alone, or of nested sampling",
+    "method": "origin of the draws: weighted, refined, flow (not verified) or nested",
     "ess": "effective sample size of the importance weights",
-    "k_hat": "Pareto shape of the weights' tail; trusted below 0.7",
+    "k_hat": "Pareto shape of the weights' tail; reliable below 0.7",
     "log_evidence": "ln p(observation) under model, priors and noise",
     "log_evidence_error": "standard error of log_evidence",
     "ppp": "posterior-predictive tail probability of chi squared: near zero where no draw fits",
     "worst_band": "the band that lies farthest from the models",
     "worst_sigma": "how far worst_band lies, in sigma; positive where the observed flux is higher",
-    "typicality": "share of simulated galaxies that are less typical: a p-value",
+    "typicality": "fraction of simulated galaxies that are less typical: a p-value",
     "in_distribution": "whether typicality is above the run file's level",
     "prior_ess": "effective draws under the other priors that were asked for",
-    "prior_k_hat": "Pareto shape of the tail of their weights; trusted below 0.7",
+    "prior_k_hat": "Pareto shape of the tail of their weights; reliable below 0.7",
     "prior_log_evidence_ratio": "ln evidence under the other priors / under those trained with",
     "prior_log_evidence_ratio_error": "standard error of prior_log_evidence_ratio",
 }
 
-#: Endings of the columns of a parameter or derived quantity: what follows its description, and
-#: whether the column has its unit. The standard deviation of a logarithm has none, in dex.
+#: Endings of the columns of a parameter or derived quantity, the text that follows its description,
+#: and whether the column has its unit. The standard deviation of a logarithm has no unit (dex).
 ENDINGS: list[tuple[str, str, bool]] = [
     (r"p(\d+(?:_\d+)?)", "{}th percentile", True),
     ("mean", "mean of the posterior", True),
@@ -68,19 +68,31 @@ ENDINGS: list[tuple[str, str, bool]] = [
 
 
 def percentile_name(name: str, percentile: float) -> str:
-    """Return the column of a percentile: ``redshift_p50``, and ``redshift_p2_5`` for 2.5."""
+    """Return the name of the column of a percentile.
+
+    Examples
+    --------
+    >>> percentile_name("redshift", 50), percentile_name("redshift", 2.5)
+    ('redshift_p50', 'redshift_p2_5')
+    """
     return f"{name}_p{percentile:g}".replace(".", "_")
 
 
 def describe_column(name: str) -> tuple[str, str]:
-    """Return unit and description of a parameter or derived quantity."""
+    """Return unit and description of a parameter or derived quantity.
+
+    Examples
+    --------
+    >>> describe_column("redshift")
+    ('', 'redshift')
+    """
     try:  # first: mass_weighted_age is no parameter age of a component
         return describe_derived(name)
     except SedumError:
         pass
     try:
         known = parameter(name)
-    except KeyError:  # a parameter of somebody else's simulator
+    except KeyError:  # a parameter of an external simulator
         return "", name
     return known.unit, known.description
 
@@ -91,7 +103,12 @@ def describe_output(name: str) -> tuple[str, str]:
     Raises
     ------
     KeyError
-        If the column is none that a fit writes.
+        If a fit does not write such a column.
+
+    Examples
+    --------
+    >>> describe_output("log_mass_p50")
+    ('dex(solMass)', 'log10 stellar mass formed, 50th percentile')
     """
     if name in STANDARD:
         return "", STANDARD[name]
@@ -100,20 +117,25 @@ def describe_output(name: str) -> tuple[str, str]:
         if not match:
             continue
         unit, quantity = describe_column(match[1])
-        told = text.format(*(number.replace("_", ".") for number in match.groups()[1:]))
+        statistic = text.format(*(number.replace("_", ".") for number in match.groups()[1:]))
         if pattern == "std" and unit.startswith("dex"):
-            return "", f"{quantity}, {told}, in dex"
-        return unit if same_unit else "", f"{quantity}, {told}"
+            return "", f"{quantity}, {statistic}, in dex"
+        return unit if same_unit else "", f"{quantity}, {statistic}"
     raise KeyError(name)
 
 
 def vounit(unit: Any) -> str:
-    """Return a unit as the VOUnit standard spells it; empty where there is none.
+    """Return a unit in the spelling of the VOUnit standard; empty without a unit.
 
     Parameters
     ----------
     unit
-        A unit of astropy, its name, or None. ``dex(solMass)`` becomes ``log(solMass)``.
+        A unit of astropy, its name, or None.
+
+    Examples
+    --------
+    >>> vounit("dex(solMass)")
+    'log(solMass)'
     """
     if unit is None or unit == "":
         return ""
@@ -130,12 +152,12 @@ def vounit(unit: Any) -> str:
 
 
 def from_vounit(text: str) -> Any:
-    """Return the unit of astropy that a VOUnit stands for, or None; see :func:`vounit`.
+    """Return the unit of astropy for a VOUnit, or None if the text is empty; see :func:`vounit`.
 
     Raises
     ------
     ValueError
-        If the text is no VOUnit.
+        If the text is not a VOUnit.
     """
     if not text:
         return None
@@ -151,7 +173,7 @@ def from_vounit(text: str) -> Any:
 def split_unit(text: str) -> tuple[str, str]:
     """Return description and VOUnit of a FITS column whose description ends in ``[log(...)]``.
 
-    The unit is empty where there is none; see :func:`sedum.results.posterior_table.fits_hdu`.
+    The unit is empty if there is none; see :func:`sedum.results.posterior_table.fits_hdu`.
     """
     match = re.fullmatch(r"(.*) \[(log\(.*\))\]", text)
     return (match[1], match[2]) if match else (text, "")

@@ -1,4 +1,4 @@
-"""A VOTable without data: what the Virtual Observatory's tools read of a table's columns."""
+"""A VOTable without data, from which tools of the Virtual Observatory read units of columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sedum.results.schema import vounit
 __all__ = ["votable_of"]
 
 _NAMESPACE = "http://www.ivoa.net/xml/VOTable/v1.3"
-#: Names of number types. VOTable has no unsigned integers but bytes.
+#: Names of number types. VOTable has no unsigned integers other than bytes.
 _TYPES = {
     "b1": "boolean",
     "u1": "unsignedByte",
@@ -37,10 +37,10 @@ def votable_of(table: Table, lengths: Mapping[str, int] | None = None) -> bytes:
     Parameters
     ----------
     table
-        The table, or its beginning.
+        The table, or its first rows.
     lengths
-        Of the longest text by column, where not those of the table. Astropy's reader of
-        VOParquet cannot put together texts of any length.
+        Length of the longest text of each column, if they are not those of the table. Astropy's
+        reader of VOParquet needs them.
     """
     lengths = lengths or {}
     root = ElementTree.Element("VOTABLE", {"version": "1.4", "xmlns": _NAMESPACE})
@@ -62,12 +62,12 @@ def votable_of(table: Table, lengths: Mapping[str, int] | None = None) -> bytes:
 
 
 def _type(column: Column, length: int | None) -> dict[str, str]:
-    """Return the attributes of a field that say what its values are."""
+    """Return the attributes of a field that describe its type."""
     if column.dtype.kind in "US":
         width = column.dtype.itemsize // (4 if column.dtype.kind == "U" else 1)
         return {"datatype": "unicodeChar", "arraysize": str(length or width or 1)}
     kind = np.dtype(column.dtype)
-    found = {"datatype": _TYPES[f"{kind.kind}{kind.itemsize}"]}
+    attributes = {"datatype": _TYPES[f"{kind.kind}{kind.itemsize}"]}
     if column.ndim == 2:
-        found["arraysize"] = str(column.shape[1])
-    return found
+        attributes["arraysize"] = str(column.shape[1])
+    return attributes

@@ -26,8 +26,8 @@ __all__ = [
 
 _umask = threading.Lock()
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-#: What the system reports where a disk, a quota or an index is full, and for what libraries say
-#: of it that raise something else than OSError.
+#: Errors of the system for a full disk, quota or index, and texts of libraries that raise other
+#: errors than OSError.
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FULL_TEXT = re.compile(
     r"No space left on device|Not enough space on disk|Disk quota exceeded|disk is full"
@@ -36,15 +36,20 @@ _FULL_TEXT = re.compile(
 
 
 def is_full(error: BaseException) -> bool:
-    """Say whether an error means that there is no space left to write.
+    """Return whether an error means that there is no space left to write.
 
-    HDF5, safetensors, FITS and databases have errors of their own for it.
+    HDF5, safetensors, FITS and databases have their own errors for it.
+
+    Examples
+    --------
+    >>> is_full(RuntimeError("No space left on device"))
+    True
     """
     return getattr(error, "errno", None) in _FULL or bool(_FULL_TEXT.search(str(error)))
 
 
 def cannot_write(target: Path, error: Exception) -> SedumError:
-    """Say in one line why a file cannot be written, and the remedy."""
+    """Return an error that says in one line why a file cannot be written, and the remedy."""
     if is_full(error):
         return SedumError(
             f"cannot write {target}: no space is left on its disk; free some, then give the same "
@@ -56,16 +61,22 @@ def cannot_write(target: Path, error: Exception) -> SedumError:
 
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``target`` and rename it there on success.
+    """Yield a temporary path beside ``target``, and rename it to ``target`` on success.
 
-    A reader therefore sees the old file or the new one, never a part of one, whenever the
-    writer is killed or the machine stops. The suffix is kept, since writers choose a format by
-    it.
+    A reader therefore sees the old file or the new file, never an incomplete one, even if the
+    writer is killed or the machine stops. The suffix is kept, since it determines the format.
 
     Raises
     ------
     SedumError
-        If there is no space left, or the folder cannot be written; the file is named.
+        If there is no space left, or the folder cannot be written; the message names the file.
+
+    Examples
+    --------
+    >>> with atomic_path("notes.txt") as temporary:
+    ...     _ = temporary.write_text("complete")
+    >>> open("notes.txt").read()
+    'complete'
     """
     target = Path(target)
     try:
@@ -81,7 +92,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         yield temporary
         _put(temporary, target)
     except Exception as error:
-        # Errors of the body that are not about space are its own, as when it reads.
+        # Other errors of the body, such as those of reading, are passed on.
         if isinstance(error, SedumError) or not is_full(error):
             raise
         raise cannot_write(target, error) from None
@@ -90,9 +101,9 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
 
 def _put(temporary: Path, target: Path) -> None:
-    """Rename a file that is written, once its content is on the disk."""
-    # mkstemp makes files private; give back what the user's umask would have given.
-    with _umask:  # or another thread would take the zero for the user's
+    """Rename a written file, after its content has reached the disk."""
+    # mkstemp makes files private; restore the permissions of the user's umask.
+    with _umask:  # or another thread could read the temporary zero
         mask = os.umask(0)
         os.umask(mask)
     try:
@@ -107,28 +118,28 @@ def _put(temporary: Path, target: Path) -> None:
 def sweep(target: str | Path) -> None:
     """Remove temporary files that killed writers of ``target`` left beside it.
 
-    For those who hold its lock alone: a living writer would lose its file.
+    Only the holder of the lock of ``target`` may call this: others would lose their file.
     """
     target = Path(target)
-    # So many letters are what tempfile draws; more would be another target's.
+    # tempfile draws eight letters; longer names belong to other targets.
     pattern = f".{glob.escape(target.name)}.????????.partial{glob.escape(target.suffix)}"
     for left in target.parent.glob(pattern):
         left.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path) -> Path:
-    """Make sure that ``path`` can be written, before any work is spent on its content.
+    """Return a path that can be written, before any work is spent on its content.
 
     Raises
     ------
     SedumError
-        If the path is a folder or a write-protected file, or its folder cannot be made or
+        If the path is a folder or a write-protected file, or its folder cannot be created or
         written.
     """
     path = Path(path)
     if path.is_dir():
         raise SedumError(f"cannot write {path}: it is a folder; give a file name")
-    # Its folder could be written, and the file replaced: but somebody wanted it kept.
+    # The file could be replaced, since its folder can be written: but it is to be kept.
     if path.exists() and not path.stat().st_mode & _WRITABLE:
         raise SedumError(
             f"cannot write {path}: the file is there and write-protected; remove it, or choose "
@@ -144,12 +155,12 @@ def check_writable(path: str | Path) -> Path:
 
 
 def read_text(path: str | Path, what: str) -> str:
-    """Read a text file that a user named; ``what`` it is, for the message.
+    """Return the content of a text file; ``what`` describes it in the message.
 
     Raises
     ------
     SedumError
-        If it cannot be read or is not text.
+        If the file cannot be read or is not text.
     """
     try:
         return Path(path).read_text()

@@ -1,4 +1,4 @@
-"""Hashes that say what files were made from, and the folder that keeps what is converted once."""
+"""Hashes that identify what files were made from, and the folder of cached files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ __all__ = [
 
 
 def digest(content: Any) -> str:
-    """Return the SHA-256 of any JSON-able content, independent of the order of its keys."""
+    """Return the SHA-256 of content that JSON can hold, independent of the order of its keys.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file, read in pieces."""
+    """Return the SHA-256 of a file, which is read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -44,24 +50,30 @@ def array_digest(*arrays: np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:
-    """Make sure that an artefact was made with a run file, or say which parts differ.
+def require_same(recorded: dict[str, str], wanted: dict[str, str], what: str, remedy: str) -> None:
+    """Make sure that a file was made with a run file.
 
     Parameters
     ----------
-    found, wanted
-        Fingerprints of the artefact and of the run file: hashes by the name of the part.
+    recorded
+        Fingerprint recorded in the file: hashes by the name of the part of the run file.
+    wanted
+        Fingerprint of the run file.
     what
-        The artefact, with its file.
+        Description of the file, for the message.
     remedy
-        What to do.
+        What the user can do, for the message.
 
     Raises
     ------
     SedumError
-        Naming the parts that differ.
+        If the fingerprints differ; the message names the parts that differ.
+
+    Examples
+    --------
+    >>> require_same({"priors": "1f"}, {"priors": "1f"}, "library a.h5", "simulate again")
     """
-    differing = [part for part in wanted if found.get(part) != wanted[part]]
+    differing = [part for part in wanted if recorded.get(part) != wanted[part]]
     if differing:
         verb = "differs" if len(differing) == 1 else "differ"
         raise SedumError(
@@ -71,5 +83,5 @@ def require_same(found: dict[str, str], wanted: dict[str, str], what: str, remed
 
 
 def cache_folder() -> Path:
-    """Return the folder for converted grids; ``SEDUM_CACHE`` overrides the user's default."""
+    """Return the folder of converted grids: ``SEDUM_CACHE``, or the default of the system."""
     return Path(os.environ.get("SEDUM_CACHE") or platformdirs.user_cache_dir("sedum"))

@@ -1,8 +1,8 @@
 """Writing HDF5 where the disk may be full.
 
-The HDF5 library does not survive a failed write: it fails again as it closes the file, keeps it
-open, and ends the process with a segmentation fault later. It is therefore given a file that
-never fails; what went wrong is kept and raised once the file is closed.
+The HDF5 library does not survive a failed write: it fails again when it closes the file, keeps it
+open, and later ends the process with a segmentation fault. It is therefore given a file that
+never fails. The first error is kept, and raised after the file is closed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from sedum.storage import atomic_path
 __all__ = ["NewFile", "new_hdf5"]
 
 
-#: The oldest and newest versions of HDF5 that are to read the files. From this one on, what a file
-#: says of its tables has checksums; without them, damage there ends a reader by a crash.
+#: Oldest and newest version of the HDF5 format. Since this version the metadata of tables have
+#: checksums; without them, damaged metadata crash the reader.
 _FORMATS = ("v110", "v110")
 
 
-class _Undaunted:
-    """A file that takes every write, and remembers the first that failed."""
+class _ErrorKeepingFile:
+    """A file that accepts every write, and keeps the error of the first that failed."""
 
     def __init__(self, raw: io.FileIO):
         self._raw = raw
@@ -35,7 +35,7 @@ class _Undaunted:
         self.flush, self.read = raw.flush, raw.read
 
     def write(self, content: Any) -> int:
-        """Write all of some bytes, as far as the disk takes them."""
+        """Write all bytes, as far as the disk has space."""
         left = memoryview(content)
         try:
             while left:
@@ -57,23 +57,28 @@ class NewFile(h5py.File):
     """A file that is being written."""
 
     def __init__(self, raw: io.FileIO):
-        self._undaunted = _Undaunted(raw)
-        super().__init__(self._undaunted, "w", libver=_FORMATS)
+        self._raw_file = _ErrorKeepingFile(raw)
+        super().__init__(self._raw_file, "w", libver=_FORMATS)
 
     def check(self) -> None:
-        """Raise what went wrong in writing; for long work, which would go on to no purpose."""
-        if self._undaunted.error:
-            raise self._undaunted.error
+        """Raise the error of a write that failed. Long work calls this between writes."""
+        if self._raw_file.error:
+            raise self._raw_file.error
 
 
 @contextmanager
 def new_hdf5(path: str | Path) -> Iterator[NewFile]:
-    """Write an HDF5 file, atomically.
+    """Yield an HDF5 file to write, which is renamed to ``path`` on success.
 
     Raises
     ------
     SedumError
         As :func:`sedum.storage.atomic_path`.
+
+    Examples
+    --------
+    >>> with new_hdf5("a.h5") as file:
+    ...     file["numbers"] = np.arange(3)
     """
     with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
         with NewFile(raw) as file:

@@ -1,4 +1,4 @@
-"""Locks of outputs: one process at a time, and none is left by a killed one."""
+"""Locks of outputs: one process at a time, released even if the process is killed."""
 
 from __future__ import annotations
 
@@ -19,27 +19,33 @@ __all__ = [
 
 
 def lock_path(target: str | Path) -> Path:
-    """Return the lock of an output: there while a process is at work on it, or was killed."""
+    """Return the lock file of an output. It exists while a process works on it, or was killed."""
     target = Path(target)
     return target.with_name(f".{target.name}.lock")
 
 
 @contextmanager
 def locked(target: str | Path, doing: str) -> Iterator[None]:
-    """Let no other process work on an output; the lock ends with the process, however that ends.
+    """Lock an output for this process. The lock ends with the process, however that ends.
 
     Parameters
     ----------
     target
-        The output, a file or a folder; it need not exist. The lock is a hidden file beside it.
-        What killed writers left of a file is removed.
+        The output, a file or a folder. It need not exist. The lock is a hidden file beside it.
+        Temporary files of killed writers are removed.
     doing
-        What the other process would be doing to it, for the message: ``"training"``.
+        What the other process does with the output, for the message, such as ``"training"``.
 
     Raises
     ------
     SedumError
         If another process holds the lock, or the folder cannot be written.
+
+    Examples
+    --------
+    >>> with locked("out.fits", "fitting to"):
+    ...     print(lock_path("out.fits").exists())
+    True
     """
     target = Path(target)
     path = lock_path(target)
@@ -61,7 +67,7 @@ def locked(target: str | Path, doing: str) -> Iterator[None]:
 
 
 def _lock(path: Path) -> IO[str]:
-    """Open and lock a file; it is the one at ``path``, not one that its last holder removed."""
+    """Open and lock the file at ``path``, not one that its last holder has removed."""
     import fcntl
 
     while True:
@@ -71,7 +77,7 @@ def _lock(path: Path) -> IO[str]:
         except BlockingIOError:
             file.close()
             raise
-        except OSError as error:  # some network file systems have no locks
+        except OSError as error:  # some network file systems do not support locks
             warnings.warn(
                 f"cannot lock {path} ({error.strerror}): a second process on the same output would "
                 "not be noticed",

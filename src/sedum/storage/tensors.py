@@ -17,7 +17,7 @@ __all__ = [
     "write_tensors",
 ]
 
-#: Under what name the digest of a file of tensors stands in its metadata.
+#: Key of the digest in the metadata of a file.
 _DIGEST = "digest"
 
 
@@ -31,11 +31,19 @@ def write_tensors(
     path
         The file.
     tensors
-        Tensors of torch, or arrays.
+        Tensors of torch, or arrays, by name.
     meta
-        What JSON can hold.
+        Metadata that JSON can hold.
     key
-        Of the JSON in the metadata: there is one, since several would come in any order.
+        Key of the JSON in the metadata of the file. There is only one, since several keys have
+        no defined order.
+
+    Examples
+    --------
+    >>> write_tensors("a.safetensors", {"x": np.zeros(3)}, {"kind": "example"})
+    >>> meta, tensors = read_tensors("a.safetensors", "numpy")
+    >>> meta, tensors["x"].shape
+    ({'kind': 'example'}, (3,))
     """
     from safetensors.numpy import save
 
@@ -43,16 +51,16 @@ def write_tensors(
     arrays = {name: np.array(_as_array(value), order="C") for name, value in tensors.items()}
     meta = {**meta, _DIGEST: _tensors_digest(arrays, meta)}
     with atomic_path(path) as temporary:
-        # Its own writer makes one more temporary file, which would stay behind after a kill.
+        # The writer of safetensors would leave another temporary file after a kill.
         temporary.write_bytes(save(arrays, metadata={key: json.dumps(meta)}))
 
 
 def read_tensors(
     path: str | Path, framework: str, key: str = "sedum"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a ``.safetensors`` file whose metadata holds JSON; nothing in it is executed.
+    """Read a ``.safetensors`` file whose metadata holds JSON. Nothing in it is executed.
 
-    The digest is verified, but for files of other programs and of earlier versions.
+    The digest is verified if there is one; files of other programs have none.
 
     Parameters
     ----------
@@ -61,17 +69,17 @@ def read_tensors(
     framework
         ``"pt"`` for tensors of torch, ``"numpy"`` for arrays.
     key
-        Of the JSON in the metadata.
+        Key of the JSON in the metadata of the file.
 
     Returns
     -------
     meta, tensors : dict
-        The JSON, empty where there is none, and the tensors by name.
+        The metadata, empty if there are none, and the tensors by name.
 
     Raises
     ------
     ValueError
-        If the file cannot be read or is damaged; says how.
+        If the file cannot be read or is damaged; the message says how.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -79,10 +87,10 @@ def read_tensors(
         with safe_open(str(path), framework=framework) as file:
             meta = json.loads((file.metadata() or {}).get(key, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        told = meta.pop(_DIGEST, None)
+        recorded = meta.pop(_DIGEST, None)
     except (OSError, SafetensorError, ValueError, AttributeError, TypeError) as error:
         raise ValueError(str(error)) from None
-    if told is not None and told != _tensors_digest(tensors, meta):
+    if recorded is not None and recorded != _tensors_digest(tensors, meta):
         raise ValueError("its content is not what was written")
     return meta, tensors
 

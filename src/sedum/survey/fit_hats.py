@@ -1,4 +1,4 @@
-"""Fitting a whole sky catalogue on Dask: HATS in, HATS out, resumable partition by partition."""
+"""Fitting a catalogue in HATS on Dask to another in HATS: resumable, partition by partition."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_hats"]
 
-#: Rows that a summary figure is drawn from.
-_SHOWN = 20_000
+#: Maximum number of rows in the sample of a :class:`FitSummary`.
+_SAMPLE = 20_000
 
 
 def fit_hats(
@@ -44,39 +44,39 @@ def fit_hats(
     workers: int = 2,
     show_progress: bool = False,
 ) -> FitSummary:
-    """Fit a HATS catalogue to another of the same partitions, with its margin.
+    """Fit a catalogue in HATS, with its margin, to another with the same partitions.
 
-    Each partition is written to the folder ``OUTPUT.parts`` as soon as it is fitted. A worker
-    that dies loses the partition it was fitting, which is fitted again; a fit that is killed
-    leaves no output, and the same call goes on with the partitions that are missing, to the same
-    result. At the end the folder becomes the output at once.
+    Each partition is written to the folder ``OUTPUT.parts`` as soon as it is fitted. A partition
+    whose worker dies is fitted again. A fit that is killed leaves no output; the same call
+    continues with the missing partitions, to the same result. At the end the folder is renamed
+    to the output.
 
     Parameters
     ----------
     run, posterior, catalogue, priors
         As for :func:`sedum.survey.lazy_hats_posteriors`.
     output
-        The folder to write: a collection of the posterior catalogue and its margin.
+        Folder to write: a HATS collection of the posterior catalogue and its margin.
     client
-        A Dask client whose workers have this sedum and see the folders.
+        A Dask client, whose workers have the same version of sedum and see the folders.
     scheduler
-        Otherwise, the address of its scheduler, ``tcp://HOST:PORT``.
+        Address of a Dask scheduler, ``tcp://HOST:PORT``, instead of a client.
     workers
-        Otherwise, processes on this machine, of one thread each.
+        Number of processes on this machine, of one thread each, without client and scheduler.
     show_progress
         Show a progress bar.
 
     Returns
     -------
     FitSummary
-        What was written. Rows of the margin are fitted too, but counted in the bar alone.
+        Summary of the output. Rows of the margin are fitted too, but not counted.
 
     Raises
     ------
     SedumError
-        As :func:`sedum.survey.lazy_hats_posteriors`; if the output exists, another process is
-        fitting to it, or the folder holds parts of another fit; if workers lack packages or
-        folders, or die of the same partition again and again.
+        As for :func:`sedum.survey.lazy_hats_posteriors`; if the output exists, another process
+        is fitting to it, or the folder holds parts of another fit; if workers lack packages or
+        folders, or if several workers die at the same partition.
     """
     target = Path(output)
     if target.exists():
@@ -103,13 +103,13 @@ def fit_hats(
         }
         _finish(tables, done, folder / "collection", target.name, origin)
         main = [p for p in done[tables[0].name] if p.rows]
-        shown = sample_rows(_some(tables[0].folder, main), _SHOWN)
+        sample = sample_rows(_some(tables[0].folder, main), _SAMPLE)
         (folder / "collection").rename(target)
         parts.remove()
     status: Counter[str] = Counter()
     for part in main:
         status.update(dict(part.status))
-    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
+    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), sample)
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,15 @@ class _Table:
     Attributes
     ----------
     name
-        Its name.
+        Name of the table.
     folder
-        Where it is written.
+        Folder to write.
     posteriors
-        Its rows, as a lazy LSDB catalogue.
+        Its posteriors as a lazy LSDB catalogue.
     total
-        How many, where that is known.
+        Number of rows; None if unknown.
     map_order
-        HEALPix order of its map of counts.
+        HEALPix order of the map of counts.
     """
 
     name: str
@@ -138,45 +138,45 @@ class _Table:
 
     @property
     def info(self) -> Any:
-        """Return its properties, as of what is fitted."""
+        """Return the HATS properties of the table that is fitted."""
         return self.posteriors.hc_structure.catalog_info
 
     def writing(self, pixels: Sequence[Any], token: str) -> list[Any]:
-        """Return a lazy task for each of some partitions, that writes it."""
+        """Return lazy tasks that fit and write partitions, one for each pixel."""
         import pandas as pd
 
         some = self.posteriors.partitions[list(pixels)]
-        told = some.map_partitions(
+        records = some.map_partitions(
             _write,
             token,
             str(self.folder),
             self.map_order,
             include_pixel=True,
-            meta=pd.DataFrame({"told": pd.Series(dtype=object)}),
+            meta=pd.DataFrame({"record": pd.Series(dtype=object)}),
         )
-        return told.to_delayed()
+        return records.to_delayed()
 
 
 def _write(
     frame: pd.DataFrame, pixel: Any, token: str, folder: str, map_order: int
 ) -> pd.DataFrame:
-    """Write a partition, in a worker; return what is to be known of it."""
+    """Write a partition, in a worker; return its record."""
     import pandas as pd
 
     fitter = held(token)
     part = write_partition(frame, pixel, Path(folder), fitter.schema, fitter.kept, map_order)
-    return pd.DataFrame({"told": pd.Series([part.to_json()], dtype=object)})
+    return pd.DataFrame({"record": pd.Series([part.to_json()], dtype=object)})
 
 
 def _tables(fit: HatsFit, collection: Path, name: str) -> list[_Table]:
-    """Return the catalogue and, if there is one, its margin."""
+    """Return the catalogue and its margin, if there is one."""
     lazy = fit.lazy()
-    found = [(name, fit.sky, lazy)]
+    members = [(name, fit.sky, lazy)]
     if lazy.margin is not None:
         threshold = int(lazy.margin.hc_structure.catalog_info.margin_threshold)
-        found.append((f"{name}_{threshold}arcs", fit.sky.margin, lazy.margin))
+        members.append((f"{name}_{threshold}arcs", fit.sky.margin, lazy.margin))
     tables = []
-    for called, rows, posteriors in found:
+    for called, rows, posteriors in members:
         folder = (collection / called).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         info = rows.hc_structure.catalog_info
@@ -189,7 +189,7 @@ def _tables(fit: HatsFit, collection: Path, name: str) -> list[_Table]:
 def _fitted(
     tables: list[_Table], parts: PartFolder, client: Any, token: str, show_progress: bool
 ) -> dict[str, list[Partition]]:
-    """Fit the partitions that are not there; return all, by the name of their table."""
+    """Fit the partitions that are missing; return all, by the name of their table."""
     folders = {table.name: table.folder for table in tables}
     done: dict[str, list[Partition]] = {}
     tasks: list[tuple[str, list[Any]]] = []
@@ -204,26 +204,27 @@ def _fitted(
         before = [part for partitions in done.values() for part in partitions]
         advance(sum(part.rows for part in before), f"{len(before)} of {count} partitions")
         futures = {future: name for name, lazy in tasks for future in client.compute(lazy)}
-        for name, told in completed(client, futures):
-            part = Partition.from_json(told["told"].iloc[0])
+        for name, record in completed(client, futures):
+            part = Partition.from_json(record["record"].iloc[0])
             done[name].append(part)
             file = part.path(folders[name]) if part.rows else None
-            record = _record(name, part.order, part.pixel)
-            parts.record(record, file, asdict(part), sha256=part.sha256)
+            parts.record(
+                _part_name(name, part.order, part.pixel), file, asdict(part), sha256=part.sha256
+            )
             sofar = sum(len(partitions) for partitions in done.values())
             advance(part.rows, f"{sofar} of {count} partitions")
     return done
 
 
-def _record(name: str, order: int, pixel: int) -> str:
+def _part_name(name: str, order: int, pixel: int) -> str:
     return f"{name}-{order}-{pixel}"
 
 
 def _kept(table: _Table, parts: PartFolder) -> tuple[list[Partition], list[Any]]:
-    """Return the partitions that are whole, and the pixels of those that are missing."""
+    """Return the partitions that are complete, and the pixels of those that are missing."""
     whole, missing = [], []
     for pixel in table.posteriors.get_healpix_pixels():
-        facts = parts.kept(_record(table.name, pixel.order, pixel.pixel))
+        facts = parts.kept(_part_name(table.name, pixel.order, pixel.pixel))
         if facts is None:
             missing.append(pixel)
         else:
@@ -238,7 +239,7 @@ def _finish(
     name: str,
     origin: dict[str, str],
 ) -> None:
-    """Write what describes the tables and their collection."""
+    """Write the metadata files of the tables and their collection."""
     for table in tables:
         changes = {} if table is tables[0] else {"primary_catalog": name}
         finish_table(
@@ -255,15 +256,15 @@ def _finish(
 
 
 def _some(table: Path, partitions: Sequence[Partition]) -> list[Path]:
-    """Return the files of partitions drawn at random that have rows enough for a figure."""
+    """Return the files of random partitions with enough rows for a sample."""
     order = np.random.default_rng(1).permutation(len(partitions))
-    chosen, rows = [], 0
+    files, rows = [], 0
     for part in (partitions[i] for i in order):
-        if rows >= 5 * _SHOWN:
+        if rows >= 5 * _SAMPLE:
             break
-        chosen.append(part.path(table))
+        files.append(part.path(table))
         rows += part.rows
-    return chosen
+    return files
 
 
 def _name(catalogue: Any) -> str:
@@ -271,9 +272,9 @@ def _name(catalogue: Any) -> str:
 
 
 def _source(fit: HatsFit, catalogue: Any) -> list[str]:
-    """Return what tells a catalogue from any other."""
+    """Return texts that identify a catalogue."""
     if not isinstance(catalogue, str | Path):
-        # Dask's names of the partitions tell what they are made of and how.
+        # Dask's names of the partitions depend on their content and operations.
         return [str(delayed.key) for delayed in fit.sky.to_delayed()]
     path = Path(catalogue).resolve()
     files = [*path.rglob("*properties"), *parquet_files(path)]

@@ -1,4 +1,4 @@
-"""Where a fit writes, what its parts depend on, and the summary of what it wrote."""
+"""The output of a fit: its path, what its parts depend on, and the summary."""
 
 from __future__ import annotations
 
@@ -22,24 +22,34 @@ __all__ = ["FitSummary", "check_output", "check_target", "fit_identity"]
 
 @dataclass(frozen=True)
 class FitSummary:
-    """What a fit wrote.
+    """Summary of a fit that was written to a file or folder.
 
     Attributes
     ----------
     path
-        The posterior catalogue.
+        Path of the posterior catalogue.
     rows
-        The number of its rows.
+        Number of rows.
     status
         Each status and the number of rows that have it, ``ok`` first.
-    shown
-        A random sample of the rows, for a figure.
+    sample
+        Random sample of the rows, for a figure.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> catalogue.write("cat.fits")
+    >>> summary = sedum.fit(run, posterior, "cat.fits", "posteriors.fits")
+    >>> summary.rows, summary.status[0]
+    (20, ('ok', 18))
+    >>> len(summary.read())
+    20
     """
 
     path: Path
     rows: int
     status: list[tuple[str, int]]
-    shown: Table
+    sample: Table
 
     def read(self) -> Table:
         """Return the posterior catalogue as a table; it must fit in memory."""
@@ -51,7 +61,7 @@ class FitSummary:
 
 
 def check_output(output: str | Path, catalogue: TableLike) -> Path:
-    """Return the path of a posterior catalogue that can be written as one file.
+    """Return the path of a posterior catalogue, after checking that it can be written as a file.
 
     Raises
     ------
@@ -66,7 +76,9 @@ def check_output(output: str | Path, catalogue: TableLike) -> Path:
 
 
 def check_target(output: str | Path, source: Path) -> Path:
-    """Return the path of a posterior catalogue that can be written as a file or a folder.
+    """Return the path of a posterior catalogue, after checking that it can be written.
+
+    Without an extension it is a folder.
 
     Raises
     ------
@@ -94,8 +106,8 @@ def fit_identity(
     run, posterior, priors
         As for :func:`sedum.fit`.
     source
-        What tells the catalogue from any other: its files with their sizes and times of change,
-        or the names of its partitions.
+        What identifies the catalogue: its files with their sizes and times of modification, or
+        the names of its partitions.
     """
     return {
         "run file": digest(run.model_dump(mode="json")),

@@ -1,4 +1,4 @@
-"""Fitting catalogues of any size: part by part, in several processes, resumable."""
+"""Fitting catalogues of any size part by part: resumable, in several processes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from sedum.tables.stream import known_length
 
 __all__ = ["PART_ROWS", "fit_parts"]
 
-#: Rows of a part: some minutes of work at most, and some hundred MB with draws.
+#: Rows of a part: a few minutes of work at most, and a few hundred MB with draws.
 PART_ROWS = 20_000
-#: Rows that a summary figure is drawn from.
-_SHOWN = 20_000
+#: Maximum number of rows in the sample of a :class:`FitSummary`.
+_SAMPLE = 20_000
 
 
 @dataclass
@@ -55,7 +55,7 @@ class _PartFitter:
         return counts
 
     def kept(self, number: int, rows: int) -> list[tuple[str, int]] | None:
-        """Return what a call returned for a part that is still there; None to fit it again."""
+        """Return the result of the call for a part that is complete; None if it must be fitted."""
         facts = self.parts.kept(_part(self.parts, number).stem)
         if facts is None or facts["rows"] != rows:
             return None
@@ -66,7 +66,7 @@ _fitter: _PartFitter | None = None
 
 
 def _start(fitter: _PartFitter, threads: int) -> None:
-    """Prepare a worker process, with its share of the machine's threads."""
+    """Prepare a worker process, which uses some of the threads of the machine."""
     global _fitter
     torch.set_num_threads(threads)
     _fitter = fitter
@@ -108,7 +108,7 @@ def fit_parts(
     rows = RowFitter(run, posterior, model, priors, folder / "nested", workers if nested else 1)
     fitter = _PartFitter(rows, parts, source.name)
     with locked(target, "fitting to"):
-        check_target(target, source)  # another process may just have finished it
+        check_target(target, source)  # another process may have finished it meanwhile
         parts.claim(
             fit_identity(run, posterior, priors, _files(source))
             | {"rows of a part": str(part_rows)}
@@ -125,27 +125,27 @@ def fit_parts(
         if not count:
             raise SedumError(f"catalogue {source} has no rows")
         files = [_part(parts, number) for number in range(count)]
-        shown = sample_rows(files, _SHOWN)
+        sample = sample_rows(files, _SAMPLE)
         if target.suffix:
             assemble(files, target)
         else:
             shutil.rmtree(folder / "nested", ignore_errors=True)
             parts.become(target)
         parts.remove()
-    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
+    return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), sample)
 
 
 def _fitted(
     fitter: _PartFitter, portions: Iterator[CatalogueRows], workers: int
 ) -> Iterator[list[tuple[str, int]]]:
-    """Yield the status counts of each part in order, fitting those that are not there."""
+    """Yield the status counts of each part in order, fitting the parts that are missing."""
     if workers <= 1:
         for number, rows in enumerate(portions):
             yield fitter.kept(number, len(rows)) or fitter(number, rows)
         return
     threads = max(torch.get_num_threads() // workers, 1)
     with worker_processes(workers, _start, fitter, threads) as submit:
-        # Two portions wait for each worker: none idles, and memory does not grow.
+        # At most two portions wait for each worker: none idles, and memory is bounded.
         waiting: deque[list[tuple[str, int]] | Future[list[tuple[str, int]]]] = deque()
         for number, rows in enumerate(portions):
             kept = fitter.kept(number, len(rows))

@@ -1,7 +1,7 @@
-"""Sky catalogues in HATS as LSDB gives them: the fit mapped lazily over their partitions.
+"""Catalogues in HATS: the fit mapped lazily over the partitions of LSDB.
 
-LSDB owns partitions and margins; this gives it the function it maps. The estimator goes to each
-worker once, also to one that takes the place of another that died. The optional packages are
+LSDB manages partitions and margins; this module provides the function that it maps. Each worker
+receives the estimator once, also a worker that replaces one that died. The optional packages are
 those of ``sedum[survey]``.
 """
 
@@ -45,36 +45,43 @@ def lazy_hats_posteriors(
     priors: RunFile | None = None,
     client: Any = None,
 ) -> Any:
-    """Return the posteriors of a sky catalogue as a lazy LSDB catalogue.
+    """Return the posteriors of a catalogue in HATS as a lazy LSDB catalogue.
 
-    Nothing is fitted but one row, which tells the columns and whether the mapping is right.
-    Partitions are fitted when LSDB computes them: ``fitted.cone_search(...).compute()`` fits the
-    partitions in that cone alone. To write a whole catalogue, :func:`sedum.fit` can be
-    resumed and keeps units, descriptions and provenance, which LSDB's ``write_catalog`` drops.
+    Only one row is fitted at first, to determine the columns and to test the run file. The
+    partitions are fitted when LSDB computes them: ``lazy.cone_search(...).compute()`` fits only
+    the partitions in that cone. To write a whole catalogue use :func:`sedum.fit`, which can be
+    resumed and keeps units, descriptions and provenance; LSDB's ``write_catalog`` drops them.
 
     Parameters
     ----------
     run, posterior, priors
-        As for :func:`sedum.fit`. Without ``catalogue.id`` in the run file, identifiers would be
-        row numbers within a partition, so that it is required.
+        As for :func:`sedum.fit`. The run file needs ``catalogue.id``, since row numbers within a
+        partition do not identify a galaxy.
     catalogue
         A folder in HATS, a collection of a catalogue and its margin, or a catalogue as
-        ``lsdb.open_catalog`` returns it, searched or filtered as you like.
+        ``lsdb.open_catalog`` returns it, possibly searched or filtered.
     client
-        The Dask client that will compute; the active one if None. Without any, partitions are
-        fitted in this process, one after the other.
+        The Dask client that will compute; the active client if None. Without a client,
+        partitions are fitted in this process, one after the other.
 
     Returns
     -------
     lsdb.Catalog
-        Of the same partitions, rows and margin, with the coordinates and the columns of a
-        posterior catalogue.
+        A catalogue with the same partitions, rows and margin, with the coordinates and the
+        columns of a posterior catalogue.
 
     Raises
     ------
     SedumError
-        If LSDB is absent, the catalogue is not in HATS or has no rows, it cannot be read by the
-        mapping, or the estimator belongs to another run file.
+        If LSDB is not installed, the catalogue is not in HATS or has no rows, it does not have
+        the columns of the run file, or the estimator belongs to another run file.
+
+    Examples
+    --------
+    ::
+
+        lazy = sedum.survey.lazy_hats_posteriors(run, posterior, "sky")
+        nearby = lazy.cone_search(ra=150.1, dec=2.2, radius_arcsec=600).compute()
     """
     prepared = HatsFit.prepare(run, posterior, catalogue, priors)
     client = client or _active_client()
@@ -93,19 +100,19 @@ def _active_client() -> Any:
 
 
 class PartitionFitter:
-    """What fits a partition: one in each process.
+    """Fits partitions; there is one in each process.
 
     Parameters
     ----------
     run, posterior, priors
-        The run file, its estimator, and a run file of other priors.
+        The run file, its estimator, and a run file with other priors or None.
     name
-        Of the catalogue.
+        Name of the catalogue.
     kept
-        Columns that the result takes over: the coordinates.
+        Names of the columns to copy to the result: the coordinates.
     threads
-        Of torch, for each partition; None in a process that computes otherwise too, where
-        partitions take turns.
+        Threads of torch for each partition. If None, the number is not changed, and partitions
+        are fitted one at a time.
     """
 
     def __init__(
@@ -127,33 +134,33 @@ class PartitionFitter:
         self.schema: pa.Schema | None = None
 
     def try_on(self, row: pd.DataFrame) -> None:
-        """Fit one row: the result of no row, and units and descriptions, are known then."""
+        """Fit one row, to learn the columns, units and descriptions of the result."""
         run, verify = self.run, self.run.output.verify
-        if verify is not None and verify.nested:  # minutes, for the same columns
+        if verify is not None and verify.nested:  # takes minutes, and gives the same columns
             quick = verify.model_copy(update={"nested": False})
             output = run.output.model_copy(update={"verify": quick})
             run = run.model_copy(update={"output": output})
-        found = self._fit(row, run)
-        self.nothing = self._frame(found, row).iloc[:0]
-        meta = dict(found.schema.metadata)
-        told = json.loads(meta[b"sedum"]) | {"run": self.run.model_dump(mode="json")}
-        meta[b"sedum"] = json.dumps(told, sort_keys=True).encode()
-        self.schema = found.schema.with_metadata(meta)
+        posteriors = self._fit(row, run)
+        self.nothing = self._frame(posteriors, row).iloc[:0]
+        meta = dict(posteriors.schema.metadata)
+        provenance = json.loads(meta[b"sedum"]) | {"run": self.run.model_dump(mode="json")}
+        meta[b"sedum"] = json.dumps(provenance, sort_keys=True).encode()
+        self.schema = posteriors.schema.with_metadata(meta)
 
     def __call__(self, partition: pd.DataFrame) -> pd.DataFrame:
-        """Return the posterior catalogue of a partition, row for row."""
+        """Return the posterior catalogue of a partition, with the same rows."""
         if self.nothing is not None and not len(partition):
             return self.nothing
         return self._frame(self._fit(partition, self.run), partition)
 
     def _fit(self, partition: pd.DataFrame, run: RunFile) -> pa.Table:
-        """Return the posteriors of rows, with units, descriptions and provenance."""
+        """Return the posteriors of a partition, with units, descriptions and provenance."""
         import pandas as pd
 
         assert run.catalogue is not None
         with self._turn:
             if self.threads is not None:
-                # The number is each thread's own, and sums round by it.
+                # Each thread has its own number, and the rounding of sums depends on it.
                 torch.set_num_threads(self.threads)
             source = f"a partition of sky catalogue {self.name}"
             table = read_table(pd.DataFrame(partition))
@@ -162,11 +169,11 @@ class PartitionFitter:
         table.meta["catalogue"] = self.name
         return arrow_table(as_stored(table))
 
-    def _frame(self, found: pa.Table, partition: pd.DataFrame) -> pd.DataFrame:
-        """Return posteriors with the coordinates of their rows."""
+    def _frame(self, posteriors: pa.Table, partition: pd.DataFrame) -> pd.DataFrame:
+        """Return posteriors with the coordinates of the partition."""
         import pandas as pd
 
-        frame = found.to_pandas(types_mapper=pd.ArrowDtype)
+        frame = posteriors.to_pandas(types_mapper=pd.ArrowDtype)
         frame.index = partition.index
         for name in self.kept:
             frame[name] = partition[name]
@@ -174,7 +181,7 @@ class PartitionFitter:
 
 
 class _Make:
-    """Makes the fitter in a worker."""
+    """Creates the fitter in a worker."""
 
     def __init__(self, fitter: PartitionFitter):
         self.run, self.priors = fitter.run, fitter.priors
@@ -186,7 +193,7 @@ class _Make:
             self.weights = path.read_bytes()
 
     def __call__(self) -> PartitionFitter:
-        """Make it; each of a worker's threads is one of Dask's."""
+        """Create the fitter. Each thread of a worker is one of Dask's, so torch uses one."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "estimator.safetensors"
             path.write_bytes(self.weights)
@@ -198,7 +205,7 @@ class _Make:
 
 @dataclass(frozen=True)
 class HatsFit:
-    """A sky catalogue and what it is to be fitted with.
+    """A catalogue in HATS, and what fits it.
 
     Attributes
     ----------
@@ -207,7 +214,7 @@ class HatsFit:
     fitter
         Fits partitions in this process.
     token
-        What workers know the fitter by: of this fit alone, which takes it away at its end.
+        Unique key of the fitter in the workers, which drop it at the end of the fit.
     """
 
     sky: Any
@@ -228,7 +235,7 @@ class HatsFit:
         return cls(sky, fitter, uuid4().hex)
 
     def make(self) -> Callable[[], PartitionFitter]:
-        """Return what makes the fitter in a worker."""
+        """Return a function that creates the fitter in a worker."""
         return _Make(self.fitter)
 
     def lazy(self) -> Any:
@@ -250,7 +257,7 @@ def _open(catalogue: Any, needed: list[str]) -> tuple[Any, list[str]]:
     info = sky.hc_structure.catalog_info
     kept = [info.ra_column, info.dec_column]
     known = sky.all_columns if sky is not catalogue else sky.columns
-    # What is absent is said when the first row is read.
+    # Missing columns are reported when the first row is read.
     columns = list(dict.fromkeys([*kept, *(name for name in needed if name in known)]))
     if sky is catalogue:
         return sky[columns], kept

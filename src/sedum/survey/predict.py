@@ -1,4 +1,4 @@
-"""What posteriors say galaxies look like: photometry, spectra, histories, redshifts, as bands."""
+"""Predictions of posteriors: percentiles of photometry, spectra, histories and redshifts."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ __all__ = [
     "spectrum_wavelengths",
 ]
 
-#: Percentiles of every band: the median, 68% and 95%.
+#: Percentiles of every prediction: the median, and the limits of the central 68% and 95%.
 BANDS = (2.5, 16.0, 50.0, 84.0, 97.5)
-#: Galaxies evaluated together: bounds the memory of their spectra.
+#: Galaxies evaluated together, which limits the memory of their spectra.
 _TOGETHER = 32
-#: Bins of lookback time, the first of them the last million years.
+#: Number of bins of lookback time, and the width of the first in years.
 _TIMES, _YOUNGEST = 48, 1e6
-#: Points at which p(z) is given.
+#: Number of redshifts at which p(z) is given.
 _REDSHIFTS = 400
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Posterior bands of n galaxies: percentiles 2.5, 16, 50, 84 and 97.5, :data:`BANDS`.
+    """Predictions for n galaxies: percentiles 2.5, 16, 50, 84 and 97.5 of each quantity.
 
     Attributes
     ----------
     draws
-        Parameters, [n, draws, d].
+        Posterior draws of the parameters, [n, draws, d].
     photometry
         Noiseless fluxes in µJy, [n, 5, bands].
     wavelength
-        Observed wavelengths in Angstrom, [m]; none where spectra were not asked for.
+        Observed wavelengths in Angstrom, [m]; empty without spectra.
     spectrum
-        f_ν in µJy, [n, 5, m]; NaN beyond the model's wavelengths.
+        Flux density f_ν in µJy, [n, 5, m]; NaN beyond the wavelengths of the model.
     lookback
-        Edges of bins of lookback time in yr, from when the light left, [k + 1].
+        Edges of bins of lookback time in yr, before the light was emitted, [k + 1].
     star_formation
-        Mean star-formation rates in Msun/yr between them, [n, 5, k]; zero before the Big Bang.
+        Mean star-formation rates in Msun/yr in these bins, [n, 5, k]; zero before the Big Bang.
     redshift
         Redshifts at which ``density`` is given, [g].
     density
-        p(z), [n, g].
+        Probability density p(z), [n, g].
     derived
         Derived quantities by name, each [n, 5].
     """
@@ -84,34 +84,50 @@ def predict(
     derived: Sequence[str] = DEFAULTS,
     wavelength: np.ndarray | None = None,
 ) -> Iterator[tuple[slice, Predictions]]:
-    """Draw from posteriors and evaluate the model, portion by portion of any number of galaxies.
+    """Predict photometry, spectra and histories of galaxies from their posteriors.
+
+    The model is evaluated at posterior draws, for a few galaxies at a time.
 
     Parameters
     ----------
     posterior
         The trained estimator.
     model
-        The forward model it was trained with.
+        The forward model that it was trained with.
     photometry
-        n observations.
+        Observations of n galaxies.
     n_draws, seed, keys
-        As for :meth:`Posterior.sample`: with the row numbers of a catalogue as keys, the first
-        of the draws behind its fit.
+        As for :meth:`Posterior.sample`. With the keys of a catalogue, they are the first of the
+        draws of its fit.
     spectra, derived, wavelength
         As for :func:`predict_draws`.
 
     Yields
     ------
-    rows, recovered
-        Which galaxies, and what was recovered of them.
+    rows : slice
+        Which of the galaxies.
+    predictions : Predictions
+        Their predictions.
+
+    Examples
+    --------
+    >>> from sedum.galaxies.model import GalaxyModel
+    >>> from sedum.photometry.catalogue import read_for_run
+    >>> model = GalaxyModel.from_run(run)
+    >>> seen = read_for_run(catalogue, run, model.filters).photometry
+    >>> for rows, predictions in predict(posterior, model, seen[:2]):
+    ...     print(rows, predictions.photometry.shape)
+    slice(0, 2, None) (2, 5, 3)
     """
     n = len(photometry)
     keys = np.arange(n) if keys is None else np.asarray(keys)
     for start in range(0, n, _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, n))
         theta = posterior.sample(photometry[rows], n_draws, seed, keys[rows])
-        found = predict_draws(model, theta, spectra=spectra, derived=derived, wavelength=wavelength)
-        yield rows, found
+        predictions = predict_draws(
+            model, theta, spectra=spectra, derived=derived, wavelength=wavelength
+        )
+        yield rows, predictions
 
 
 def predict_draws(
@@ -129,13 +145,18 @@ def predict_draws(
     model
         The forward model.
     draws
-        Parameters, [n, draws, d].
+        Posterior draws of the parameters, [n, draws, d].
     spectra
-        Whether to compute spectra and histories of star formation too.
+        Whether to compute spectra and star-formation histories too.
     derived
         Names of derived quantities.
     wavelength
-        Of the spectra, in Angstrom, [m]; those that the bands cover where None.
+        Wavelengths of the spectra in Angstrom, [m]. If None, they cover the bands.
+
+    Returns
+    -------
+    Predictions
+        Percentiles of all quantities.
     """
     n, size, d = draws.shape
     flat = draws.reshape(-1, d)
@@ -168,24 +189,24 @@ def predict_draws(
 
 
 def spectrum_wavelengths(model: GalaxyModel, points: int = 1200) -> np.ndarray:
-    """Return wavelengths in Angstrom that the bands cover, evenly spaced in their logarithm."""
+    """Return wavelengths in Angstrom that cover the bands, evenly spaced in the logarithm."""
     low = 0.8 * min(f.limits[0] for f in model.filters)
     high = 1.1 * max(f.limits[1] for f in model.filters)
     return np.geomspace(low, high, points)
 
 
 def _lookback_edges(model: GalaxyModel) -> np.ndarray:
-    """Return bins of lookback time in yr that reach back to the Big Bang at any redshift."""
+    """Return edges of lookback time in yr that reach the Big Bang at any redshift."""
     oldest = float(model.cosmology.age_gyr(np.array([model.redshift_range[0]]))[0]) * 1e9
     return np.r_[0.0, np.geomspace(_YOUNGEST, oldest, _TIMES)]
 
 
 def _percentiles(values: np.ndarray) -> np.ndarray:
     """Return percentiles :data:`BANDS` of [n, draws, k] over the draws, [n, 5, k]."""
-    # As numpy.percentile, but sorting in vectors of single precision: ten times as fast.
+    # As numpy.percentile, but sorted in single precision, which is ten times faster.
     ordered = np.sort(np.asarray(values, np.float32), axis=1)
     at = np.array(BANDS) / 100 * (values.shape[1] - 1)
     below = np.minimum(at.astype(int), values.shape[1] - 1)
     above = np.minimum(below + 1, values.shape[1] - 1)
-    share = (at - below).astype(np.float32)[:, None]
-    return ordered[:, below] * (1 - share) + ordered[:, above] * share
+    fraction = (at - below).astype(np.float32)[:, None]
+    return ordered[:, below] * (1 - fraction) + ordered[:, above] * fraction

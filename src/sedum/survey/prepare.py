@@ -34,7 +34,7 @@ class PreparedCatalogue:
         What the estimator sees, [n]: the photometry of ``rows``, with the catalogue's redshifts
         where they are given to it.
     status
-        Whether each row can be fitted, and why not, [n].
+        Whether each row can be fitted, or why not, [n].
     """
 
     rows: CatalogueRows
@@ -143,7 +143,7 @@ def _with_redshifts(posterior: Posterior, rows: CatalogueRows, status: RowStatus
     if spec.redshift_given == 0:
         raise SedumError(
             "the estimator was trained with noise.redshift_given: 0 and cannot be given redshifts; "
-            "train with a share of known ones, or set catalogue.use_redshift: false"
+            "train with a fraction of known ones, or set catalogue.use_redshift: false"
         )
     redshift = rows.catalogue_redshift
     error: float | np.ndarray = spec.redshift_error_range[0]

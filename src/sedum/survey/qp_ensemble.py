@@ -1,7 +1,7 @@
-"""p(z) of a catalogue as a ``qp`` ensemble, the form in which photo-z tools exchange it.
+"""Writing p(z) of a catalogue as a ``qp`` ensemble, the format that photo-z tools exchange.
 
-The file is what ``qp`` (package qp-prob) writes: densities on a grid, kind ``interp``, with
-identifiers and point estimates beside them. The optional package is that of ``sedum[qp]``.
+The file is that of ``qp`` (package qp-prob): densities on a grid, kind ``interp``, with
+identifiers and point estimates. The optional package is that of ``sedum[qp]``.
 """
 
 from __future__ import annotations
@@ -23,32 +23,31 @@ from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.provenance import read_metadata, swapped_run
 from sedum.storage import atomic_path, check_writable
 from sedum.survey.measures.quantiles import quantile_draws
-from sedum.survey.measures.redshift_density import density_peak, redshift_density, share_density
+from sedum.survey.measures.redshift_density import density_peak, normalise_density, redshift_density
 from sedum.survey.measures.summaries import pz_bounds, pz_grid
 
 __all__ = ["QpSummary", "to_qp"]
 
-#: Draws that stored quantiles are turned into, evenly spaced in probability.
+#: Number of draws that stored quantiles are converted to, evenly spaced in probability.
 _FROM_QUANTILES = 1000
-#: Columns that p(z) can be had from, the first that is there.
+#: Columns from which p(z) can be computed, in the order of preference.
 _SOURCES = ("pz", "redshift_draws", "redshift_quantiles")
 
 
 @dataclass(frozen=True)
 class QpSummary:
-    """What was written.
+    """Summary of an ensemble that was written.
 
     Attributes
     ----------
     path
-        The file.
+        Path of the file.
     rows
-        Densities in it, one for each row of the catalogue.
+        Number of densities, one for each row of the catalogue.
     flat
-        How many of them are flat, since the row was not fitted or its posterior lies outside the
-        grid.
+        Number of flat densities: the row was not fitted, or its posterior lies outside the grid.
     source
-        The column that they come from.
+        Name of the column that the densities come from.
     """
 
     path: Path
@@ -66,36 +65,48 @@ def to_qp(
 ) -> QpSummary:
     """Write p(z) of a posterior catalogue as a ``qp`` ensemble.
 
-    Every row keeps its place. A row that was not fitted has a flat density over the grid, which
-    says nothing and breaks nothing, and so has one whose posterior lies outside the grid; its
-    ``fitted`` in the ancillary table is false, and its ``status`` says why.
+    The ensemble has the rows of the catalogue, in the same order. A row that was not fitted, or
+    whose posterior lies outside the grid, has a flat density. In the ancillary table ``fitted``
+    is false for it, and ``status`` says why.
 
     Parameters
     ----------
     results
-        The posterior catalogue (FITS, Parquet, ECSV), with a column ``pz``, ``redshift_draws`` or
-        ``redshift_quantiles``: ``output.pz``, ``save_draws`` or ``quantiles`` of the run file.
-        Where there is no ``pz``, densities are computed on the grid that ``output.pz: {}`` would
-        have.
+        The posterior catalogue (FITS, Parquet or ECSV), with a column ``pz``, ``redshift_draws``
+        or ``redshift_quantiles``; see ``output.pz``, ``save_draws`` and ``quantiles`` of the run
+        file. Without ``pz``, densities are computed on the grid of ``output.pz: {}``.
     output
-        ``.hdf5`` to write.
+        The file to write, with the extension ``.hdf5``.
     portion
-        Rows in memory at a time.
+        Number of rows in memory at a time.
     show_progress
         Show a progress bar.
 
     Returns
     -------
     QpSummary
-        What was written. ``qp.read(output)`` reads it: ancillary columns ``id``, ``status``,
-        ``fitted``, ``z_mode`` and ``z_median`` (NaN where not fitted) and, where the catalogue
-        has redshifts, ``z_spec``.
+        Summary of the output. ``qp.read(output)`` reads the ensemble. Its ancillary columns are
+        ``id``, ``status``, ``fitted``, ``z_mode`` and ``z_median`` (NaN if not fitted) and, if the
+        catalogue has redshifts, ``z_spec``.
 
     Raises
     ------
     SedumError
-        If the package is absent, there is none of the columns, or a file cannot be read or
-        written.
+        If the package qp-prob is not installed, the catalogue has none of the columns, or a file
+        cannot be read or written.
+
+    Examples
+    --------
+    >>> import qp  # needs qp
+    >>> import sedum
+    >>> from sedum.config import PzSettings
+    >>> output = run.output.model_copy(update={"pz": PzSettings()})
+    >>> with_pz = run.model_copy(update={"output": output})
+    >>> table = sedum.fit(with_pz, posterior, catalogue, "posteriors.parquet")
+    >>> to_qp("posteriors.parquet", "pz.hdf5").rows
+    20
+    >>> int(qp.read("pz.hdf5").npdf)
+    20
     """
     qp = _qp()
     target = check_writable(output)
@@ -150,7 +161,7 @@ def _qp() -> Any:
 def _grid(
     results: PosteriorCatalogue, source: str, metadata: dict[str, str]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """Return the redshifts of the densities, and where the prior ends if they are computed."""
+    """Return the redshifts of the densities, and the bounds of the prior if they are computed."""
     if source == "pz":
         if "pz_grid" not in metadata:
             raise SedumError(
@@ -163,7 +174,7 @@ def _grid(
 
 
 def _widths(results: PosteriorCatalogue, portion: int) -> dict[str, int]:
-    """Return the bytes of the longest texts: HDF5 holds texts of one width."""
+    """Return the bytes of the longest texts, since texts of a column in HDF5 have one width."""
     widths: dict[str, int] = {}
     for table in results.stream(["id", "status"], portion):
         for name in table.colnames:
@@ -176,13 +187,13 @@ def _widths(results: PosteriorCatalogue, portion: int) -> dict[str, int]:
 def _densities(
     source: str, table: Table, grid: np.ndarray, bounds: tuple[float, float] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return densities that integrate to one, [n, g] in 32 bits, and which are not flat, [n]."""
+    """Return densities of integral one, [n, g] in 32 bits, and whether each is fitted, [n]."""
     values = np.asarray(table[source], np.float64)
     if source == "pz":
         density = values
     else:
         draws = values if source == "redshift_draws" else quantile_draws(values, _FROM_QUANTILES)
-        density = share_density(redshift_density(draws, grid, bounds), grid, draws)
+        density = normalise_density(redshift_density(draws, grid, bounds), grid, draws)
     total = np.trapezoid(density, grid, axis=1)
     fitted = np.isfinite(total) & (total > 0)
     out = np.full(density.shape, 1 / (grid[-1] - grid[0]))
@@ -197,7 +208,7 @@ def _ancillary(
     grid: np.ndarray,
     widths: dict[str, int],
 ) -> dict[str, np.ndarray]:
-    """Return what stands beside the densities, each [n]."""
+    """Return the ancillary columns, each [n]."""
     if "redshift_mode" in table.colnames:
         mode = np.where(fitted, np.asarray(table["redshift_mode"]), np.nan)
     else:

@@ -1,4 +1,4 @@
-"""Single galaxies of a catalogue, chosen by row or identifier, as the fit would see them."""
+"""Selecting galaxies of a catalogue by row or identifier, and drawing from their posteriors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["SelectedGalaxies", "draw_selected", "select_rows"]
 
 @dataclass(frozen=True)
 class SelectedGalaxies:
-    """Some galaxies of a catalogue with the draws behind their fit.
+    """Selected galaxies of a catalogue, with the draws of their fit.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class SelectedGalaxies:
     ids
         Identifiers, [n].
     photometry
-        What was observed of them.
+        Observed photometry, [n].
     draws
         Posterior draws, [n, draws, d].
     """
@@ -44,33 +44,33 @@ class SelectedGalaxies:
 def select_rows(
     catalogue: CatalogueRows, rows: Sequence[int] = (), ids: Sequence[str] = ()
 ) -> np.ndarray:
-    """Return the numbers of rows that are named by number, from 0, or by identifier.
+    """Return the numbers of rows that are selected by number, from 0, or by identifier.
 
     Raises
     ------
     SedumError
-        If none is named, or one is not in the catalogue or there more than once.
+        If no row is selected, or a number or identifier is not in the catalogue or not unique.
     """
     if not rows and not ids:
         raise SedumError(
             "name at least one galaxy: by its number from 0 (argument rows), or by its identifier "
             "(argument ids)"
         )
-    found = []
+    selected = []
     for row in rows:
         if not 0 <= row < len(catalogue):
             raise SedumError(
                 f"argument rows: {row} is no row; the catalogue has rows 0 to {len(catalogue) - 1}"
             )
-        found.append(row)
+        selected.append(row)
     known = catalogue.ids.astype(str)
     for name in ids:
         at = np.flatnonzero(known == str(name))
         if len(at) != 1:
             many = "no row has" if not len(at) else f"{len(at)} rows have"
             raise SedumError(f"argument ids: {many} this identifier: {name}")
-        found.append(int(at[0]))
-    return np.array(list(dict.fromkeys(found)))
+        selected.append(int(at[0]))
+    return np.array(list(dict.fromkeys(selected)))
 
 
 def draw_selected(
@@ -80,14 +80,14 @@ def draw_selected(
     catalogue: CatalogueRows,
     rows: np.ndarray,
 ) -> SelectedGalaxies:
-    """Draw from the posteriors of some rows, as :func:`sedum.fit` does with the whole catalogue.
+    """Draw from the posteriors of selected rows, with the result of :func:`sedum.fit`.
 
-    Seeds are those of the fit, and so is verification, where the run file asks for it.
+    Seeds are those of the fit. So is the verification, if the run file asks for it.
 
     Raises
     ------
     SedumError
-        If a row cannot be fitted; it says why.
+        If a row cannot be fitted; the message says why.
     """
     ready = prepare_rows(run, posterior, catalogue, model)
     for row, reason in zip(rows, ready.status[rows].text(), strict=True):

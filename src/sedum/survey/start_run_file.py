@@ -1,4 +1,4 @@
-"""Writing a commented run file, as it is or for a catalogue."""
+"""Writing a commented run file, from the template or for a catalogue."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sedum.tables.read import TableLike, name_of
 
 __all__ = ["init_run", "template"]
 
-#: Share of rows that the proposed selection keeps, and its least signal-to-noise.
-_KEPT, _LEAST_SNR = 0.999, 2.0
+#: Fraction of rows that the proposed selection keeps, and its minimum signal-to-noise.
+_KEPT, _MINIMUM_SNR = 0.999, 2.0
 
 
 def template() -> str:
@@ -151,7 +151,7 @@ def _selection(rows: CatalogueRows, band: int) -> float:
     """Return the signal-to-noise that nearly all rows exceed in a band, rounded down."""
     good = rows.row_status.ok & rows.photometry.measured[:, band]
     snr = rows.photometry.flux[good, band] / rows.photometry.error[good, band]
-    return float(max(np.floor(np.quantile(snr, 1 - _KEPT)), _LEAST_SNR))
+    return float(max(np.floor(np.quantile(snr, 1 - _KEPT)), _MINIMUM_SNR))
 
 
 def _plain(name: str) -> str:

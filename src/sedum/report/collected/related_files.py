@@ -207,7 +207,7 @@ def _comparison(path: Path, results: PosteriorCatalogue) -> ModelComparison:
     if table is None:
         return ModelComparison(summary_path, summary)
     models = list(summary["models"])
-    fingerprints = PosteriorCatalogue.told(table).get("models", {}).values()
+    fingerprints = PosteriorCatalogue.provenance_of(table).get("models", {}).values()
     same = [_same(entry.get("fingerprint"), results) for entry in fingerprints]
     known = True if True in same else False if False in same else None
     factors, preferred = _count_factors(table, models)

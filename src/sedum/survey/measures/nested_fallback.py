@@ -1,4 +1,4 @@
-"""Nested sampling of the galaxies that need it: in parallel, and kept as it is done."""
+"""Nested sampling of single galaxies, in parallel and resumable."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ _exact: ExactPosterior | None = None
 class NestedFallback:
     """Nested sampling of single galaxies of a catalogue.
 
-    A galaxy takes about a minute. Each result is written to a folder as soon as it is there, so
-    that a run that is killed and started again does only what is left; results depend on
-    nothing but the galaxy, model, noise and seed.
+    A galaxy takes about a minute. Each result is written to a folder when it is finished, so that
+    a run that was killed continues with the missing galaxies. Results depend only on the galaxy,
+    the model, the noise and the seed.
 
     Parameters
     ----------
     exact
-        Forward model and noise.
-    draws, seed
-        Equally weighted draws of each, and the seed.
+        The exact posterior: forward model and noise.
+    draws
+        Number of equally weighted draws of each galaxy.
+    seed
+        Random seed.
     folder
-        Where results are kept, for whoever calls to remove; nowhere if None.
+        Folder of finished results, which the caller removes; None to keep none.
     workers
-        Processes that share the work.
+        Number of processes.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class NestedFallback:
     def sample(
         self, photometry: Photometry, report: Callable[[], None] | None = None
     ) -> list[NestedResult]:
-        """Sample n galaxies; ``report`` is called when one is done."""
+        """Sample n galaxies; ``report`` is called after each."""
         n = len(photometry)
         if self.parts is not None and n:
             self.parts.claim({})  # the name of each result says what it depends on
@@ -89,7 +91,7 @@ class NestedFallback:
         self.parts.record(name, path)
 
     def _read(self, name: str) -> NestedResult | None:
-        """Return a result that was kept; None if there is none, or it is damaged."""
+        """Return a finished result; None if there is none, or it is damaged."""
         if self.parts is None or self.parts.kept(name) is None:
             return None
         with np.load(self.parts.path / f"{name}.npz", allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""Posteriors that pile up at a bound of the prior: the answer may lie beyond it."""
+"""Posteriors that pile up at a bound of the prior, beyond which the true value may lie."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from sedum.priors.joint import Prior
 
 __all__ = ["PriorBounds"]
 
-#: The outermost part of the prior, and the share of the draws that must lie there.
+#: Outermost fraction of the prior, and the fraction of the draws that must lie there.
 _OUTERMOST, _PILED = 0.01, 0.2
-#: Draws that are looked at: the share is known to 0.03.
+#: Number of draws that are used, which gives the fraction to 0.03.
 _DRAWS = 200
 
 
 class PriorBounds:
-    """Keeps the column ``at_edge`` while a catalogue is fitted.
+    """Collects the column ``at_edge`` while a catalogue is fitted.
 
     A parameter is at an edge if a fifth of its draws lie in the outermost hundredth of the
-    prior's probability, at one end: twenty times more than without data. A posterior that just
-    reaches a bound without piling up there is not. Of a prior that depends on other parameters
-    it is the bound for each draw's own.
+    probability of the prior, at one end: twenty times more than without data. A posterior that
+    reaches a bound without piling up there is not at an edge. If the prior depends on other
+    parameters, the bounds are those for the parameters of each draw.
 
     Parameters
     ----------
     prior
-        Of the parameters.
+        The prior of the parameters.
     rows
-        The number of rows of the catalogue.
+        Number of rows of the catalogue.
     """
 
     def __init__(self, prior: Prior, rows: int):
@@ -37,7 +37,7 @@ class PriorBounds:
         self._piled = np.zeros((rows, len(self._names)), bool)
 
     def note(self, draws: np.ndarray, at: np.ndarray) -> None:
-        """Note which parameters of draws [n, draws, d] pile up, in the rows of the galaxies."""
+        """Store which parameters of draws [n, draws, d] pile up, for the rows ``at``, [n]."""
         some = draws[:, :: max(draws.shape[1] // _DRAWS, 1)]
         unit = self._prior.to_unit(some.reshape(-1, some.shape[-1]))
         unit = unit.reshape(*some.shape[:2], -1)
@@ -46,13 +46,13 @@ class PriorBounds:
         self._piled[at] = piled.reshape(len(draws), -1)
 
     def texts(self) -> np.ndarray:
-        """Return what piles up, as ``redshift high, av low``; empty where nothing does, [n]."""
+        """Return the parameters at an edge, such as ``redshift high, av low``, or "", [n]."""
         patterns, which = np.unique(self._piled, axis=0, return_inverse=True)
         words = [
             ", ".join(name for name, piled in zip(self._names, pattern, strict=True) if piled)
             for pattern in patterns
         ]
-        # An array of no rows has no pattern, and text of no length has no type.
+        # Without rows there is no pattern, and an empty array of texts has no type.
         return np.array(words or [""])[which.reshape(-1)]
 
     def into(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""Posteriors stored as quantiles: a list of numbers for each instead of its draws."""
+"""Posteriors stored as quantiles instead of draws."""
 
 from __future__ import annotations
 
@@ -8,61 +8,76 @@ __all__ = ["ordered_quantiles", "probabilities", "quantile_draws"]
 
 
 def probabilities(count: int) -> np.ndarray:
-    """Return the probabilities of stored quantiles, [count]: evenly spaced from 0 to 1.
+    """Return the probabilities of stored quantiles, [count], evenly spaced from 0 to 1.
 
-    The first and the last are the least and the greatest of the draws: nothing is cut off.
+    The first and last quantile are the minimum and maximum of the draws.
+
+    Examples
+    --------
+    >>> probabilities(5)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     return np.linspace(0.0, 1.0, count)
 
 
 def ordered_quantiles(ordered: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return quantiles of draws that are in increasing order, as :func:`numpy.quantile`.
+    """Return quantiles of draws in increasing order, equal to those of :func:`numpy.quantile`.
 
     Parameters
     ----------
     ordered
-        Draws, [n, draws], increasing.
+        Draws in increasing order, [n, draws].
     at
         Probabilities, [k].
 
     Returns
     -------
     ndarray
-        [n, k], linear between the draws; NaN where any draw is.
+        Quantiles, [n, k], interpolated linearly between the draws; NaN if a draw is.
+
+    Examples
+    --------
+    >>> ordered_quantiles(np.array([[1.0, 2.0, 3.0]]), np.array([0.5]))
+    array([[2.]])
     """
     last = ordered.shape[1] - 1
     place = np.asarray(at) * last
     below = np.minimum(place.astype(np.intp), max(last - 1, 0))
     above = np.minimum(below + 1, last)
     low, high = ordered[:, below], ordered[:, above]
-    found = low + (place - below) * (high - low)
-    found[np.isnan(ordered[:, -1])] = np.nan  # sorting puts NaN last
-    return found
+    quantiles = low + (place - below) * (high - low)
+    quantiles[np.isnan(ordered[:, -1])] = np.nan  # sorting puts NaN last
+    return quantiles
 
 
 def quantile_draws(quantiles: np.ndarray, n_draws: int, seed: int | None = None) -> np.ndarray:
-    """Turn stored quantiles back into draws, by linear interpolation between them.
+    """Convert stored quantiles to draws, by linear interpolation between them.
 
-    Between any two stored quantiles their distribution function is right at both and linear in
-    between, so that with N quantiles it is nowhere farther from that of the draws than 1 / (N -
-    1). Draws of several columns of a row are those of their marginal distributions: how they
-    go together is not stored.
+    The cumulative distribution is exact at the N stored quantiles and linear between them. Its
+    maximum error is therefore 1 / (N - 1). Draws of several columns are draws of their marginal
+    distributions: correlations between parameters are not stored.
 
     Parameters
     ----------
     quantiles
-        A column ``NAME_quantiles``, [n, N] (or [N] of one galaxy): quantiles at N probabilities
+        A column ``NAME_quantiles``, [n, N], or [N] for one galaxy: quantiles at N probabilities
         evenly spaced from 0 to 1.
     n_draws
-        Draws for each.
+        Number of draws of each galaxy.
     seed
-        Draws at random; where None they are the ``n_draws`` quantiles in the middle of equal
-        shares of the probability, in increasing order: less noise in any mean or histogram.
+        Random seed. If None, the draws are not random but the quantiles in the middle of
+        ``n_draws`` equal intervals of probability, in increasing order. Means and histograms have
+        less noise then.
 
     Returns
     -------
     ndarray
-        [n, size] (or [size]); NaN where the quantiles are.
+        Draws, [n, n_draws] or [n_draws]; NaN where the quantiles are.
+
+    Examples
+    --------
+    >>> quantile_draws(np.array([0.0, 1.0, 2.0]), 4)
+    array([0.25, 0.75, 1.25, 1.75])
     """
     values = np.asarray(quantiles, np.float64)
     rows = np.atleast_2d(values)

@@ -1,23 +1,28 @@
-"""p(z) of draws on a grid of redshifts, by normal kernels: thousands of galaxies per second."""
+"""Densities p(z) of draws on a grid of redshifts, by normal kernels."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-__all__ = ["density_peak", "kernel_width", "redshift_density", "redshift_grid", "share_density"]
+__all__ = ["density_peak", "kernel_width", "normalise_density", "redshift_density", "redshift_grid"]
 
-#: Kernels end where they are so many widths from their centre: exp(-18) of the peak.
+#: Kernels are cut off at this number of widths from their centre, at exp(-18) of the peak.
 _REACH = 6.0
-#: Of a standard normal, the width of the shortest interval that holds a quarter.
+#: Width of the shortest interval that contains a quarter of a standard normal distribution.
 _QUARTER = 0.6373
 
 
 def kernel_width(ordered: np.ndarray) -> np.ndarray:
     """Return the width of normal kernels about draws [n, draws] in increasing order, [n].
 
-    By Silverman's rule from the shortest interval that holds a quarter of the draws, which stays
-    narrow where there are several peaks.
+    Silverman's rule is applied to the shortest interval that contains a quarter of the draws,
+    which is narrow even if there are several peaks.
+
+    Examples
+    --------
+    >>> kernel_width(np.linspace(0, 1, 101)[None]).round(3)
+    array([0.14])
     """
     size = ordered.shape[1]
     quarter = max(size // 4, 1)
@@ -77,11 +82,11 @@ def redshift_density(
     bounds: tuple[float, float] | None = None,
     ordered: bool = False,
 ) -> np.ndarray:
-    """Return p(z) of draws at redshifts, by normal kernels in ln(1 + z).
+    """Return p(z) of draws on a grid of redshifts, by normal kernels in ln(1 + z).
 
-    Kernels are as wide as :func:`kernel_width` says, or as the cell of
-    the grid that the draw lies in, whichever is wider: a redshift that is given shows as narrow
-    as the grid can.
+    The width of the kernels is that of :func:`kernel_width`, or that of the cell of the grid that
+    contains the draw if that is wider. A given redshift is therefore as narrow as the grid
+    allows.
 
     Parameters
     ----------
@@ -90,15 +95,23 @@ def redshift_density(
     grid
         Increasing redshifts, at least two, [g].
     bounds
-        Where the prior ends, at which kernels are reflected: without that, the density of a
-        posterior that reaches a bound would fall to half there. None for no bounds.
+        Bounds of the prior, at which kernels are reflected. Without reflection the density of a
+        posterior that reaches a bound would be half its value there. None for no bounds.
     ordered
-        Whether each galaxy's draws increase.
+        Whether the draws of each galaxy are in increasing order.
 
     Returns
     -------
     ndarray
-        [n, g]; zero beyond the bounds, NaN where any draw is.
+        Densities, [n, g]. They are zero beyond the bounds, and NaN if a draw is.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(1).normal(1.0, 0.1, (1, 1000))
+    >>> grid = np.linspace(0, 2, 201)
+    >>> density = redshift_density(draws, grid)
+    >>> float(np.trapezoid(density[0], grid).round(2))
+    1.0
     """
     n, size = draws.shape
     grid = np.asarray(grid, np.float64)
@@ -108,36 +121,36 @@ def redshift_density(
     good = np.isfinite(x).all(axis=1)
     at = np.log1p(grid)
     some = np.ascontiguousarray(x[good])
-    found = np.zeros((len(some), len(at)))
+    densities = np.zeros((len(some), len(at)))
     low, high = (-np.inf, np.inf) if bounds is None else np.log1p(bounds)
-    _add_kernels(some, kernel_width(some), at, low, high, found)
+    _add_kernels(some, kernel_width(some), at, low, high, densities)
     if bounds is not None:
-        # Single precision may have moved the ends of the grid by as much.
+        # Allow for the rounding of the ends of the grid to single precision.
         slack = 1e-6 * (1 + grid)
-        found[:, (grid < bounds[0] - slack) | (grid > bounds[1] + slack)] = 0.0
+        densities[:, (grid < bounds[0] - slack) | (grid > bounds[1] + slack)] = 0.0
     out = np.full((n, len(grid)), np.nan)
-    out[good] = found / (np.sqrt(2 * np.pi) * size * (1 + grid))
+    out[good] = densities / (np.sqrt(2 * np.pi) * size * (1 + grid))
     return out
 
 
-def share_density(density: np.ndarray, grid: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Scale densities so that each integrates to the share of its draws within the grid.
+def normalise_density(density: np.ndarray, grid: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Scale densities so that the integral of each is the fraction of its draws within the grid.
 
-    Kernels reach beyond the ends of the grid; at a bound of the prior there is nothing.
+    Without scaling, kernels near the ends of the grid would contribute only partly.
 
     Parameters
     ----------
     density
-        [n, g]
+        Densities, [n, g].
     grid
-        [g]
+        Increasing redshifts, [g].
     draws
-        [n, draws]
+        Redshifts behind the densities, [n, draws].
 
     Returns
     -------
     ndarray
-        [n, g]; the integral is by the trapezoidal rule.
+        Scaled densities, [n, g]. The integral is that of the trapezoidal rule.
     """
     inside = ((draws >= grid[0]) & (draws <= grid[-1])).mean(axis=1)
     total = np.trapezoid(density, grid, axis=1)
@@ -147,10 +160,10 @@ def share_density(density: np.ndarray, grid: np.ndarray, draws: np.ndarray) -> n
 
 
 def density_peak(density: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Return where densities [n, g] on a grid [g] peak, [n]; NaN where they are, or all zero.
+    """Return the redshift of the maximum of densities [n, g] on a grid [g], [n].
 
-    Between the points it is the vertex of the parabola through the logarithms of the greatest
-    value and its neighbours: exact for a normal distribution.
+    It is the vertex of the parabola through the logarithms of the maximum and its neighbours,
+    which is exact for a normal distribution. It is NaN if the density is NaN or zero everywhere.
     """
     filled = np.where(np.isnan(density), -1.0, density)
     best = filled.argmax(axis=1)
@@ -168,8 +181,8 @@ def density_peak(density: np.ndarray, grid: np.ndarray) -> np.ndarray:
 
 
 def redshift_grid(low: float, high: float, points: int) -> np.ndarray:
-    """Return evenly spaced redshifts, [points]: what readers of p(z) expect, qp's moments too.
+    """Return evenly spaced redshifts, [points], as readers of p(z) such as qp expect.
 
-    They are single-precision numbers, so that every file format returns the very same.
+    They are numbers of single precision, so that every file format returns the same numbers.
     """
     return np.linspace(low, high, points).astype(np.float32).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a catalogue keeps of each posterior: percentiles, point estimates, lists, p(z)."""
+"""Columns that summarise posteriors: percentiles, point estimates, quantiles, draws, p(z)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sedum.results.schema import percentile_name
 from sedum.survey.measures.quantiles import ordered_quantiles, probabilities
 from sedum.survey.measures.redshift_density import (
     density_peak,
+    normalise_density,
     redshift_density,
     redshift_grid,
-    share_density,
 )
 
 __all__ = ["Summaries", "pz_bounds", "pz_grid"]
 
-#: Probability of the redshift's prior that the grid of p(z) leaves out at either end.
+#: Probability of the prior of the redshift beyond either end of the grid of p(z).
 _TAIL = 1e-6
 
 
@@ -31,43 +31,43 @@ def pz_grid(prior: Prior, spec: PzSettings) -> np.ndarray:
     Raises
     ------
     SedumError
-        If there is no redshift, or the prior fixes it and the grid has no ends of its own.
+        If the model has no redshift, or the prior fixes it and the run file gives no limits.
     """
     if "redshift" not in prior.names:
         raise SedumError("output.pz: the model has no parameter 'redshift'")
-    least, greatest = prior.support("redshift", tail=_TAIL)
-    low = least if spec.low is None else spec.low
-    high = greatest if spec.high is None else spec.high
+    minimum, maximum = prior.support("redshift", tail=_TAIL)
+    low = minimum if spec.low is None else spec.low
+    high = maximum if spec.high is None else spec.high
     if not low < high:
         raise SedumError(
             f"output.pz: a grid from {low:g} to {high:g} is empty; give low and high around the "
-            f"prior's redshifts, {least:g} to {greatest:g}"
+            f"prior's redshifts, {minimum:g} to {maximum:g}"
         )
     return redshift_grid(low, high, spec.points)
 
 
 def pz_bounds(prior: Prior) -> tuple[float, float] | None:
-    """Return the redshifts between which the prior is; None where it fixes the redshift."""
+    """Return the bounds of the prior of the redshift; None if it fixes the redshift."""
     low, high = prior.support("redshift", tail=_TAIL)
     return (low, high) if low < high else None
 
 
 class Summaries:
-    """Keeps the columns of parameters and derived quantities while a catalogue is fitted.
+    """Collects the columns of parameters and derived quantities while a catalogue is fitted.
 
     Parameters
     ----------
     prior
-        Of the parameters.
+        The prior of the parameters.
     output
-        The section of the run file: which columns there are.
+        The section ``output`` of the run file, which determines the columns.
     rows
-        The number of rows of the catalogue.
+        Number of rows of the catalogue.
 
     Raises
     ------
     SedumError
-        If p(z) is asked for where there is none; see :func:`pz_grid`.
+        If p(z) is asked for but not possible; see :func:`pz_grid`.
     """
 
     def __init__(self, prior: Prior, output: OutputSettings, rows: int):
@@ -96,7 +96,7 @@ class Summaries:
         return {name: self._blank(columns) for name in self.names}
 
     def _redshifts(self, prior: Prior) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the grid of redshifts, and the column of p(z), where there are any."""
+        """Return the grid of redshifts and the column of p(z); None for what is not needed."""
         spec = self._output.pz
         if spec is not None:
             grid = pz_grid(prior, spec)
@@ -106,18 +106,18 @@ class Summaries:
         return pz_grid(prior, PzSettings()), None
 
     def note(self, name: str, draws: np.ndarray, at: np.ndarray) -> None:
-        """Note the posteriors of a parameter or quantity.
+        """Store the posteriors of a parameter or derived quantity.
 
         Parameters
         ----------
         name
             One of :attr:`names`.
         draws
-            [n, draws]
+            Posterior draws, [n, draws].
         at
             Rows of the galaxies, [n].
         """
-        # One sort serves all percentiles, and is faster than picking three.
+        # Sorting once gives all percentiles, faster than selecting three.
         ordered = np.sort(draws, axis=1)
         self._percentiles[name][at] = ordered_quantiles(ordered, self._at)
         if name in self._moments:
@@ -130,15 +130,15 @@ class Summaries:
         if name == "redshift" and self._grid is not None:
             density = redshift_density(ordered, self._grid, self._bounds, ordered=True)
             if self._pz is not None:
-                self._pz[at] = share_density(density, self._grid, ordered)
+                self._pz[at] = normalise_density(density, self._grid, ordered)
             if self._whole is None:
                 return
-            if self._whole is not self._grid:  # a grid of the user's may leave the peak out
+            if self._whole is not self._grid:  # the grid of the user may not contain the peak
                 density = redshift_density(ordered, self._whole, self._bounds, ordered=True)
             self._mode[at] = density_peak(density, self._whole)
 
     def blank(self, rows: np.ndarray) -> None:
-        """Forget the posteriors of some rows, [n] of bool."""
+        """Set the columns of some rows, given by a boolean mask [n], to NaN."""
         stores = (self._percentiles, self._moments, self._quantiles, self._draws)
         for column in (c for store in stores for c in store.values()):
             column[rows] = np.nan
@@ -147,7 +147,7 @@ class Summaries:
             self._pz[rows] = np.nan
 
     def into(self, table: Table) -> None:
-        """Add the columns of one number to the table."""
+        """Add the columns with one number per row to the table."""
         for name in self.names:
             for k, percentile in enumerate(self._output.percentiles):
                 table[percentile_name(name, percentile)] = self._percentiles[name][:, k]
@@ -158,7 +158,7 @@ class Summaries:
                 table["redshift_mode"] = self._mode.astype(np.float32)
 
     def lists_into(self, table: Table) -> None:
-        """Add the columns of lists to the table, and what belongs to them to its metadata."""
+        """Add the columns of lists to the table, and their grids to its metadata."""
         if self._pz is not None and self._grid is not None:
             table["pz"] = self._pz
             table.meta["pz_grid"] = json.dumps(self._grid.tolist())

@@ -1,4 +1,4 @@
-"""A catalogue's posteriors under other priors than the estimator was trained with."""
+"""Posteriors of a catalogue under other priors than those of the training."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = ["SwappedPrior"]
 
 
 class SwappedPrior:
-    """Turns draws to the priors of another run file, and keeps the columns that say how well.
+    """Weights draws to the priors of another run file, and collects diagnostic columns.
 
     Parameters
     ----------
     posterior
-        The estimator whose draws they are.
+        The estimator that the draws come from.
     run
-        The run file whose priors are wanted; its model must be the estimator's.
+        The run file with the other priors. Its model must be that of the estimator.
     rows
-        The number of rows of the catalogue.
+        Number of rows of the catalogue.
     seed
-        Of the resampling.
+        Random seed of the resampling.
 
     Raises
     ------
     SedumError
-        If the model differs, or the priors are wider than those trained with; see
+        If the model differs, or the priors are wider than those of the training; see
         :func:`sedum.infer.verify.prior_swap.check_swap`.
     """
 
@@ -56,30 +56,30 @@ class SwappedPrior:
     def apply(self, draws: np.ndarray, at: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """Return equally weighted draws of the rows ``at`` under the other priors, [n, K, d].
 
-        ``keys`` are those of :func:`sedum.survey.prepare.galaxy_keys`: the choice of draws
-        depends on the galaxy, not on the rows it is fitted with.
+        ``keys`` are those of :func:`sedum.survey.prepare.galaxy_keys`, so that the resampling
+        depends on the galaxy only, not on the other rows.
         """
-        found = swap_prior(draws, self.old, self.new)
+        swapped = swap_prior(draws, self.old, self.new)
         for name, column in self.columns.items():
-            column[at] = getattr(found, name.removeprefix("prior_"))
-        self.poor[at] = ~found.trusted
+            column[at] = getattr(swapped, name.removeprefix("prior_"))
+        self.poor[at] = ~swapped.trusted
         size = draws.shape[1]
         out = draws.copy()
-        for i in np.flatnonzero(found.ess > 0):
+        for i in np.flatnonzero(swapped.ess > 0):
             rng = np.random.default_rng([self.seed, int(keys[i]) % 2**64])
-            picks = systematic(found.log_weights[i], size, rng.random())
-            # In no order: derived quantities are computed of the first ones.
+            picks = systematic(swapped.log_weights[i], size, rng.random())
+            # In random order, since derived quantities are computed for the first draws only.
             out[i] = draws[i, rng.permutation(picks)]
         return out
 
     def mark(self, status: RowStatus) -> None:
-        """Give rows a status whose draws are too few where the other priors have their mass."""
+        """Mark rows that have too few effective draws under the other priors."""
         few = self.poor & (self.columns["prior_ess"] < MIN_ESS)
         status.mark(few, Reason.FEW_EFFECTIVE_DRAWS, f"{MIN_ESS:.0f}")
         status.mark(self.poor, Reason.LONG_TAIL_OF_WEIGHTS)
 
     def into(self, table: Table) -> None:
-        """Add the columns, and the change of the log-evidence where there is one."""
+        """Add the columns, and change the log-evidence if the table has it."""
         for name, column in self.columns.items():
             table[name] = column
         if "log_evidence" in table.colnames:

@@ -1,4 +1,4 @@
-"""Which galaxies of a catalogue the simulations could have made."""
+"""Columns that say whether galaxies are typical of the simulations."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ __all__ = ["TypicalityColumns", "typicality_asked_for"]
 def typicality_asked_for(
     posterior: Posterior, model: Simulator, output: OutputSettings, show_progress: bool = False
 ) -> Typicality | None:
-    """Search mock galaxies to compare with, where typicality or verification is asked for.
+    """Fit mock galaxies to compare with, if typicality or verification is asked for.
 
-    This takes minutes: whoever fits a catalogue part by part does it once.
+    This takes minutes, so it is done once for all parts of a catalogue.
 
     Parameters
     ----------
     posterior, model
         The estimator and its forward model.
     output
-        The section of the run file.
+        The section ``output`` of the run file.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    Typicality or None
+        The mock galaxies; None if they are not needed.
     """
     if output.typicality is None and output.verify is None:
         return None
@@ -37,16 +42,16 @@ def typicality_asked_for(
 
 
 class TypicalityColumns:
-    """Keeps the columns ``typicality`` and ``in_distribution`` while a catalogue is fitted.
+    """Collects the columns ``typicality`` and ``in_distribution`` while a catalogue is fitted.
 
     Parameters
     ----------
     typicality
         The mock galaxies to compare with.
     output
-        The section of the run file, for the level.
+        The section ``output`` of the run file, with the level.
     rows
-        The number of rows.
+        Number of rows of the catalogue.
     """
 
     def __init__(self, typicality: Typicality, output: OutputSettings, rows: int):
@@ -55,7 +60,7 @@ class TypicalityColumns:
         self._values = np.full(rows, np.nan)
 
     def note(self, seen: Photometry, at: np.ndarray, keys: np.ndarray) -> None:
-        """Note the typicality of some galaxies in their rows; ``keys`` fix their search."""
+        """Store the typicality of galaxies in rows ``at``, [n]; ``keys`` are their random seeds."""
         self._values[at] = self._typicality(seen, keys)
 
     def into(self, table: Table) -> None:

@@ -1,4 +1,4 @@
-"""How far each posterior of a catalogue can be trusted, checked while it is fitted."""
+"""Verification of each posterior of a catalogue while it is fitted."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sedum.survey.measures.nested_fallback import NestedFallback
 
 __all__ = ["Verification"]
 
-#: Draws behind the posterior-predictive check.
+#: Number of draws for the posterior-predictive check.
 _PREDICTED = 50
 
 
 class Verification:
-    """Verifies posteriors, and keeps the columns that say how far each can be trusted.
+    """Verifies posteriors, and collects the columns with the results.
 
     Parameters
     ----------
     posterior, model, output
-        The estimator, the forward model, and the section of the run file.
+        The estimator, the forward model, and the section ``output`` of the run file.
     rows
-        Of the catalogue.
+        Number of rows of the catalogue.
     folder, workers
-        For nested sampling; see :class:`NestedFallback`.
+        Folder and processes of nested sampling; see :class:`NestedFallback`.
     """
 
     def __init__(
@@ -60,23 +60,30 @@ class Verification:
     def verify(
         self, seen: Photometry, at: np.ndarray, keys: np.ndarray | None = None
     ) -> np.ndarray:
-        """Return verified draws of some galaxies, and note what was found in their rows.
+        """Return verified draws of galaxies, and store the results in rows ``at``.
 
-        ``keys`` fix the draws of each, as for :meth:`Posterior.sample`; the rows where None.
+        Parameters
+        ----------
+        seen
+            Observations of n galaxies.
+        at
+            Rows of the galaxies, [n].
+        keys
+            Keys of their draws, as for :meth:`Posterior.sample`; the rows if None.
         """
         keys = at if keys is None else keys
         spec, seed, size = self.output.verify, self.output.seed, self.output.draws
         assert spec is not None
-        found = reweight(self.posterior, self.exact, seen, size, seed, keys, spec.rounds)
+        weights = reweight(self.posterior, self.exact, seen, size, seed, keys, spec.rounds)
         for name in ("ess", "k_hat", "log_evidence", "log_evidence_error"):
-            self.numbers[name][at] = getattr(found, name)
-        self.verified[at] = found.verified
-        self.method[at] = np.where(found.refined, "refined", "weighted")
-        draws = resampled(found, seed)
-        # Judged by the draws that explain the data best, whether or not their weights are right.
+            self.numbers[name][at] = getattr(weights, name)
+        self.verified[at] = weights.verified
+        self.method[at] = np.where(weights.refined, "refined", "weighted")
+        draws = resampled(weights, seed)
+        # The predictive check uses the draws that fit best, even if their weights are not reliable.
         explaining = draws.copy()
-        # Weights that cannot be trusted improve nothing: those draws stay as the estimator's.
-        poor = np.flatnonzero(~found.verified)
+        # Unreliable weights do not improve the draws: those of the estimator are kept.
+        poor = np.flatnonzero(~weights.verified)
         if len(poor):
             draws[poor] = self.posterior.sample(seen[poor], size, seed, keys[poor])
             self.method[at[poor]] = "flow"
@@ -88,7 +95,7 @@ class Verification:
         return draws
 
     def _note_nested(self, row: int, nested: NestedResult) -> None:
-        """Note that a galaxy was sampled otherwise."""
+        """Store the result of nested sampling of a galaxy."""
         self.numbers["log_evidence"][row] = nested.log_evidence
         self.numbers["log_evidence_error"][row] = nested.log_evidence_error
         self.numbers["ess"][row] = nested.ess
@@ -96,11 +103,11 @@ class Verification:
         self.verified[row], self.method[row] = True, "nested"
 
     def _predict(self, seen: Photometry, at: np.ndarray, draws: np.ndarray) -> None:
-        """Note whether the models of the draws explain the data."""
+        """Store the posterior-predictive check of the draws."""
         some = draws[:, :: max(draws.shape[1] // _PREDICTED, 1)]
-        found = posterior_predictive(self.exact, seen, some)
-        self.numbers["ppp"][at], self.numbers["worst_sigma"][at] = found.p_value, found.sigma
-        self.worst[at] = np.array(self.posterior.noise.bands)[found.worst]
+        check = posterior_predictive(self.exact, seen, some)
+        self.numbers["ppp"][at], self.numbers["worst_sigma"][at] = check.p_value, check.sigma
+        self.worst[at] = np.array(self.posterior.noise.bands)[check.worst]
 
     def into(self, table: Table) -> None:
         """Add the columns to the table."""
