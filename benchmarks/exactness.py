@@ -21,6 +21,7 @@ from sbi.utils.metrics import c2st
 from scipy import special
 
 from sedum import config
+from sedum.infer.condition import Condition
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.estimator import build_estimator
 from sedum.infer.training.training_state import TrainingState
@@ -94,11 +95,10 @@ def learn(task, spec, steps, seed=1):
     rng = np.random.default_rng(seed)
     estimator = build_estimator(spec, task.layout, task.dimension, None)
     state = TrainingState(estimator, config.TrainingSettings(steps=steps, learning_rate=2e-3))
-    anchor = torch.tensor([[0.0, 1.0]]).expand(256, 2)
     start = time.process_time()
     for i in range(steps):
         y, x = (torch.from_numpy(a).float() for a in task.draw(256, rng))
-        state.step(estimator.loss(y, x, anchor).mean(), i)
+        state.step(estimator.loss(y, Condition.without_redshift(x)).mean(), i)
     return state.averaged.eval(), time.process_time() - start
 
 
@@ -107,9 +107,9 @@ def compare(task, estimator, observations, tested):
     rng = np.random.default_rng(99)
     _, x = task.draw(observations, rng)
     features = torch.from_numpy(x).float()
-    numbers = BaseSamples.of(np.arange(observations), DRAWS, estimator.numbers, 1)
+    samples = BaseSamples.of(np.arange(observations), DRAWS, estimator.n_base, 1)
     with torch.no_grad():
-        draws = estimator.sample(numbers, features, torch.tensor([[0.0, 1.0]] * observations))
+        draws = estimator.sample(samples, Condition.without_redshift(features))
     draws = draws.numpy()
     bias, ratio, scores = [], [], []
     for i in range(observations):

@@ -10,6 +10,7 @@ from sedum import config
 from sedum.check.fit_recalibration import RecalibrationResult, fit_recalibration, recalibrate
 from sedum.check.recovery import coverage_curve, ranks
 from sedum.errors import SedumError
+from sedum.infer.condition import Condition
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
 from sedum.infer.estimator import Ensemble, Estimator, build_estimator
@@ -39,28 +40,29 @@ def observations(n, given=np.nan):
 
 
 def test_map_is_inverted_and_has_its_density():
-    warp = random_map(2).warp(observations(4, 0.3))
+    transform = random_map(2).base_transform(observations(4, 0.3))
     z = torch.randn(4, 500, 2, generator=torch.Generator().manual_seed(1)).double()
-    x = warp.forward(z)
+    x = transform.forward(z)
     # The Jacobian of g by automatic differentiation, one draw at a time.
     flat = z[:, :3].reshape(-1, 2)
     at = BaseTransform(
-        *(p.double().repeat_interleave(3, 0) for p in warp_parts(warp)), warp.lower.double()
+        *(p.double().repeat_interleave(3, 0) for p in transform_parts(transform)),
+        transform.lower.double(),
     )
     jacobian = torch.autograd.functional.jacobian(lambda v: at.forward(v).sum(0), flat)
     slopes = jacobian.permute(1, 0, 2).det().abs().log().reshape(4, 3)
     expected = -0.5 * (z[:, :3].square() + np.log(2 * np.pi)).sum(-1) - slopes
-    np.testing.assert_allclose(warp.log_prob(x)[:, :3], expected, atol=1e-6)
+    np.testing.assert_allclose(transform.log_prob(x)[:, :3], expected, atol=1e-6)
     # Far away it is small, not NaN.
-    assert torch.isfinite(warp.log_prob(1e6 * torch.ones(4, 2).double())).all()
+    assert torch.isfinite(transform.log_prob(1e6 * torch.ones(4, 2).double())).all()
     none = Recalibration(np.zeros((3, 4, 2)), np.zeros((2, 2)), Covariates(3, 1))
-    identity = none.warp(observations(4))
+    identity = none.base_transform(observations(4))
     np.testing.assert_allclose(identity.forward(z), z, atol=1e-12)
     np.testing.assert_allclose(identity.log_prob(z), log_standard(z, None), atol=1e-12)
 
 
-def warp_parts(warp):
-    return warp.shift, warp.log_scale, warp.log_tail, warp.skew
+def transform_parts(transform):
+    return transform.shift, transform.log_scale, transform.log_tail, transform.skew
 
 
 def estimators():
@@ -101,7 +103,7 @@ def test_recalibrated_density_is_normalised_and_that_of_the_draws(name):
     estimator = build(name)
     features = torch.randn(1, 6, generator=torch.Generator().manual_seed(5))
     anchor = torch.tensor([[0.7, 0.5]])
-    warp = random_map(2).warp(observations(2, 0.3)[1:])
+    transform = random_map(2).base_transform(observations(2, 0.3)[1:])
     # Densities of vector fields are integrated point by point: on a coarser grid.
     cells, reach = (64, 8) if name == "flow matching" else (400, 12)
     edges = np.linspace(-reach, reach, cells + 1)
@@ -109,10 +111,10 @@ def test_recalibrated_density_is_normalised_and_that_of_the_draws(name):
     grid = np.stack(np.meshgrid(centres, centres, indexing="ij"), -1).reshape(1, -1, 2)
     with torch.no_grad():
         at = torch.from_numpy(grid).float()
-        log_prob = estimator.at(at, features, anchor)
-        bare, found = log_prob(None), log_prob(warp)
-        numbers = BaseSamples.of(np.array([6]), 2000, estimator.numbers, 6)
-        draws = estimator.sample(numbers, features, anchor, warp)[0].numpy()
+        log_prob = estimator.at(at, Condition(features, anchor))
+        bare, found = log_prob(None), log_prob(transform)
+        numbers = BaseSamples.of(np.array([6]), 2000, estimator.n_base, 6)
+        draws = estimator.sample(numbers, Condition(features, anchor), transform)[0].numpy()
     assert (bare - found).abs().max() > 0.5
     density = found.exp().numpy().reshape(cells, cells)
     step = edges[1] - edges[0]
@@ -127,11 +129,13 @@ def test_the_kernel_maps_as_torch_does(name):
     estimator = build(name)
     features = torch.randn(5, 6, generator=torch.Generator().manual_seed(2))
     anchor = torch.tensor([[0.0, 1.0]]).expand(5, 2)
-    warp = random_map(2).warp(observations(5, 0.3))
-    numbers = BaseSamples.of(np.arange(5), 256, estimator.numbers, 6)
+    transform = random_map(2).base_transform(observations(5, 0.3))
+    numbers = BaseSamples.of(np.arange(5), 256, estimator.n_base, 6)
     with torch.no_grad():
-        fast = estimator.sample(numbers, features, anchor, warp)
-        slow = estimator.double().sample(numbers, features.double(), anchor.double(), warp)
+        fast = estimator.sample(numbers, Condition(features, anchor), transform)
+        slow = estimator.double().sample(
+            numbers, Condition(features.double(), anchor.double()), transform
+        )
     np.testing.assert_allclose(fast, slow, atol=2e-2)
     assert (fast - slow).abs().median() < 1e-5
 
@@ -151,7 +155,7 @@ class Line:
         mean = seen / 2 + self.shift * sigma
         x = torch.from_numpy((truth - mean) / (self.width * sigma)).float()
         log_slope = -2 * np.log(self.width * sigma)
-        return lambda warp: log_standard(x, warp) + log_slope
+        return lambda transform: log_standard(x, transform) + log_slope
 
 
 def spoilt(monkeypatch, rng, width, shift):
@@ -170,11 +174,13 @@ def spoilt(monkeypatch, rng, width, shift):
     found = fit_recalibration(line, truth[half], photometry[half])
     rest = slice(n // 2, n)
     judge = line.at(truth[rest], seen[rest])
-    warp = found.warp(photometry[rest])
-    gain = (judge(warp) - judge(None)).numpy()
+    transform = found.base_transform(photometry[rest])
+    gain = (judge(transform) - judge(None)).numpy()
     centre = seen[rest, None] / 2 + shift * np.sqrt(0.5)
     normals = torch.from_numpy(rng.standard_normal((n // 2, 300, 2))).float()
-    draws = [centre + width * np.sqrt(0.5) * z.numpy() for z in (normals, warp.forward(normals))]
+    draws = [
+        centre + width * np.sqrt(0.5) * z.numpy() for z in (normals, transform.forward(normals))
+    ]
     return [ranks(d, truth[rest]) for d in draws], gain, found
 
 

@@ -12,7 +12,7 @@ from command_line import sedum
 from run_cases import run_settings
 from sedum import config
 from sedum.comparison.compare_models import compare
-from sedum.comparison.model_evidence import model_probabilities, model_shares, selected_fraction
+from sedum.comparison.model_evidence import model_fractions, model_probabilities, selected_fraction
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model import GalaxyModel
@@ -28,7 +28,7 @@ from sedum.report.plots.comparison_plots import comparison_tables, plot_comparis
 
 BANDS = ["sdss_g0", "sdss_r0", "sdss_i0"]
 
-# --- probabilities and shares ------------------------------------------------------------
+# --- probabilities and fractions ------------------------------------------------------------
 
 
 def test_probabilities_by_bayes():
@@ -44,7 +44,7 @@ def test_shares_of_galaxies_of_known_models():
     """Where every galaxy tells its model, the posterior is Dirichlet(1 + counts)."""
     counts = np.array([60, 30, 10])
     evidence = np.where(np.repeat(np.arange(3), counts)[:, None] == np.arange(3), 0.0, -50.0)
-    found = model_shares(evidence)
+    found = model_fractions(evidence)
     exact = stats.dirichlet(1 + counts)
     # Some 3,400 effective draws: five standard errors.
     np.testing.assert_allclose(found.mean, exact.mean(), atol=5 * np.sqrt(exact.var().max() / 2000))
@@ -57,7 +57,7 @@ def test_shares_of_galaxies_of_known_models():
 
 
 def test_shares_without_information_are_the_prior():
-    found = model_shares(np.full((500, 4), -7.0))
+    found = model_fractions(np.full((500, 4), -7.0))
     np.testing.assert_allclose(found.mean, 0.25, atol=0.03)
     np.testing.assert_allclose(found.sigma, np.sqrt(3 / 80), rtol=0.1)
 
@@ -67,7 +67,7 @@ def test_shares_of_overlapping_models(rng):
     first = rng.random(3000) < 0.3
     x = rng.normal(np.where(first, 0.0, 1.5), 1.0)
     evidence = np.stack([stats.norm.logpdf(x, 0.0), stats.norm.logpdf(x, 1.5)], axis=1)
-    found = model_shares(evidence)
+    found = model_fractions(evidence)
     assert abs(found.mean[0] - 0.3) < 4 * found.sigma[0]
     assert abs(found.most_likely[0] - found.mean[0]) < 0.3 * found.sigma[0]
     # The information of known memberships gives the least error there can be.
@@ -190,7 +190,7 @@ def test_data_prefer_the_model_that_they_come_from(found):
     np.testing.assert_allclose(
         chance + np.asarray(found.table["probability_constant"])[use], 1, atol=1e-6
     )
-    assert abs(found.shares.mean[1] - burst.mean()) < 4 * found.shares.sigma[1]
+    assert abs(found.fractions.mean[1] - burst.mean()) < 4 * found.fractions.sigma[1]
     total, error = found.summed("burst")
     assert total == pytest.approx(factor.sum())
     assert 0 < error < 10
@@ -258,7 +258,7 @@ def test_unverified_evidence_is_a_status_and_nested_sampling_replaces_it(
     selected = found.selected["burst"].log_fraction
     assert found.table["log_evidence_burst"][row] == pytest.approx(-3 - selected)
     assert found.table["log_evidence_error_burst"][row] == pytest.approx(0.05)
-    assert found.shares is not None
+    assert found.fractions is not None
 
 
 def test_bad_rows_keep_their_place(trained, tmp_path):
@@ -283,7 +283,7 @@ def test_one_row(trained, tmp_path):
     table = as_table(mixed(trained, 1))[:1]
     found = do(trained, table, tmp_path / "out.ecsv", draws=400, prior_odds=[3, 1])
     assert len(found.table) == 1
-    assert (found.shares is None) == (found.compared.sum() == 0)
+    assert (found.fractions is None) == (found.compared.sum() == 0)
     plot_comparison(found, tmp_path / "out.png")
     assert len(comparison_tables(found)) == 2
     assert json.dumps(found.summary())

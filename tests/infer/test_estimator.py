@@ -11,11 +11,11 @@ from sedum.check.recovery import ranks
 from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.condition import Condition, latent_redshift
 from sedum.infer.densities.base_samples import BaseSamples, hashed_uniforms
 from sedum.infer.densities.flow_kernels import normals
 from sedum.infer.densities.hypernetwork_flow import FlowShape, HypernetworkFlow
 from sedum.infer.estimator import Estimator, build_estimator
-from sedum.infer.known_redshift import anchor_of
 from sedum.infer.posterior import Posterior, training_fingerprint
 from sedum.infer.training import train as training
 from sedum.infer.training.training_state import schedule
@@ -71,7 +71,7 @@ def test_the_kernel_draws_what_torch_draws(components):
     with torch.no_grad():
         flow.head.weight.normal_(std=0.05)
         context = torch.randn(30, 16)
-        numbers = BaseSamples.of(np.arange(30), 300, flow.numbers, 1)
+        numbers = BaseSamples.of(np.arange(30), 300, flow.n_base, 1)
         fast = flow.sample(numbers, flow.prepare(context))
         flow = flow.double()
         slow = flow.sample(numbers, flow.prepare(context.double()))
@@ -91,28 +91,28 @@ def test_normals_of_the_kernel():
         assert np.median(np.abs(out - expected)) < 1e-6
 
 
-def make_random_estimator(anchored=None, components=1):
+def make_random_estimator(index=None, components=1):
     torch.manual_seed(4)
     spec = config.FlowSettings(layers=2, bins=5, width=32, blocks=1, components=components)
-    estimator = build_estimator(spec, FeatureLayout(1, False, False), 2, anchored).double()
+    estimator = build_estimator(spec, FeatureLayout(1, False, False), 2, index).double()
     with torch.no_grad():
         estimator.density.head.weight.normal_(std=0.1)
         estimator.density.head.bias.normal_(std=0.3)
     return estimator
 
 
-@pytest.mark.parametrize(("anchored", "components"), [(None, 1), (1, 1), (1, 3)])
-def test_density_integrates_to_one_and_matches_draws(anchored, components):
-    estimator = make_random_estimator(anchored, components)
+@pytest.mark.parametrize(("index", "components"), [(None, 1), (1, 1), (1, 3)])
+def test_density_integrates_to_one_and_matches_draws(index, components):
+    estimator = make_random_estimator(index, components)
     features = torch.randn(1, 6, generator=torch.Generator().manual_seed(5)).double()
-    anchor = torch.tensor([[0.7, 0.3]], dtype=torch.float64)
+    condition = Condition(features, torch.tensor([[0.7, 0.3]], dtype=torch.float64))
     edges = np.linspace(-12, 12, 801)
     centres = 0.5 * (edges[1:] + edges[:-1])
     grid = np.stack(np.meshgrid(centres, centres, indexing="ij"), -1).reshape(1, -1, 2)
     with torch.no_grad():
-        log_prob = estimator.log_prob(torch.from_numpy(grid), features, anchor)
-        numbers = BaseSamples.of(np.array([6]), 20_000, estimator.numbers, 6)
-        draws = estimator.sample(numbers, features, anchor)[0].numpy()
+        log_prob = estimator.log_prob(torch.from_numpy(grid), condition)
+        samples = BaseSamples.of(np.array([6]), 20_000, estimator.n_base, 6)
+        draws = estimator.sample(samples, condition)[0].numpy()
     density = log_prob.exp().numpy().reshape(800, 800)
     step = edges[1] - edges[0]
     assert density.sum() * step**2 == pytest.approx(1, abs=2e-3)
@@ -141,20 +141,19 @@ def gaussian_problem(n, rng):
 def learn(estimator, draw, steps, learning_rate=5e-3):
     """Train an estimator on fresh draws of (y, features); no averaging."""
     optimiser = torch.optim.Adam(estimator.parameters(), lr=learning_rate)
-    anchor = torch.tensor([[0.0, 1.0]]).expand(512, 2)
     for i in range(steps):
         y, x = (torch.from_numpy(a).float() for a in draw(512))
         optimiser.param_groups[0]["lr"] = learning_rate * schedule(i / steps, 0.05)
         optimiser.zero_grad()
-        estimator.loss(y, x, anchor).mean().backward()
+        estimator.loss(y, Condition.without_redshift(x)).mean().backward()
         optimiser.step()
 
 
 def draws_of(estimator, x, draws=2048):
-    numbers = BaseSamples.of(np.arange(len(x)), draws, estimator.numbers, 1)
-    anchor = torch.tensor([[0.0, 1.0]]).expand(len(x), 2)
+    samples = BaseSamples.of(np.arange(len(x)), draws, estimator.n_base, 1)
     with torch.no_grad():
-        return estimator.sample(numbers, torch.from_numpy(x).float(), anchor).numpy()
+        condition = Condition.without_redshift(torch.from_numpy(x).float())
+        return estimator.sample(samples, condition).numpy()
 
 
 def test_learned_posterior_is_the_analytic_one():
@@ -279,19 +278,21 @@ def test_given_redshift_pins_the_posterior(small_run, small_model, small_posteri
     assert np.median(z.std(axis=1)) < 0.2 * np.median(free.std(axis=1))
 
 
-def test_anchor_follows_the_given_redshift(small_run):
+def test_latent_redshift_follows_the_given_redshift(small_run):
     prior = prior_of(small_run.model, small_run.priors)
     unknown = np.full(4, np.nan)
     blank = np.ones((4, 3))
     seen = Photometry(blank, blank, blank > 0, unknown, unknown)
-    np.testing.assert_array_equal(anchor_of(prior, seen), [[0, 1]] * 4)
-    anchor = anchor_of(prior, seen.with_redshift(np.array([0.525, np.nan, 0.01, 99.0]), 0.001))
-    assert anchor[0, 0] == pytest.approx(0, abs=1e-6)
+    np.testing.assert_array_equal(latent_redshift(prior, seen), [[0, 1]] * 4)
+    latent = latent_redshift(
+        prior, seen.with_redshift(np.array([0.525, np.nan, 0.01, 99.0]), 0.001)
+    )
+    assert latent[0, 0] == pytest.approx(0, abs=1e-6)
     # sigma_z = 0.001525 of a uniform prior 0.95 wide, times dy/du = sqrt(2 pi) at the middle.
-    assert anchor[0, 1] == pytest.approx(0.001525 / 0.95 * np.sqrt(2 * np.pi), rel=1e-3)
-    assert anchor[1].tolist() == [0, 1]
-    assert np.isfinite(anchor).all()
-    assert (anchor[:, 1] > 0).all()
+    assert latent[0, 1] == pytest.approx(0.001525 / 0.95 * np.sqrt(2 * np.pi), rel=1e-3)
+    assert latent[1].tolist() == [0, 1]
+    assert np.isfinite(latent).all()
+    assert (latent[:, 1] > 0).all()
 
 
 class Killed(BaseException):
@@ -350,8 +351,8 @@ def test_selection_that_leaves_nothing(small_library):
 
 
 def test_diverging_loss_stops_with_a_message(monkeypatch, small_run, small_library):
-    def broken(self, y, features, anchor):
-        return features.sum(1) * float("nan")
+    def broken(self, y, condition):
+        return condition.features.sum(1) * float("nan")
 
     monkeypatch.setattr(Estimator, "loss", broken)
     with pytest.raises(SedumError, match="not finite at step 0"):
@@ -361,9 +362,9 @@ def test_diverging_loss_stops_with_a_message(monkeypatch, small_run, small_libra
 def test_diverging_later_keeps_the_best_weights(tmp_path, monkeypatch, small_run, small_library):
     genuine, steps = Estimator.loss, []
 
-    def breaking(self, y, features, anchor):
+    def breaking(self, y, condition):
         steps.append(1)
-        found = genuine(self, y, features, anchor)
+        found = genuine(self, y, condition)
         return found * float("nan") if len(steps) > 45 else found
 
     monkeypatch.setattr(Estimator, "loss", breaking)

@@ -15,6 +15,7 @@ _CATALOGUES = [
     *sorted(SOURCE.glob("results/*.py")),
     *sorted(SOURCE.glob("parallel/*.py")),
     SOURCE / "config" / "catalogue_section.py",
+    SOURCE / "storage" / "part_folder.py",
     SOURCE / "observe" / "noise_file.py",
     *(SOURCE / "survey" / f"{name}.py" for name in ("fit", "fit_parts", "fit_hats", "qp_ensemble")),
     *(SOURCE / "survey" / f"{name}.py" for name in ("hats_partitions", "select_rows")),

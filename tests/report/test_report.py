@@ -18,7 +18,7 @@ from run_cases import run_settings
 from sedum.check.mock_scorecard import MockValidation
 from sedum.cli.main import app
 from sedum.comparison.compared_models import Comparison, comparison_table
-from sedum.comparison.model_evidence import SelectedFraction, model_shares
+from sedum.comparison.model_evidence import SelectedFraction, model_fractions
 from sedum.config import PARAMETERS, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies import derived
@@ -215,7 +215,7 @@ def comparison(path, n=200, fingerprint=FINGERPRINT):
         ["log_mass"],
         np.array([0.5, 0.5]),
         dict.fromkeys(["one", "two"], SelectedFraction(0.0, 0.0)),
-        model_shares(evidence),
+        model_fractions(evidence),
         n,
         Table(),
     )

@@ -155,16 +155,16 @@ def test_lazy_catalogue_goes_on_with_the_verbs_of_lsdb(
 def test_a_worker_that_is_killed_loses_nothing(
     catalogue, fitted, dask_client, small_run, small_posterior, tmp_path
 ):
-    out, records = tmp_path / "out", tmp_path / "out.parts" / "done"
+    out, records = tmp_path / "out", tmp_path / "out.parts"
     before = set(dask_client.run(os.getpid).values())
     found = []
 
     def kill():
-        while not (list(records.glob("out*.json")) or out.exists()):
+        while not (list(records.glob("_out*.json")) or out.exists()):
             time.sleep(0.002)
         for pid in before:  # all of them: those in their place have to be given the estimator
             os.kill(pid, signal.SIGKILL)
-        found.append(len(list(records.glob("out*.json"))))
+        found.append(len(list(records.glob("_out*.json"))))
 
     killer = Thread(target=kill)
     killer.start()
@@ -186,28 +186,28 @@ def test_a_fit_that_is_killed_goes_on(
         " sys.argv[1], 'out', scheduler=sys.argv[2])"
     )
     command = [sys.executable, "-c", code, str(catalogue), dask_client.scheduler.address]
-    out, records = tmp_path / "out", tmp_path / "out.parts" / "done"
+    out, records = tmp_path / "out", tmp_path / "out.parts"
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(list(records.glob("out*.json"))) < 2:
+    while process.poll() is None and len(list(records.glob("_out*.json"))) < 2:
         time.sleep(0.002)
     process.kill()
     process.wait()
     assert not out.exists()
-    before = {p.name: p.stat().st_mtime_ns for p in records.glob("out*.json")}
+    before = {p.name: p.stat().st_mtime_ns for p in records.glob("_out*.json")}
     assert 2 <= len(before) < 15, "it was done before it could be killed"
     other = small_run.model_copy(update={"name": "other"})
     with pytest.raises(SedumError, match=r"holds parts of another fit \(its run file differ"):
         sedum.fit(other, small_posterior, catalogue, out, client=dask_client)
     # A partition that was damaged since is fitted again.
-    damaged = Partition.from_json((records / sorted(before)[0]).read_text())
-    table = tmp_path / "out.parts" / "collection" / sorted(before)[0].split("-")[0]
+    damaged = Partition.from_facts(json.loads((records / sorted(before)[0]).read_text())["facts"])
+    table = tmp_path / "out.parts" / "collection" / sorted(before)[0].split("-")[0][1:]
     file = bytearray(damaged.path(table).read_bytes())
     file[len(file) // 2] ^= 0xFF
     damaged.path(table).write_bytes(bytes(file))
     again, kept = [], fit_hats_module._kept
 
-    def noting(table, records):
-        whole, missing = kept(table, records)
+    def noting(table, parts):
+        whole, missing = kept(table, parts)
         again.extend(missing)
         return whole, missing
 

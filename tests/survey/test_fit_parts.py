@@ -155,9 +155,28 @@ def test_interrupted_fits_go_on_and_damaged_parts_are_made_again(fitted, monkeyp
 def test_parts_of_another_fit_are_refused(fitted, tmp_path):
     source = catalogue(tmp_path / "cat.fits")
     (tmp_path / "out.fits.parts").mkdir()
-    (tmp_path / "out.fits.parts" / "_fit.json").write_text('{"run file": "another"}')
+    (tmp_path / "out.fits.parts" / "_parts.json").write_text('{"run file": "another"}')
+    (tmp_path / "out.fits.parts" / "part-000000.parquet").write_text("")
     with pytest.raises(SedumError, match=r"parts of another fit \(its run file, estimator"):
         fitted(source, "out.fits")
+    # A fit that failed before its first part, as of a mistake in the run file, is in nobody's way.
+    (tmp_path / "out.fits.parts" / "part-000000.parquet").unlink()
+    assert fitted(source, "out.fits").rows == ROWS
+
+
+def test_a_corrected_run_file_follows_one_that_failed(
+    small_run, small_posterior, small_model, tmp_path
+):
+    source = catalogue(tmp_path / "cat.fits")
+    wrong = small_run.model_copy(
+        update={"catalogue": small_run.catalogue.model_copy(update={"redshift": "absent"})}
+    )
+    out = tmp_path / "out.fits"
+    with pytest.raises(SedumError, match="absent"):
+        sedum.fit(wrong, small_posterior, source, out, model=small_model)
+    assert (tmp_path / "out.fits.parts").is_dir()
+    assert sedum.fit(small_run, small_posterior, source, out, model=small_model).rows == ROWS
+    assert not (tmp_path / "out.fits.parts").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A whole catalogue against the simulations: residuals, typicality, population."""
+"""Comparing a whole catalogue with simulations: residuals, typicality, population."""
 
 from __future__ import annotations
 
@@ -26,37 +26,39 @@ from sedum.tables.read import TableLike
 
 __all__ = ["BandResidual", "CatalogueCheck", "check_catalogue"]
 
-#: False-alarm rate of each of the two tests that judge a catalogue.
+#: False-alarm rate of each of the two tests of a catalogue.
 _ALARM = 0.005
-#: A band is far off beyond this median residual, in sigma, where that is so many errors away.
+#: A band is far off if its median residual exceeds this many sigma, and this many of its errors.
 _FAR, _ERRORS = 0.5, 5.0
-#: The fewest galaxies, and the fewest measurements that are judged in a band.
-_LEAST = 30
-#: Mock galaxies to choose from: for each galaxy, and in all; and how many of like brightness one
-#: is drawn from.
-_POOL_EACH, _POOL, _NEAR = 40, 20_000, 50
-#: Draws and rounds behind posterior-predictive checks.
+#: Minimum number of galaxies, and of measurements in a band.
+_MINIMUM = 30
+#: Mock galaxies to select from, for each galaxy and at most; and from how many mocks of similar
+#: signal-to-noise each is drawn.
+_MOCKS_EACH, _MOCKS, _NEAR = 40, 20_000, 50
+#: Draws and rounds of refinement for posterior-predictive checks, and the draws that they use.
 _DRAWS, _ROUNDS, _PREDICTED = 1000, 1, 50
 _TOGETHER = 64
 
 
 @dataclass(frozen=True)
 class BandResidual:
-    """What a band shows about the best models of a catalogue.
+    """Residuals of one band about the best-fitting models of a catalogue.
 
     Attributes
     ----------
     band
-        Its name.
+        Name of the band.
     galaxies
-        In how many it is measured.
-    sigma, sigma_error
-        Median residual in sigma, positive where the observed flux is higher, and its standard
-        error; NaN of too few galaxies.
+        Number of galaxies in which it is measured.
+    sigma
+        Median residual in sigma, positive if the observed flux is higher; NaN if there are too
+        few galaxies.
+    sigma_error
+        Standard error of ``sigma``.
     magnitude
-        Median of model minus observed magnitude where the signal-to-noise is above 5.
+        Median of model minus observed magnitude, of measurements with a signal-to-noise above 5.
     far_off
-        Whether the median is far from zero, beyond its error.
+        Whether the median residual is far from zero, compared with its error.
     """
 
     band: str
@@ -74,27 +76,27 @@ class CatalogueCheck:
     Attributes
     ----------
     galaxies
-        How many were looked at.
+        Number of galaxies that were checked, n.
     level
-        Of ``in_distribution``; the expected share below it.
+        Level of ``in_distribution``: the expected fraction of galaxies with a typicality below it.
     typicality
-        Of each galaxy, [n].
-    share_p_value
-        Probability of so many galaxies below the level among simulated ones.
+        Typicality of each galaxy, [n]; see :class:`sedum.infer.verify.typicality.Typicality`.
+    flagged_p_value
+        Probability of at least as many galaxies below the level, if all were simulated.
     residuals
-        Test of the residuals about the best models against those of mock galaxies.
+        Test of the residuals about the best-fitting models against those of mock galaxies.
     population
-        Test of the photometry against galaxies of the prior.
+        Test of the photometry against mock galaxies drawn from the prior.
     ppp
-        Posterior-predictive p-values of some of the galaxies.
+        Posterior-predictive p-values of some of the galaxies, [predicted].
     bands
-        What each band shows.
+        Residuals of each band.
     """
 
     galaxies: int
     level: float
     typicality: np.ndarray
-    share_p_value: float
+    flagged_p_value: float
     residuals: Misspecification
     population: Misspecification
     ppp: np.ndarray
@@ -102,34 +104,34 @@ class CatalogueCheck:
 
     @property
     def flagged(self) -> int:
-        """How many galaxies are below the level."""
+        """Number of galaxies whose typicality is below the level."""
         return int((self.typicality <= self.level).sum())
 
     def faults(self) -> list[str]:
-        """Return in words what is unlike the simulations; empty for one in a hundred at most.
+        """Return how the catalogue differs from the simulations, one text for each difference.
 
-        That is the false-alarm rate of both tests together. The population does not count: no
-        survey has the distribution of the prior, nor has it to.
+        The list is empty if it does not differ. The false-alarm rate is one per cent. The
+        population does not count: no survey has the distribution of the prior, nor need it.
         """
-        found = []
+        faults = []
         if self.residuals.p_value <= _ALARM:
-            found.append(
+            faults.append(
                 f"residuals about the best models are not those of simulated galaxies, p = "
                 f"{self.residuals.p_value:.2g}"
             )
-        if self.share_p_value <= _ALARM:
-            found.append(
+        if self.flagged_p_value <= _ALARM:
+            faults.append(
                 f"{self.flagged} of {self.galaxies} galaxies are not typical at a level of "
                 f"{self.level:g}, expected {self.level * self.galaxies:.1f}"
             )
-        if found:
+        if faults:
             for b in sorted(self.bands, key=lambda b: -abs(np.nan_to_num(b.sigma))):
                 if b.far_off:
-                    found.append(
+                    faults.append(
                         f"{b.band}: median residual {b.sigma:+.2f} sigma, {b.magnitude:+.3f} mag "
                         "brighter than the models"
                     )
-        return found
+        return faults
 
     def summary(self) -> dict[str, Any]:
         """Return all numbers, ready for JSON."""
@@ -138,7 +140,7 @@ class CatalogueCheck:
             "level": self.level,
             "flagged": self.flagged,
             "expected": self.level * self.galaxies,
-            "share_p_value": self.share_p_value,
+            "flagged_p_value": self.flagged_p_value,
             "residuals": vars(self.residuals),
             "population": vars(self.population),
             "ppp": {
@@ -166,58 +168,72 @@ def check_catalogue(
     seed: int = 1,
     show_progress: bool = False,
 ) -> CatalogueCheck:
-    """Compare a catalogue with the simulations that an estimator learned from.
+    """Compare a catalogue with the simulations that an estimator was trained on.
 
-    Each galaxy's best model is searched for, which gives its typicality and its residuals. The
-    residuals are compared with those of mock galaxies that have the same bands and
-    signal-to-noise, as a whole: a survey whose galaxies are not distributed like the prior
-    passes, one with wrong zero-points, errors or objects does not. The photometry itself is
-    compared with galaxies of the prior in the same bands; it differs for nearly every survey.
+    The best-fitting model of each galaxy gives its typicality and its residuals. The residuals
+    of all galaxies together are compared with those of mock galaxies that have the same bands
+    and signal-to-noise. A survey whose galaxies are not distributed like the prior passes; a
+    survey with wrong zero-points, wrong errors or other objects does not. The photometry itself
+    is compared with mock galaxies of the prior in the same bands. It differs for nearly every
+    survey.
 
     Parameters
     ----------
     run
         The run file.
     posterior
-        The trained estimator.
+        The estimator trained for it.
     catalogue
-        A file, a table, or rows that were read already. Rows that cannot be fitted are left out.
+        A file, an astropy Table, a pandas DataFrame, or rows that were read already. Rows that
+        cannot be fitted are left out.
     model
-        The forward model, where the caller has it already.
+        The forward model, if the caller has it already.
     galaxies
-        The most galaxies to look at, drawn at random.
+        Maximum number of galaxies to check, drawn at random.
     predicted
-        Of them, those with posterior-predictive checks, which need verified draws.
+        Number of these galaxies with a posterior-predictive check, which needs verified draws.
     seed
-        Of that choice, of mocks and of draws.
+        Random seed of the selection, the mock galaxies and the draws.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    CatalogueCheck
+        The results; :meth:`CatalogueCheck.faults` lists what differs.
 
     Raises
     ------
     SedumError
         If fewer than 30 galaxies can be fitted, the estimator belongs to another run file, or
         the package sbi is not installed.
+
+    Examples
+    --------
+    ::
+
+        check = sedum.check_catalogue(run, posterior, "cat.fits")
+        print(check.faults() or "like the simulations")
     """
     ready = prepare(run, posterior, catalogue, model=model)
     model, photometry, good = ready.model, ready.photometry, ready.good
-    if len(good) < _LEAST:
+    if len(good) < _MINIMUM:
         reasons = "; ".join(f"{count} {reason}" for reason, count in ready.status.counts()[:3])
         raise SedumError(
-            f"checking a catalogue needs {_LEAST} galaxies that can be fitted, found {len(good)} "
+            f"checking a catalogue needs {_MINIMUM} galaxies that can be fitted, found {len(good)} "
             f"({reasons})"
         )
     rng = np.random.default_rng(seed)
     at = np.sort(rng.permutation(good)[:galaxies])
     seen = photometry[at]
-    pool = _in_bands_of(seen, _pool(posterior, model, len(at), seed), rng)
+    pool = _in_same_bands(seen, _pool(posterior, model, len(at), seed), rng)
     mocks = _as_bright(seen, pool, rng)
     spec = run.output.typicality or TypicalitySettings()
     typicality = Typicality(posterior, model, spec.galaxies, show_progress)
     some = np.sort(rng.permutation(len(at))[:predicted])
     with progress(3 * len(at) + len(some), "checking", "galaxies", show_progress) as advance:
         best = _search(typicality, seen, at, advance)
-        # Keys that no row of a catalogue has.
+        # Their keys are those of no row of the catalogue.
         about_mocks = _search(typicality, mocks, np.arange(len(mocks)) + 2**29, advance)
         ppp = _predictive(typicality, seen[some], at[some], seed, advance)
     values = typicality(seen, at, best)
@@ -227,7 +243,7 @@ def check_catalogue(
         galaxies=len(at),
         level=spec.level,
         typicality=values,
-        share_p_value=float(stats.binom.sf(below - 1, len(at), spec.level)),
+        flagged_p_value=float(stats.binom.sf(below - 1, len(at), spec.level)),
         residuals=misspecification(best.residual, about_mocks.residual, seed=seed),
         population=misspecification(
             posterior.features(_unknown(seen))[:, :width],
@@ -240,16 +256,16 @@ def check_catalogue(
 
 
 def _pool(posterior: Posterior, model: Simulator, galaxies: int, seed: int) -> Photometry:
-    """Return mock galaxies with redshifts, in all bands but those that the survey lacks."""
-    size = min(_POOL_EACH * galaxies, _POOL)
+    """Return mock galaxies with redshifts, in all bands that the noise model has."""
+    size = min(_MOCKS_EACH * galaxies, _MOCKS)
     noise = posterior.noise
     whole = noise.spec.model_copy(update={"missing": 0.0})
     complete = NoiseModel(noise.bands, whole, noise.pivots, noise.sample)
     return mock_observations(model, complete, size, seed + 20_260_401, given=True)
 
 
-def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
-    """Return mocks, each with the bands of one of the galaxies and its redshift if that has one."""
+def _in_same_bands(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
+    """Return mocks, each with the bands of one of the galaxies, and with a redshift if it has one."""
     like = rng.integers(len(seen), size=len(pool))
     there = pool.observed & seen.observed[like]
     given = np.where(np.isfinite(seen.redshift[like]), pool.redshift, np.nan)
@@ -264,7 +280,7 @@ def _in_bands_of(seen: Photometry, pool: Photometry, rng: np.random.Generator) -
 
 
 def _as_bright(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
-    """Return two mocks for each galaxy, of nearly its signal-to-noise."""
+    """Return two mocks for each galaxy, of nearly the same signal-to-noise."""
     snr = pool.log_snr
     order = np.argsort(snr)
     place = np.searchsorted(snr[order], np.repeat(seen.log_snr, 2))
@@ -287,14 +303,14 @@ def _search(
 def _predictive(
     typicality: Typicality, seen: Photometry, keys: np.ndarray, seed: int, advance: Advance
 ) -> np.ndarray:
-    """Return posterior-predictive p-values by verified draws, [n]."""
+    """Return posterior-predictive p-values from verified draws, [n]."""
     out = np.empty(len(seen))
     exact = typicality.exact
     for start in range(0, len(seen), _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, len(seen)))
         part = seen[rows]
-        found = reweight(typicality.posterior, exact, part, _DRAWS, seed, keys[rows], _ROUNDS)
-        draws = resampled(found, seed)[:, :: _DRAWS // _PREDICTED]
+        weights = reweight(typicality.posterior, exact, part, _DRAWS, seed, keys[rows], _ROUNDS)
+        draws = resampled(weights, seed)[:, :: _DRAWS // _PREDICTED]
         out[rows] = posterior_predictive(exact, part, draws).p_value
         advance(len(part))
     return out
@@ -309,13 +325,13 @@ def _by_band(
     names: list[str], model: Simulator, seen: Photometry, best: BestFit
 ) -> list[BandResidual]:
     flux = model.photometry(best.theta)
-    found = []
+    residuals = []
     for i, name in enumerate(names):
         there = seen.measured[:, i]
         residual = best.residual[there, i]
         count = int(there.sum())
-        if count < _LEAST:
-            found.append(BandResidual(name, count, np.nan, np.nan, np.nan, False))
+        if count < _MINIMUM:
+            residuals.append(BandResidual(name, count, np.nan, np.nan, np.nan, False))
             continue
         low, middle, high = np.percentile(residual, [16, 50, 84])
         # The standard error of a median, 1.25 times that of a mean, by the central 68%.
@@ -324,5 +340,5 @@ def _by_band(
         ratio = seen.flux[bright, i] / flux[bright, i]
         magnitude = float(np.median(2.5 * np.log10(ratio))) if bright.any() else np.nan
         far = bool(abs(middle) > _FAR and abs(middle) > _ERRORS * error)
-        found.append(BandResidual(name, count, float(middle), float(error), magnitude, far))
-    return found
+        residuals.append(BandResidual(name, count, float(middle), float(error), magnitude, far))
+    return residuals

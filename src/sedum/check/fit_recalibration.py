@@ -13,8 +13,8 @@ from sedum.check.mock_scorecard import MockValidation, validate
 from sedum.check.recovery import coverage_curve
 from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
+from sedum.infer.condition import condition_of
 from sedum.infer.densities.conditional_density import LogProb
-from sedum.infer.known_redshift import anchor_of
 from sedum.infer.posterior import Posterior
 from sedum.infer.recalibration import BaseTransform, Covariates, Recalibration
 from sedum.observe.mock_survey import mock_survey
@@ -196,12 +196,11 @@ def _likelihoods(
 ) -> list[tuple[slice, LogProb]]:
     """Return, for portions of galaxies, the log density of their truths under any map."""
     y = torch.from_numpy(posterior.prior.to_latent(theta).astype(np.float32))
-    features = torch.from_numpy(posterior.features(photometry))
-    anchor = torch.from_numpy(anchor_of(posterior.prior, photometry).astype(np.float32))
+    condition = condition_of(posterior.prior, posterior.features, photometry)
     estimator = posterior.estimator.cpu()
     found = []
     for start in range(0, len(theta), _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, len(theta)))
         with torch.no_grad():
-            found.append((rows, estimator.at(y[rows], features[rows], anchor[rows])))
+            found.append((rows, estimator.at(y[rows], condition.rows(rows))))
     return found

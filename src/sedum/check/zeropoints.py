@@ -1,4 +1,4 @@
-"""Zero-points measured on galaxies of known redshift, by what the posterior predicts."""
+"""Measuring zero-points with galaxies of known redshift, from what the posterior predicts."""
 
 from __future__ import annotations
 
@@ -23,52 +23,55 @@ from sedum.tables.read import TableLike
 
 __all__ = ["ZeroPoints", "measure_zeropoints"]
 
-#: Draws behind each predicted flux.
+#: Draws for each predicted flux.
 _DRAWS = 32
-#: Fewest galaxies that measure a band, and its least predicted signal-to-noise in each.
-_LEAST, _SNR = 20, 5.0
-#: Error of the models in a single prediction, as a fraction: no galaxy counts for more.
+#: Minimum number of galaxies for a band, and the minimum predicted signal-to-noise of each.
+_MINIMUM, _SNR = 20, 5.0
+#: Relative error of the models in a single prediction, which limits the weight of a galaxy.
 _MODEL_ERROR = 0.03
 #: Systematic error of the models in the median residual of a band, mag.
 _MODEL_MEDIAN = 0.02
-#: Step of the finite differences; when the offsets are settled, mag; the most rounds until then.
+#: Step of the finite differences, change below which the offsets have settled (both in mag), and
+#: maximum number of rounds.
 _STEP, _SETTLED, _ROUNDS = 0.05, 0.002, 12
 _RESAMPLES = 100
 
 
 @dataclass(frozen=True)
 class ZeroPoints:
-    """Offsets of a survey's zero-points and how they were judged; all in mag, [bands].
+    """Zero-point offsets of a survey, and how well they work on held-out galaxies.
+
+    Arrays are [bands], in mag.
 
     Attributes
     ----------
     bands
         Names of the bands.
     pivots
-        Their pivot wavelengths in Angstrom.
+        Pivot wavelengths of the bands in Angstrom.
     anchor
-        The band whose zero-point was trusted.
+        The reference band, whose zero-point is assumed to be right.
     offset
-        To be added to the magnitudes of each band as the catalogue has them; NaN where too few
-        galaxies measure it.
+        Offset to add to the magnitudes of the catalogue in each band; NaN if too few galaxies
+        measure it.
     error
-        Standard error of the offset relative to the anchor's; degenerate offsets have large ones.
+        Standard error of the offset relative to that of the anchor. It is large for degenerate
+        offsets.
     count
-        Galaxies that measured it.
+        Number of galaxies that measure each band.
     before, after
-        Median residual (predicted minus observed) of the held-out half: without the offsets
-        that the other half gave, and with them; NaN where too few galaxies measure it.
+        Median residual (predicted minus observed) of the held-out half of the galaxies, without
+        and with the offsets that the other half gave; NaN if too few galaxies measure the band.
     scatter
-        Half the distance of the 16th and 84th percentiles of those residuals, after.
+        Half the distance between the 16th and 84th percentiles of the residuals ``after``.
     applied
-        The offsets that the run file had applied when these were measured, included in
-        ``offset``.
+        Offsets that the run file had applied already. They are included in ``offset``.
     galaxies
-        Galaxies of known redshift that were used.
+        Number of galaxies of known redshift that were used.
     settled
-        Whether the rounds ended because nothing changed any more.
+        Whether the iteration converged.
     fingerprint
-        Hash of what the estimator was trained for.
+        Hash of the settings that the estimator was trained with.
     """
 
     bands: list[str]
@@ -86,7 +89,15 @@ class ZeroPoints:
     fingerprint: str
 
     def write(self, path: str | Path, source: str = "catalogue") -> None:
-        """Write to YAML, atomically, as ``catalogue.offsets`` of a run file reads it."""
+        """Write the offsets to a YAML file that ``catalogue.offsets`` of a run file reads.
+
+        Parameters
+        ----------
+        path
+            The file. It is written atomically.
+        source
+            Name of the catalogue, recorded in the file.
+        """
         entries = {}
         for i, band in enumerate(self.bands):
             if not np.isfinite(self.offset[i]):
@@ -131,80 +142,94 @@ def measure_zeropoints(
 ) -> ZeroPoints:
     """Measure the offset of each band's zero-point from galaxies of known redshift.
 
-    Each band is predicted from the posterior given the redshift and all other bands. The
-    offsets are those that bring the median residuals of all bands nearest to zero at once,
-    with a normal prior on the offsets: some combinations, such as a slope with wavelength, look
-    like dust or age and hardly change any residual, and without a prior they would run away.
-    Residuals count by their error (of the median, by resampling, and of the models, 0.02 mag);
-    how they answer to offsets is found by finite differences, and the solution iterated
-    (Gauss-Newton). Galaxies are weighted by the uncertainty of their residual, and chosen by
-    the predicted signal-to-noise, so that noise in the band itself selects nobody. A common
-    offset of all bands is a change of mass and cannot be measured: the anchor's is zero. So is
-    that of the selection band, which no training galaxy lacked.
+    Each band is predicted from the posterior, given the redshift and all other bands. The
+    offsets bring the median residuals of all bands as close to zero as possible, with a normal
+    prior on the offsets. The prior is needed because some combinations, such as a slope with
+    wavelength, look like dust or age and hardly change any residual.
+
+    Residuals are weighted by their error (of the median, by resampling, and of the models, 0.02
+    mag). Their response to offsets is computed by finite differences, and the solution is
+    iterated (Gauss-Newton). Galaxies are weighted by the uncertainty of their residual, and
+    selected by the predicted signal-to-noise, so that noise in the band itself does not select
+    them. A common offset of all bands is a change of mass and cannot be measured: the offset of
+    the anchor is zero. So is that of the selection band, which all training galaxies have.
 
     Parameters
     ----------
     run
         The run file.
     posterior
-        The estimator, trained with some redshifts given and some bands missing.
+        The estimator trained for it, with some redshifts given and some bands missing.
     catalogue
-        A file, a table, or rows that were read already. Rows without a redshift, and rows that
-        cannot be fitted, are not used.
+        A file, an astropy Table, a pandas DataFrame, or rows that were read already. Rows
+        without a redshift, and rows that cannot be fitted, are not used.
     model
-        The forward model, where the caller has it already.
+        The forward model, if the caller has it already.
     anchor
-        The band whose zero-point is trusted; the selection band if None, or else the band
-        measured most often.
+        The reference band, whose zero-point is assumed to be right. If None, it is the selection
+        band, or without one the band measured most often.
     prior
-        How far zero-points are expected to be off: standard deviation of the prior in mag.
+        Standard deviation of the prior on the offsets, in mag.
     galaxies
-        The most galaxies to use, drawn at random. Half of them measure and half judge; the
-        result is of all.
+        Maximum number of galaxies to use, drawn at random. Half of them measure the offsets that
+        the other half tests; the result uses all.
     seed
-        Of that choice, and of draws.
+        Random seed of the selection and of draws.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    ZeroPoints
+        The offsets and their test. :meth:`ZeroPoints.write` writes them for the run file.
 
     Raises
     ------
     SedumError
         If there are fewer than 40 galaxies of known redshift, the anchor is not a band or not
-        measured, or the estimator was never shown given redshifts or missing bands.
+        measured, the estimator was trained without given redshifts or missing bands, or it
+        belongs to another run file.
+
+    Examples
+    --------
+    ::
+
+        zeropoints = sedum.measure_zeropoints(run, posterior, "cat.fits", anchor="jwst_f277w")
+        zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
     """
     model = trained_model(run, posterior, model)
     _check_trained(posterior)
     ready = prepare(run, posterior, catalogue, model=model, give_redshifts=True)
     photometry = ready.photometry
     usable = np.flatnonzero(ready.status.ok & np.isfinite(photometry.redshift))
-    if len(usable) < 2 * _LEAST:
+    if len(usable) < 2 * _MINIMUM:
         raise SedumError(
-            f"zero-points need {2 * _LEAST} galaxies of known redshift that can be fitted, found "
+            f"zero-points need {2 * _MINIMUM} galaxies of known redshift that can be fitted, solution "
             f"{len(usable)}; map catalogue.redshift to a column of spectroscopic redshifts"
         )
     rng = np.random.default_rng(seed)
-    chosen = rng.permutation(usable)[:galaxies]
-    seen = photometry[chosen]
+    selected = rng.permutation(usable)[:galaxies]
+    seen = photometry[selected]
     bands = run.band_names()
     cut = posterior.noise.spec.selection
     first = _anchor(bands, seen, anchor, cut.band if cut else None)
     fixed = {first} | ({bands.index(cut.band)} if cut else set())
     halves = [np.arange(len(seen)) % 2 == k for k in (0, 1)]
     counts = np.stack([seen.measured[half].sum(axis=0) for half in halves])
-    free = [b for b in range(len(bands)) if b not in fixed and counts[:, b].min() >= _LEAST]
+    free = [b for b in range(len(bands)) if b not in fixed and counts[:, b].min() >= _MINIMUM]
     if not free:
-        raise SedumError(f"no band but the anchor is measured in {2 * _LEAST} of the galaxies")
+        raise SedumError(f"no band but the anchor is measured in {2 * _MINIMUM} of the galaxies")
     solver = _Solver(_Predictor(posterior, model, seed), free, len(bands), prior)
-    measuring, judging = (seen[half] for half in halves)
+    measuring, testing = (seen[half] for half in halves)
     with progress(len(free) + 4, "zero-points", "steps", show_progress) as advance:
         response = solver.response(measuring, advance)
         half = solver.settle(measuring, response, np.zeros(len(bands)), rng)
-        advance(1, "judging on the other half")
-        before = solver.judge(judging, np.zeros(len(bands)))
+        advance(1, "testing on the other half")
+        before = solver.test(testing, np.zeros(len(bands)))
         advance(1)
-        after = solver.judge(judging, half.offset)
+        after = solver.test(testing, half.offset)
         advance(1, "measuring on all")
-        found = solver.settle(seen, response, half.offset, rng)
+        solution = solver.settle(seen, response, half.offset, rng)
         advance(1)
     applied = np.zeros(len(bands))
     if run.catalogue is not None:
@@ -214,28 +239,28 @@ def measure_zeropoints(
         bands=bands,
         pivots=model.filters.pivots,
         anchor=bands[first],
-        offset=np.where(known, found.offset + applied, np.nan),
-        error=_placed(len(bands), free, found.error, np.nan),
-        count=_placed(len(bands), free, found.count, 0).astype(int),
+        offset=np.where(known, solution.offset + applied, np.nan),
+        error=_placed(len(bands), free, solution.error, np.nan),
+        count=_placed(len(bands), free, solution.count, 0).astype(int),
         before=_placed(len(bands), free, before[:, 0], np.nan),
         after=_placed(len(bands), free, after[:, 0], np.nan),
         scatter=_placed(len(bands), free, after[:, 1], np.nan),
         applied=applied,
         galaxies=len(seen),
-        settled=found.settled,
+        settled=solution.settled,
         fingerprint=digest(posterior.fingerprint),
     )
 
 
 def _placed(size: int, at: list[int], values: np.ndarray, blank: float) -> np.ndarray:
-    """Return values at some places of an array that is otherwise blank."""
+    """Return an array with values at some places and ``blank`` elsewhere."""
     out = np.full(size, blank, float)
     out[at] = values
     return out
 
 
 def _check_trained(posterior: Posterior) -> None:
-    """Refuse an estimator that never saw a band missing: each is left out in turn."""
+    """Refuse an estimator that was trained without missing bands: each is left out in turn."""
     spec = posterior.noise.spec
     missing = spec.missing_bands
     patterns = isinstance(spec, LearnedNoise | BootstrapNoise)
@@ -251,9 +276,9 @@ def _anchor(bands: list[str], seen: Photometry, wanted: str | None, cut: str | N
         raise SedumError(f"anchor {wanted!r} is not among the filters{allowed(wanted, bands)}")
     name = wanted or cut
     at = int(seen.measured.sum(axis=0).argmax()) if name is None else bands.index(name)
-    if seen.measured[:, at].sum() < 2 * _LEAST:
+    if seen.measured[:, at].sum() < 2 * _MINIMUM:
         raise SedumError(
-            f"anchor {bands[at]}: measured in fewer than {2 * _LEAST} galaxies of known redshift; "
+            f"anchor {bands[at]}: measured in fewer than {2 * _MINIMUM} galaxies of known redshift; "
             "name another band"
         )
     return at
@@ -271,21 +296,21 @@ class _Residuals:
         return len(self.ratio)
 
     def median(self) -> float:
-        """Return the weighted median in mag, predicted minus observed; zero if there is none."""
+        """Return the weighted median in mag, predicted minus observed; zero without galaxies."""
         if not self.count:
             return 0.0
         return float(_in_magnitudes(_weighted_median(self.ratio, self.weight)))
 
     def summary(self) -> tuple[float, float]:
-        """Return median and half of the central 68% in mag; NaN of too few."""
-        if self.count < _LEAST:
+        """Return median and half of the central 68% in mag; NaN if there are too few galaxies."""
+        if self.count < _MINIMUM:
             return np.nan, np.nan
         low, high = _in_magnitudes(np.percentile(self.ratio, [16, 84]))
         return self.median(), float(high - low) / 2
 
     def error(self, rng: np.random.Generator) -> float:
         """Return the standard error of the median, by resampling galaxies."""
-        if self.count < _LEAST:
+        if self.count < _MINIMUM:
             return np.nan
         picks = rng.integers(self.count, size=(_RESAMPLES, self.count))
         medians = [_weighted_median(self.ratio[p], self.weight[p]) for p in picks]
@@ -309,7 +334,7 @@ class _Predictor:
         self.posterior, self.model, self.seed = posterior, model, seed
 
     def residuals(self, photometry: Photometry, band: int) -> _Residuals:
-        """Return what a band shows against what the others predict."""
+        """Return the residuals of a band about the prediction from the others."""
         there = np.flatnonzero(photometry.measured[:, band])
         part = photometry[there].without(band)
         draws = self.posterior.sample(part, _DRAWS, self.seed, keys=there)
@@ -324,7 +349,7 @@ class _Predictor:
 
 @dataclass(frozen=True)
 class _Solution:
-    """Offsets of all bands; their errors and galaxies in the free ones."""
+    """Offsets of all bands, and the errors and numbers of galaxies of the free bands."""
 
     offset: np.ndarray
     error: np.ndarray
@@ -333,7 +358,7 @@ class _Solution:
 
 
 class _Solver:
-    """Finds offsets of the free bands that bring the residuals of all of them near zero."""
+    """Computes the offsets of the free bands that bring all their residuals near zero."""
 
     def __init__(self, predictor: _Predictor, free: list[int], bands: int, prior: float):
         self.predictor, self.free, self.bands, self.prior = predictor, free, bands, prior
@@ -345,7 +370,7 @@ class _Solver:
     def _medians(self, seen: Photometry, offset: np.ndarray) -> np.ndarray:
         return np.array([r.median() for r in self._residuals(seen, offset)])
 
-    def judge(self, seen: Photometry, offset: np.ndarray) -> np.ndarray:
+    def test(self, seen: Photometry, offset: np.ndarray) -> np.ndarray:
         """Return median and scatter of the residuals with some offsets, [free, 2]."""
         return np.array([r.summary() for r in self._residuals(seen, offset)])
 
@@ -363,7 +388,7 @@ class _Solver:
     def settle(
         self, seen: Photometry, response: np.ndarray, start: np.ndarray, rng: np.random.Generator
     ) -> _Solution:
-        """Iterate from some offsets, [bands]."""
+        """Return the offsets by iteration, starting from offsets [bands]."""
         first = self._residuals(seen, start)
         error = np.hypot([r.error(rng) for r in first], _MODEL_MEDIAN)
         weighted = response.T / error**2

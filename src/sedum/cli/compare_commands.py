@@ -58,7 +58,7 @@ def compare(
 
     Each estimator was trained with a run file of its own, all for the same bands and noise. The
     output has ln evidence and probability of each model for each row, and a status that says
-    whose evidence is not verified. Printed, drawn and written to a .json beside it: the share of
+    whose evidence is not verified. Printed, drawn and written to a .json beside it: the fraction of
     the population that each model describes, and how far mass, age and star-formation rate move
     from the first model to the others.
 

@@ -1,4 +1,4 @@
-"""Which model a catalogue speaks for, and what the choice of the model does to its galaxies."""
+"""Comparing models on a catalogue: their evidence, and how results depend on the model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from astropy.table import Column, Table
 
 from sedum.comparison.compared_models import Comparison, comparison_table
 from sedum.comparison.model_evidence import (
-    ModelShares,
+    ModelFractions,
     SelectedFraction,
+    model_fractions,
     model_probabilities,
-    model_shares,
     selected_fraction,
 )
 from sedum.config import RunFile
@@ -36,11 +36,11 @@ from sedum.tables.read import TableLike, name_of
 
 __all__ = ["QUANTITIES", "compare"]
 
-#: What the shifts between models are measured of: parameters or derived quantities.
+#: Parameters and derived quantities whose shifts between models are measured.
 QUANTITIES = ("log_mass", "mass_weighted_age", "log_sfr_100")
-#: Galaxies weighed between two steps of the progress bar.
-_PORTION = 64
-#: Draws of each galaxy of which quantities are computed.
+#: Galaxies weighted between two steps of the progress bar.
+_TOGETHER = 64
+#: Draws of each galaxy from which derived quantities are computed.
 _DERIVED_DRAWS = 200
 
 
@@ -62,50 +62,72 @@ def compare(
 ) -> Comparison:
     """Compare trained models by their evidence, galaxy by galaxy and for the population.
 
-    The draws of each estimator are weighed by the exact likelihood of its model, which gives
-    the evidence p(data | model). Where the survey selects galaxies (``noise.selection``), it is
-    divided by the share of the model's galaxies that the survey would detect. The evidence
-    depends on the priors as much as on the physics: models with wide priors are punished for
-    what they allow in vain.
+    The draws of each estimator are weighted by the exact likelihood of its model, which gives
+    the evidence p(data | model). If the survey selects galaxies (``noise.selection``), the
+    evidence is divided by the fraction of the model's galaxies that the survey would detect.
+    The evidence depends on the priors as much as on the physics: models with wide priors are
+    penalised for the unused part of their parameter space.
 
     Parameters
     ----------
     estimators
-        Trained posteriors by the names of their models, or files of theirs, whose stems are the
-        names. The first is what the others are compared to.
+        Trained posteriors by the names of their models; or a list of their files, whose stems
+        are the names. The others are compared with the first.
     catalogue
         A file, an astropy Table or a pandas DataFrame.
     output
-        FITS, ECSV or Parquet, by its extension: one row for each row of the catalogue.
+        Where to write the table: FITS, ECSV or Parquet by its extension. It has one row for
+        each row of the catalogue.
     run
-        Its ``catalogue`` section says how to read the file; the first estimator's run file
-        where None.
+        The run file whose ``catalogue`` section says how to read the catalogue. If None, it is
+        the run file of the first estimator.
     models
-        Forward models by name, where they cannot be built from the run files in the estimators
+        Forward models by name, if they cannot be built from the run files in the estimators
         (external simulators) or the caller has them already.
     prior_odds
-        Prior odds of the models, in their order; equal where None.
-    draws, rounds
-        Draws of each galaxy, and the most rounds of refinement; see
-        :func:`sedum.infer.verify.importance_weights.reweight`. Evidence needs more of both than
-        a posterior does: with too few it comes out low.
+        Prior odds of the models, in their order. They are equal if None.
+    draws
+        Number of draws for each galaxy. Evidence needs more draws and rounds than a posterior
+        does: it is underestimated with too few.
+    rounds
+        Maximum number of rounds of refinement; see
+        :func:`sedum.infer.verify.importance_weights.reweight`.
     nested
-        Galaxies, drawn at random, whose evidence is also found by nested sampling under each
-        model: a check, and the evidence of those that weights do not verify. Slow.
+        Number of galaxies, drawn at random, whose evidence is also computed by nested sampling
+        under each model. It checks the weights, and replaces evidence that they do not verify.
+        It takes about a minute for each galaxy and model.
     rows
-        The most rows to compare, drawn at random; all where None.
+        Maximum number of rows to compare, drawn at random; all rows if None.
     quantities
-        Parameters, or derived quantities, whose shifts between the models are wanted.
+        Parameters and derived quantities whose shifts between the models are measured.
     seed
-        Of draws and choices.
+        Random seed of draws and of the selection of rows.
     show_progress
         Show a progress bar.
+
+    Returns
+    -------
+    Comparison
+        The table that was written, the fractions of the population, and shifts of quantities.
 
     Raises
     ------
     SedumError
-        If fewer than two estimators are given, they are of different bands or noise, an odd is
-        not positive, the output cannot be written or the catalogue not be read.
+        If fewer than two estimators are given, their bands or noise differ, prior odds are not
+        positive, the output cannot be written, or the catalogue cannot be read.
+
+    Examples
+    --------
+    Two estimators of the same model describe a catalogue equally well:
+
+    >>> result = compare(
+    ...     {"first": posterior, "second": posterior}, catalogue, "comparison.fits",
+    ...     draws=500, rounds=1,
+    ... )
+    >>> result.models
+    ['first', 'second']
+    >>> len(result.table) == len(catalogue)
+    True
     """
     output = check_writable(output)
     check_format(output)
@@ -136,50 +158,50 @@ def compare(
         left[rng.choice(good, rows, replace=False)] = False
         status.mark(left, "not among the rows drawn")
         good = np.flatnonzero(status.ok)
-    weighing = [
-        _Weighing(name, posteriors[name], simulators[name], quantities, len(status), seed)
+    weighted = [
+        _ModelWeights(name, posteriors[name], simulators[name], quantities, len(status), seed)
         for name in posteriors
     ]
     checked = np.sort(rng.permutation(good)[:nested])
-    steps = (len(good) + len(checked)) * len(weighing)
+    steps = (len(good) + len(checked)) * len(weighted)
     with progress(steps, "comparing", "galaxies × models", show_progress) as advance:
-        for one in weighing:
-            one.weigh(photometry, good, draws, rounds, advance)
-        for one in weighing:
+        for one in weighted:
+            one.weight(photometry, good, draws, rounds, advance)
+        for one in weighted:
             one.sample_nested(photometry, checked, advance)
-    for one in weighing:
+    for one in weighted:
         poor = np.zeros(len(status), bool)
         poor[good] = ~(one.verified | one.nested)[good]
         status.mark(poor, f"evidence of {one.name} not verified")
-    evidence = np.stack([one.log_evidence for one in weighing], axis=1)
+    evidence = np.stack([one.log_evidence for one in weighted], axis=1)
     probabilities = np.full(evidence.shape, np.nan)
     use = status.ok
     probabilities[use] = model_probabilities(evidence[use], odds)
     table = Table({"id": Column(read.ids), "status": Column(status.text())})
-    found = Comparison(
+    result = Comparison(
         models=list(posteriors),
-        table=comparison_table(table, weighing, probabilities, run, posteriors),
+        table=comparison_table(table, weighted, probabilities, run, posteriors),
         quantities=list(quantities),
         prior_odds=odds,
-        selected={one.name: one.selected for one in weighing},
-        shares=_shares(evidence[use], seed),
+        selected={one.name: one.selected for one in weighted},
+        fractions=_fractions(evidence[use], seed),
         fitted=len(good),
-        nested=Table(rows=[row for one in weighing for row in one.nested_rows] or None),
+        nested=Table(rows=[row for one in weighted for row in one.nested_rows] or None),
     )
-    found.table.meta["catalogue"] = Path(name_of(catalogue)).name
-    write_table(found.table, output)
-    return found
+    result.table.meta["catalogue"] = Path(name_of(catalogue)).name
+    write_table(result.table, output)
+    return result
 
 
-def _shares(evidence: np.ndarray, seed: int) -> ModelShares | None:
-    return model_shares(evidence, seed=seed) if len(evidence) else None
+def _fractions(evidence: np.ndarray, seed: int) -> ModelFractions | None:
+    return model_fractions(evidence, seed=seed) if len(evidence) else None
 
 
 # --- what is compared must be comparable -------------------------------------------------
 
 
 def _read(estimators: Mapping[str, Posterior] | Sequence[str | Path]) -> dict[str, Posterior]:
-    """Return estimators by name; files are called by their stems, or else by their folders."""
+    """Return estimators by name: the stem of the file, with that of its folder if not unique."""
     if isinstance(estimators, Mapping):
         posteriors = dict(estimators)
     else:
@@ -192,7 +214,7 @@ def _read(estimators: Mapping[str, Posterior] | Sequence[str | Path]) -> dict[st
             raise SedumError(f"two estimators are called {twice!r}; rename one of the files")
         posteriors = {n: Posterior.read(p) for n, p in zip(names, paths, strict=True)}
     if len(posteriors) < 2:
-        raise SedumError(f"found {len(posteriors)} estimator; give two or more to compare")
+        raise SedumError(f"compare needs at least two estimators, got {len(posteriors)}")
     return posteriors
 
 
@@ -203,12 +225,12 @@ def _odds(given: Sequence[float] | None, names: list[str]) -> np.ndarray:
             f"prior odds: {odds.size} numbers for {len(names)} models ({', '.join(names)})"
         )
     if not (np.isfinite(odds) & (odds > 0)).all():
-        raise SedumError(f"prior odds: found {', '.join(f'{o:g}' for o in odds)}; all must be > 0")
+        raise SedumError(f"prior odds {', '.join(f'{o:g}' for o in odds)}: all must be > 0")
     return odds / odds.sum()
 
 
 def _check_alike(posteriors: Mapping[str, Posterior]) -> None:
-    """Refuse estimators of other bands or other noise: their evidences are of other data."""
+    """Refuse estimators of other bands or other noise: their evidence is that of other data."""
     (_, first), *others = posteriors.items()
     for _, other in others:
         _check_bands(first.noise.bands, other.noise.bands, first.source, other.source)
@@ -241,7 +263,7 @@ def _differing(first: object, other: object) -> str:
     """Name the keys of the noise section that differ."""
     one, two = (dict(spec.model_dump(mode="json")) for spec in (first, other))  # type: ignore[attr-defined]
     keys = [f"noise.{key}" for key in {**one, **two} if one.get(key) != two.get(key)]
-    return ", ".join(keys) or "what was learned of the catalogue behind it"
+    return ", ".join(keys) or "the noise learned from a catalogue"
 
 
 def _check_models(
@@ -253,7 +275,7 @@ def _check_models(
         model = simulators[name]
         trained_model(posterior.run, posterior, model)
         derived = [q for q in quantities if q not in posterior.names]
-        # A name that means nothing is found before any work.
+        # An unknown name is refused before any work.
         model.derived(model.prior.sample(2, np.random.default_rng(0)), derived)
 
 
@@ -263,7 +285,7 @@ def _check_run(run: RunFile, first: Posterior) -> None:
 
 
 def _common_status(each: Mapping[str, PreparedCatalogue]) -> RowStatus:
-    """Return the status of rows under all models; a reason that not all share names its model."""
+    """Return the status of rows under all models; a reason that is not common names its model."""
     texts = {name: ready.status.text() for name, ready in each.items()}
     stacked = np.stack(list(texts.values()))
     common = (stacked == stacked[0]).all(axis=0)
@@ -278,8 +300,8 @@ def _common_status(each: Mapping[str, PreparedCatalogue]) -> RowStatus:
 # --- the work ----------------------------------------------------------------------------
 
 
-class _Weighing:
-    """Evidence and quantities of all rows under one model; NaN where there are none."""
+class _ModelWeights:
+    """Evidence and quantities of all rows under one model; NaN where they are unknown."""
 
     def __init__(
         self,
@@ -297,34 +319,36 @@ class _Weighing:
         self.log_evidence, self.log_evidence_error = blank.copy(), blank.copy()
         self.ess, self.k_hat = blank.copy(), blank.copy()
         self.verified = np.zeros(rows, bool)
-        #: Whether the evidence is that of nested sampling.
+        #: Whether the evidence comes from nested sampling.
         self.nested = np.zeros(rows, bool)
         #: 16th, 50th and 84th percentiles of weighted draws, and of the estimator's.
         self.weighted = {q: np.full((rows, 3), np.nan) for q in quantities}
         self.estimated = {q: np.full((rows, 3), np.nan) for q in self.weighted}
         self.nested_rows: list[dict[str, object]] = []
 
-    def weigh(
+    def weight(
         self, photometry: Photometry, good: np.ndarray, draws: int, rounds: int, advance: Advance
     ) -> None:
-        """Weigh the rows ``good``."""
-        for start in range(0, len(good), _PORTION):
-            at = good[start : start + _PORTION]
+        """Weight the draws of the rows ``good``."""
+        for start in range(0, len(good), _TOGETHER):
+            at = good[start : start + _TOGETHER]
             seen = photometry[at]
-            found = reweight(self.posterior, self.exact, seen, draws, self.seed, at, rounds)
-            self.log_evidence[at] = found.log_evidence - self.selected.log_fraction
-            self.log_evidence_error[at] = found.log_evidence_error
-            self.ess[at], self.k_hat[at] = found.ess, found.k_hat
-            self.verified[at] = found.verified
-            self._measure(seen, at, found, draws)
+            weights = reweight(self.posterior, self.exact, seen, draws, self.seed, at, rounds)
+            self.log_evidence[at] = weights.log_evidence - self.selected.log_fraction
+            self.log_evidence_error[at] = weights.log_evidence_error
+            self.ess[at], self.k_hat[at] = weights.ess, weights.k_hat
+            self.verified[at] = weights.verified
+            self._measure(seen, at, weights, draws)
             advance(len(at), self.name)
 
-    def _measure(self, seen: Photometry, at: np.ndarray, found: WeightedDraws, draws: int) -> None:
-        """Note the quantities of the estimator's draws, and of the weighted ones."""
+    def _measure(
+        self, seen: Photometry, at: np.ndarray, weights: WeightedDraws, draws: int
+    ) -> None:
+        """Store the quantities of the estimator's draws, and of the weighted draws."""
         some = min(draws, _DERIVED_DRAWS)
         drawn = self.posterior.sample(seen, draws, self.seed, at)[:, :some]
-        picks = np.stack([systematic(w, some, 0.5) for w in found.log_weights])
-        weighted = np.take_along_axis(found.draws, picks[..., None], axis=1)
+        picks = np.stack([systematic(w, some, 0.5) for w in weights.log_weights])
+        weighted = np.take_along_axis(weights.draws, picks[..., None], axis=1)
         before, after = self._quantities(drawn), self._quantities(weighted)
         for name in self.weighted:
             self.estimated[name][at] = np.percentile(before[name], PERCENTILES, axis=1).T
@@ -335,18 +359,18 @@ class _Weighing:
         names = self.posterior.names
         derived = [q for q in self.weighted if q not in names]
         flat = self.model.derived(draws.reshape(-1, draws.shape[-1]), derived)
-        found = {q: values.reshape(draws.shape[:2]) for q, values in flat.items()}
+        values_by_name = {q: values.reshape(draws.shape[:2]) for q, values in flat.items()}
         own = {q: draws[..., names.index(q)] for q in self.weighted if q in names}
-        return {**found, **own}
+        return {**values_by_name, **own}
 
     def sample_nested(self, photometry: Photometry, rows: np.ndarray, advance: Advance) -> None:
-        """Sample some rows; their evidence is used where that of the weights is not verified."""
+        """Sample some rows; their evidence replaces that of weights that are not verified."""
         for row in rows:
-            found = sample_nested(self.exact, photometry[row : row + 1], 100, seed=self.seed)
-            # The error of nautilus: its effective draws are importance weights too.
+            result = sample_nested(self.exact, photometry[row : row + 1], 100, seed=self.seed)
+            # Nautilus gives effective draws of importance weights, hence this error.
             evidence, error = (
-                found.log_evidence - self.selected.log_fraction,
-                found.ess**-0.5,
+                result.log_evidence - self.selected.log_fraction,
+                result.ess**-0.5,
             )
             self.nested_rows.append(
                 {
@@ -358,7 +382,7 @@ class _Weighing:
                     "log_evidence_nested": evidence,
                     "difference": float(self.log_evidence[row]) - evidence,
                     "ess": float(self.ess[row]),
-                    "evaluations": found.evaluations,
+                    "evaluations": result.evaluations,
                 }
             )
             if not self.verified[row]:

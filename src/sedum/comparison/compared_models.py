@@ -1,4 +1,4 @@
-"""What a comparison of models found: the table, the population, and the shifts."""
+"""The result of a comparison of models: its table, the population, and shifts of quantities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from astropy.table import Table
 
-from sedum.comparison.model_evidence import ModelShares, SelectedFraction
+from sedum.comparison.model_evidence import ModelFractions, SelectedFraction
 from sedum.config import RunFile
 from sedum.infer.posterior import Posterior
 from sedum.library.library_file import versions
@@ -19,16 +19,16 @@ from sedum.photometry.row_status import OK
 from sedum.results.schema import describe_column
 from sedum.storage import atomic_path
 
-__all__ = ["Comparison", "WeighedModel", "comparison_table"]
+__all__ = ["Comparison", "WeightedModel", "comparison_table"]
 
-#: Width of the bins of mass in dex, and the fewest galaxies in one.
-_BIN, _LEAST = 1.0, 10
-#: Standard error of the median of a normal distribution, in that of the mean.
+#: Width of the bins of mass in dex, and the minimum number of galaxies in one.
+_BIN, _MINIMUM = 1.0, 10
+#: Standard error of the median of a normal distribution, in units of that of the mean.
 _MEDIAN = 1.2533
 
 
-class WeighedModel(Protocol):
-    """Results under one model, arrays of one entry for each row; NaN where there is none."""
+class WeightedModel(Protocol):
+    """Results under one model; arrays have one entry for each row, NaN where there is none."""
 
     name: str
     log_evidence: np.ndarray
@@ -48,21 +48,22 @@ class Comparison:
     Attributes
     ----------
     models
-        Names; the first is what the others are compared to.
+        Names of the models. The others are compared with the first.
     table
-        One row for each row of the catalogue, as it was written.
+        The table that was written, with one row for each row of the catalogue.
     quantities
-        Those whose shifts were measured.
+        Parameters and derived quantities whose shifts between the models were measured.
     prior_odds
         Prior probabilities of the models, [models].
     selected
-        The share of each model's galaxies that the survey would detect.
-    shares
-        Shares of the population; None where no row has an evidence under every model.
+        The fraction of each model's galaxies that the survey would detect, by model.
+    fractions
+        Fractions of the population that the models describe; None if no row has an evidence
+        under every model.
     fitted
-        Rows that could be fitted under every model.
+        Number of rows that could be fitted under every model.
     nested
-        Evidence by weights and by nested sampling, one row for each galaxy and model.
+        Evidence by importance weights and by nested sampling, one row for each galaxy and model.
     """
 
     models: list[str]
@@ -70,25 +71,25 @@ class Comparison:
     quantities: list[str]
     prior_odds: np.ndarray
     selected: dict[str, SelectedFraction]
-    shares: ModelShares | None
+    fractions: ModelFractions | None
     fitted: int
     nested: Table
 
     @property
     def compared(self) -> np.ndarray:
-        """Rows whose evidence is known under every model, [n]."""
+        """Whether the evidence of each row is known under every model, [n]."""
         return np.asarray(self.table["status"]) == OK
 
     def log_bayes_factor(self, model: str) -> np.ndarray:
-        """Return ln p(data | model) - ln p(data | first model) of the compared rows."""
+        """Return ln p(data | model) - ln p(data | first model) of the compared rows, [compared]."""
         first, other = (f"log_evidence_{m}" for m in (self.models[0], model))
         return np.asarray(self.table[other] - self.table[first], float)[self.compared]
 
     def summed(self, model: str) -> tuple[float, float]:
         """Return the summed ln Bayes factor of a model over the first, and its error.
 
-        It compares "all of these galaxies are of this model" with "all are of the first". The
-        errors of the shares that the survey selects are common to all galaxies.
+        It compares "this model describes all of these galaxies" with "the first model describes
+        all of them". The errors of the selected fractions are common to all galaxies.
         """
         names = (self.models[0], model)
         errors = [np.asarray(self.table[f"log_evidence_error_{m}"], float) for m in names]
@@ -97,14 +98,14 @@ class Comparison:
         return float(self.log_bayes_factor(model).sum()), float(np.sqrt(own + common))
 
     def shifts(self) -> Table:
-        """Return what the choice of the model does to medians, overall and in bins of mass.
+        """Return how posterior medians depend on the model, overall and in bins of mass.
 
-        One row for each model but the first, quantity, bin of the first model's log_mass (NaN
-        for all galaxies), and kind of draws: those of the ``estimator``, of all fitted rows, and
-        ``weighted`` ones, of rows verified under both models. ``shift`` and ``scatter`` are
-        the median and half the central 68% of the difference to the first model, in the unit of
-        the quantity and, with ``_sigma``, of half the central 68% of the first model's
-        posterior. ``error`` is the standard error of the shift.
+        There is one row for each model but the first, quantity, bin of the first model's
+        log_mass (NaN for all galaxies), and kind of draws: draws of the ``estimator``, for all
+        fitted rows, and ``weighted`` draws, for rows verified under both models. ``shift`` and
+        ``scatter`` are the median and half the central 68% of the difference from the first
+        model, in the unit of the quantity. With ``_sigma`` they are in units of half the central
+        68% of the first model's posterior. ``error`` is the standard error of the shift.
         """
         rows = [
             row
@@ -120,15 +121,15 @@ class Comparison:
         edges = _edges(mass)
         bins = [(np.nan, np.nan, np.ones(len(shift), bool))]
         bins += [(low, low + _BIN, (mass >= low) & (mass < low + _BIN)) for low in edges]
-        found = []
+        rows = []
         for low, high, inside in bins:
             count = int(inside.sum())
-            if count < (_LEAST if np.isfinite(low) else 1):
+            if count < (_MINIMUM if np.isfinite(low) else 1):
                 continue
             (centre, scatter), (relative, spread) = (
                 _middle(x[inside]) for x in (shift, shift / sigma)
             )
-            found.append(
+            rows.append(
                 {
                     "model": model,
                     "quantity": quantity,
@@ -143,14 +144,14 @@ class Comparison:
                     "scatter_sigma": spread,
                 }
             )
-        return found
+        return rows
 
     def shift(
         self, model: str, quantity: str, kind: str = "weighted"
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return shifts of medians, the first model's sigma, and its log_mass, of usable rows.
+        """Return shifts of medians, sigma and log_mass of the first model, of the usable rows.
 
-        ``log_mass`` is NaN where that is not among the quantities.
+        Each is [usable]. ``log_mass`` is NaN if it is not among the quantities.
         """
         first = self.models[0]
         middle, low, high = (self._column(quantity, first, kind, p) for p in (50, 16, 84))
@@ -170,7 +171,7 @@ class Comparison:
         return np.asarray(self.table[f"{quantity}_{model}{middle}_p{percentile}"], float)
 
     def summary(self) -> dict[str, Any]:
-        """Return everything but the table of galaxies, as JSON can hold it."""
+        """Return everything but the table of galaxies, ready for JSON."""
         verified = {m: int(np.asarray(self.table[f"verified_{m}"]).sum()) for m in self.models}
         models: dict[str, Any] = {}
         for k, name in enumerate(self.models):
@@ -180,13 +181,13 @@ class Comparison:
                 "log_selected_fraction": self.selected[name].log_fraction,
                 "log_selected_fraction_error": self.selected[name].error,
             }
-            if self.shares is not None:
+            if self.fractions is not None:
                 total, error = self.summed(name) if k else (0.0, 0.0)
                 entry |= {
-                    "share": float(self.shares.mean[k]),
-                    "share_sigma": float(self.shares.sigma[k]),
-                    "share_16_84": [float(self.shares.low[k]), float(self.shares.high[k])],
-                    "share_most_likely": float(self.shares.most_likely[k]),
+                    "fraction": float(self.fractions.mean[k]),
+                    "fraction_sigma": float(self.fractions.sigma[k]),
+                    "fraction_16_84": [float(self.fractions.low[k]), float(self.fractions.high[k])],
+                    "fraction_most_likely": float(self.fractions.most_likely[k]),
                     "summed_log_bayes_factor": total,
                     "summed_log_bayes_factor_error": error,
                 }
@@ -220,7 +221,7 @@ def _middle(values: np.ndarray) -> tuple[float, float]:
 
 
 def _records(table: Table) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON has them; null for NaN and infinities."""
+    """Return the rows of a table for JSON: None for NaN and infinities."""
 
     def plain(value: Any) -> Any:
         value = value.item() if isinstance(value, np.generic) else value
@@ -231,7 +232,7 @@ def _records(table: Table) -> list[dict[str, Any]]:
 
 def comparison_table(
     table: Table,
-    weighed: Sequence[WeighedModel],
+    weighted_models: Sequence[WeightedModel],
     probabilities: np.ndarray,
     run: RunFile,
     posteriors: Mapping[str, Posterior],
@@ -241,13 +242,18 @@ def comparison_table(
     Parameters
     ----------
     table
-        With columns ``id`` and ``status``.
-    weighed
-        What was found under each model.
+        A table with the columns ``id`` and ``status``, n rows.
+    weighted_models
+        The results under each model.
     probabilities
-        Of the models, [n, models].
+        Posterior probabilities of the models, [n, models].
     run, posteriors
-        For the provenance.
+        The run file and the estimators, for the provenance.
+
+    Returns
+    -------
+    Table
+        The same table, with the columns added.
     """
     table["id"].description = "identifier, or row number, in the catalogue"
     table["status"].description = "ok, or why the models were not compared"
@@ -257,16 +263,16 @@ def comparison_table(
         table[name].description = description
         table[name].unit = unit or None
 
-    for k, one in enumerate(weighed):
+    for k, one in enumerate(weighted_models):
         name = one.name
         add(f"probability_{name}", probabilities[:, k], f"posterior probability of {name}")
         if k:
-            factor = one.log_evidence - weighed[0].log_evidence
-            error = np.hypot(one.log_evidence_error, weighed[0].log_evidence_error)
-            against = f"{name} over {weighed[0].name}"
+            factor = one.log_evidence - weighted_models[0].log_evidence
+            error = np.hypot(one.log_evidence_error, weighted_models[0].log_evidence_error)
+            against = f"{name} over {weighted_models[0].name}"
             add(f"log_bayes_factor_{name}", factor, f"ln Bayes factor of {against}")
             add(f"log_bayes_factor_error_{name}", error, "its standard error")
-    for one in weighed:
+    for one in weighted_models:
         name = one.name
         add(
             f"log_evidence_{name}",
@@ -275,10 +281,10 @@ def comparison_table(
         )
         add(f"log_evidence_error_{name}", one.log_evidence_error, "its standard error")
         add(f"ess_{name}", one.ess, f"effective draws of the weights under {name}")
-        add(f"k_hat_{name}", one.k_hat, "Pareto shape of their tail; trusted below 0.7")
-        add(f"verified_{name}", one.verified, f"whether the weights under {name} are trusted")
-        add(f"nested_{name}", one.nested, "whether the evidence is of nested sampling")
-    for one in weighed:
+        add(f"k_hat_{name}", one.k_hat, "Pareto shape of their tail; reliable below 0.7")
+        add(f"verified_{name}", one.verified, f"whether the weights under {name} are reliable")
+        add(f"nested_{name}", one.nested, "whether the evidence comes from nested sampling")
+    for one in weighted_models:
         for quantity in one.weighted:
             unit, text = describe_column(quantity)
             for kind, store in (("", one.weighted), ("_estimator", one.estimated)):

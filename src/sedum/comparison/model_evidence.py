@@ -1,4 +1,4 @@
-"""What evidences say of models: probabilities for each galaxy, and shares of the population."""
+"""Evidence to probabilities: of models for each galaxy, and of fractions of the population."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sedum.galaxies.simulator import Simulator
 from sedum.observe.noise_model import NoiseModel
 
 __all__ = [
-    "ModelShares",
+    "ModelFractions",
     "SelectedFraction",
+    "model_fractions",
     "model_probabilities",
-    "model_shares",
     "selected_fraction",
 ]
 
-#: Galaxies drawn at a time to find what share a survey detects, detections wanted, and the most
-#: that are drawn for them.
-_TRIAL, _DETECTIONS, _MOST = 8192, 10_000, 200_000
-#: Draws of the shares, rounds that adapt their proposal, and its degrees of freedom.
+#: Galaxies drawn at a time to estimate the detected fraction, the number of detections wanted, and
+#: the maximum number of galaxies drawn for them.
+_TRIAL, _DETECTIONS, _MAXIMUM = 8192, 10_000, 200_000
+#: Draws of the fractions, rounds that adapt their proposal, and its degrees of freedom.
 _DRAWS, _ROUNDS, _DOF = 4000, 3, 5.0
-#: When expectation-maximisation ends: the greatest change of a share, and the most iterations.
+#: Expectation-maximisation ends at this maximum change of a fraction, or after so many iterations.
 _SETTLED, _ITERATIONS = 1e-9, 100_000
-#: Log-likelihood evaluations of shares that are held in memory together.
-_PORTION = 4_000_000
+#: Log-likelihood evaluations that are held in memory together.
+_TOGETHER = 4_000_000
 
 
 # --- single galaxies ---------------------------------------------------------------------
@@ -35,12 +35,14 @@ _PORTION = 4_000_000
 
 @dataclass(frozen=True)
 class SelectedFraction:
-    """The share of a model's galaxies that a survey would detect.
+    """The fraction of a model's galaxies that a survey would detect.
 
     Attributes
     ----------
-    log_fraction, error
-        Its natural logarithm, and the standard error of that.
+    log_fraction
+        Natural logarithm of the fraction.
+    error
+        Standard error of ``log_fraction``.
     """
 
     log_fraction: float
@@ -48,24 +50,44 @@ class SelectedFraction:
 
 
 def selected_fraction(model: Simulator, noise: NoiseModel, seed: int = 1) -> SelectedFraction:
-    """Find what share of the galaxies of a model's prior the survey would detect.
+    """Estimate the fraction of the galaxies of a model's prior that the survey would detect.
 
-    Galaxies of a catalogue were selected, by what was observed of them. The probability of
-    their data under a model is then the evidence divided by this share (Loredo 2004; Mandel,
-    Farr & Gair 2019): else models that put their galaxies below the limit would be blamed for
-    those.
+    The galaxies of a catalogue were selected by their observed photometry. The probability of
+    their data under a model is therefore the evidence divided by this fraction (Loredo 2004;
+    Mandel, Farr & Gair 2019). Without the division, models that predict many galaxies below the
+    limit would be penalised for them.
+
+    Parameters
+    ----------
+    model
+        The forward model, with its prior.
+    noise
+        The noise model, with the selection of the survey.
+    seed
+        Random seed of the galaxies.
+
+    Returns
+    -------
+    SelectedFraction
+        The fraction; one, without error, if the survey has no selection.
 
     Raises
     ------
     SedumError
         If fewer than a hundred of 200,000 galaxies are detected.
+
+    Examples
+    --------
+    >>> from sedum.galaxies.model import GalaxyModel
+    >>> selected_fraction(GalaxyModel.from_run(run), posterior.noise).log_fraction
+    0.0
     """
     if noise.spec.selection is None:
         return SelectedFraction(0.0, 0.0)
     rng = np.random.default_rng(seed)
     redshift = model.prior.names.index("redshift")
     kept = drawn = 0
-    while kept < _DETECTIONS and drawn < _MOST:
+    while kept < _DETECTIONS and drawn < _MAXIMUM:
         theta = model.prior.sample(_TRIAL, rng)
         seen = noise.observe(model.photometry(theta), rng, theta[:, redshift])
         kept += int(noise.selected(seen).sum())
@@ -79,19 +101,24 @@ def selected_fraction(model: Simulator, noise: NoiseModel, seed: int = 1) -> Sel
 
 
 def model_probabilities(log_evidence: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
-    """Return posterior probabilities of models.
+    """Return the posterior probabilities of models, galaxy by galaxy.
 
     Parameters
     ----------
     log_evidence
-        ln p(data | model), [n, models].
+        Natural logarithm of the evidence p(data | model), [n, models].
     prior
-        Prior probabilities or odds, [models]; equal where None.
+        Prior probabilities or odds of the models, [models]. They are equal if None.
 
     Returns
     -------
     ndarray
-        [n, models]; rows sum to one, and are NaN where an evidence is.
+        Probabilities, [n, models]. Each row sums to one; it is NaN if one of its evidences is.
+
+    Examples
+    --------
+    >>> model_probabilities(np.log([[3.0, 1.0]])).round(2)
+    array([[0.75, 0.25]])
     """
     models = log_evidence.shape[1]
     weight = np.ones(models) if prior is None else np.asarray(prior, float)
@@ -103,19 +130,19 @@ def model_probabilities(log_evidence: np.ndarray, prior: np.ndarray | None = Non
 
 
 @dataclass(frozen=True)
-class ModelShares:
-    """Shares of a population that each of some models describes; each [models].
+class ModelFractions:
+    """Fractions of a population that each of several models describes; arrays are [models].
 
     Attributes
     ----------
     most_likely
-        The shares of greatest likelihood.
+        Fractions of maximum likelihood.
     mean, sigma
-        Mean and standard deviation of their posterior.
+        Mean and standard deviation of the posterior of the fractions.
     low, high
-        Its 16th and 84th percentiles.
+        16th and 84th percentiles of the posterior.
     ess
-        Effective sample size behind the posterior.
+        Effective sample size of the posterior.
     """
 
     most_likely: np.ndarray
@@ -126,33 +153,44 @@ class ModelShares:
     ess: float
 
 
-def model_shares(
+def model_fractions(
     log_evidence: np.ndarray, concentration: float = 1.0, seed: int = 1
-) -> ModelShares:
-    """Infer what share of a population each model describes.
+) -> ModelFractions:
+    """Infer the fraction of a population that each model describes.
 
-    The population is a mixture: p(data of galaxy i) = Σ_k f_k Z_ik. The most likely shares f
-    are found by expectation-maximisation (Dempster, Laird & Rubin 1977); their posterior, with
-    a Dirichlet prior, by importance sampling in the log-ratios of shares.
+    The population is a mixture: p(data of galaxy i) = Σ_k f_k Z_ik. The most likely fractions f
+    are computed by expectation-maximisation (Dempster, Laird & Rubin 1977). Their posterior, with
+    a Dirichlet prior, is computed by importance sampling in the logarithms of their ratios.
 
     Parameters
     ----------
     log_evidence
-        ln Z, finite, [n, models], n at least 1.
+        Natural logarithm of the evidence Z, finite, [n, models], with n at least 1.
     concentration
-        Of the Dirichlet prior; 1 is flat.
+        Concentration of the Dirichlet prior; 1 is flat.
     seed
-        Of the sampling.
+        Random seed of the sampling.
+
+    Returns
+    -------
+    ModelFractions
+        The most likely fractions and their posterior.
+
+    Examples
+    --------
+    >>> log_evidence = np.log([[9.0, 1.0]] * 30 + [[1.0, 9.0]] * 10)
+    >>> model_fractions(log_evidence).most_likely.round(2)
+    array([0.81, 0.19])
     """
     top = log_evidence.max(axis=1, keepdims=True)
     likelihood = np.exp(log_evidence - top)
-    shares = _most_likely(likelihood)
-    draws, weights = _sample_shares(likelihood, shares, concentration, seed)
+    fractions = _most_likely(likelihood)
+    draws, weights = _sample_fractions(likelihood, fractions, concentration, seed)
     mean = weights @ draws
     order = np.argsort(draws, axis=0)
     low, high = (_quantile(draws, weights, order, q) for q in (0.16, 0.84))
-    return ModelShares(
-        shares,
+    return ModelFractions(
+        fractions,
         mean,
         np.sqrt(weights @ (draws - mean) ** 2),
         low,
@@ -163,29 +201,29 @@ def model_shares(
 
 def _most_likely(likelihood: np.ndarray) -> np.ndarray:
     n, models = likelihood.shape
-    shares = np.full(models, 1 / models)
+    fractions = np.full(models, 1 / models)
     for _ in range(_ITERATIONS):
-        before = shares
-        shares = shares * (likelihood.T @ (1 / (likelihood @ shares))) / n
-        if np.abs(shares - before).max() < _SETTLED:
+        before = fractions
+        fractions = fractions * (likelihood.T @ (1 / (likelihood @ fractions))) / n
+        if np.abs(fractions - before).max() < _SETTLED:
             break
-    return shares
+    return fractions
 
 
-def _sample_shares(
+def _sample_fractions(
     likelihood: np.ndarray, start: np.ndarray, concentration: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return draws of the shares, [draws, models], and their weights, which sum to one."""
+    """Return draws of the fractions, [draws, models], and their weights, which sum to one."""
     models = likelihood.shape[1]
     if models == 1:
         return np.ones((_DRAWS, 1)), np.full(_DRAWS, 1 / _DRAWS)
     target = _LogPosterior(likelihood, concentration)
     inside = np.log(np.clip(start, 1e-6, None))
-    found = optimize.minimize(lambda x: -target.value(x), inside[:-1] - inside[-1], method="BFGS")
-    mean, covariance = found.x, np.atleast_2d(found.hess_inv)
+    optimum = optimize.minimize(lambda x: -target.value(x), inside[:-1] - inside[-1], method="BFGS")
+    mean, covariance = optimum.x, np.atleast_2d(optimum.hess_inv)
     rng = np.random.default_rng(seed)
     for _ in range(_ROUNDS):
-        # A little wider than what was found so far: too narrow proposals miss the tails.
+        # A little wider than the current estimate: proposals that are too narrow miss the tails.
         proposal = stats.multivariate_t(mean, 1.3 * covariance, df=_DOF)
         x = proposal.rvs(_DRAWS, random_state=rng).reshape(_DRAWS, models - 1)
         log_weights = target.values(x) - proposal.logpdf(x)
@@ -201,7 +239,7 @@ def _padded(x: np.ndarray) -> np.ndarray:
 
 
 class _LogPosterior:
-    """Log posterior of shares in the coordinates ln(f_k / f_last), up to a constant."""
+    """Log posterior of the fractions in the coordinates ln(f_k / f_last), up to a constant."""
 
     def __init__(self, likelihood: np.ndarray, concentration: float):
         self.likelihood, self.concentration = likelihood, concentration
@@ -212,21 +250,21 @@ class _LogPosterior:
 
     def values(self, x: np.ndarray) -> np.ndarray:
         """Return it at points [k, models - 1], each [k]."""
-        log_shares = special.log_softmax(_padded(x), axis=1)
+        log_fractions = special.log_softmax(_padded(x), axis=1)
         # The Jacobian of the coordinates, Π f_k, raises each power of the prior by one.
-        out = self.concentration * log_shares.sum(axis=1)
-        shares = np.exp(log_shares)
-        step = max(_PORTION // len(x), 1)
+        out = self.concentration * log_fractions.sum(axis=1)
+        fractions = np.exp(log_fractions)
+        step = max(_TOGETHER // len(x), 1)
         for start in range(0, len(self.likelihood), step):
-            mixture = self.likelihood[start : start + step] @ shares.T
+            mixture = self.likelihood[start : start + step] @ fractions.T
             out += np.log(np.maximum(mixture, 1e-300)).sum(axis=0)
         return out
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, order: np.ndarray, q: float) -> np.ndarray:
     """Return weighted quantiles of each column, [models]."""
-    found = []
+    quantiles = []
     for k in range(values.shape[1]):
         x, w = values[order[:, k], k], weights[order[:, k]]
-        found.append(np.interp(q, np.cumsum(w) - w / 2, x))
-    return np.array(found)
+        quantiles.append(np.interp(q, np.cumsum(w) - w / 2, x))
+    return np.array(quantiles)

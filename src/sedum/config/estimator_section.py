@@ -131,7 +131,7 @@ class EnsembleSettings(Section):
 
 #: Tags of the kinds. They differ from keys of the file so that messages can omit them.
 ESTIMATORS: dict[str, tuple[str, type[Section]]] = {
-    "flow": ("FlowEstimator", FlowSettings),
+    "flow": ("FlowSettings", FlowSettings),
     "nsf": ("AutoregressiveSettings", AutoregressiveSettings),
     "maf": ("AutoregressiveSettings", AutoregressiveSettings),
     "mixture": ("MixtureSettings", MixtureSettings),
@@ -147,14 +147,14 @@ def estimator_kind(value: Any) -> str:
 
 
 AnyMember = Annotated[
-    Annotated[FlowSettings, Tag("FlowEstimator")]
+    Annotated[FlowSettings, Tag("FlowSettings")]
     | Annotated[AutoregressiveSettings, Tag("AutoregressiveSettings")]
     | Annotated[MixtureSettings, Tag("MixtureSettings")]
     | Annotated[VectorFieldSettings, Tag("VectorFieldSettings")],
     Discriminator(estimator_kind),
 ]
 AnyEstimator = Annotated[
-    Annotated[FlowSettings, Tag("FlowEstimator")]
+    Annotated[FlowSettings, Tag("FlowSettings")]
     | Annotated[AutoregressiveSettings, Tag("AutoregressiveSettings")]
     | Annotated[MixtureSettings, Tag("MixtureSettings")]
     | Annotated[VectorFieldSettings, Tag("VectorFieldSettings")]

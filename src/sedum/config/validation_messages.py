@@ -7,19 +7,25 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from sedum.config.section import Section
 from sedum.errors import allowed, nearest
 
-__all__ = ["describe"]
+__all__ = ["describe", "is_tag"]
 
-#: The alternatives of unions, which pydantic puts into paths too.
-TAGS = (
-    *("str", "int", "float", "EazyBand", "CurveBand", "dict[str,float]", "sedum", "external"),
-    *("DepthNoise", "RegionNoise", "LearnedNoise", "BootstrapNoise", "Missing"),
-    *("FlowEstimator", "AutoregressiveEstimator", "MixtureEstimator", "VectorFieldEstimator"),
-    "EnsembleEstimator",
-    "tuple[float, float]",
-    "none given",
-)
+#: Alternatives of unions that are no sections, which pydantic also puts into paths.
+_TAGS = {"str", "int", "float", "dict[str,float]", "tuple[float, float]", "sedum", "external"}
+_TAGS |= {"none given"}
+
+
+def is_tag(part: object) -> bool:
+    """Say whether a part of a path names an alternative of a union, and is no key of the file."""
+    return str(part) in _TAGS or str(part) in _section_names(Section)
+
+
+def _section_names(section: type[BaseModel]) -> set[str]:
+    """Return the names of a class and of all that are derived from it."""
+    names = {section.__name__}
+    return names.union(*(_section_names(kind) for kind in section.__subclasses__()))
 
 
 def describe(
@@ -46,8 +52,7 @@ def describe(
     chosen = {kind for names in kinds.values() for kind in names}
     parts: list[str] = []
     for i, part in enumerate(problem["loc"]):
-        is_tag = str(part) in TAGS or (i > 0 and part in chosen)
-        if not is_tag:
+        if not (is_tag(part) or (i > 0 and part in chosen)):
             parts.append(
                 f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
             )
@@ -105,7 +110,7 @@ def _foremost(
     told = [
         p
         for p in problems
-        if not (isinstance(p.get("input"), dict) and set(p["loc"][-1:]) & set(TAGS))
+        if not (isinstance(p.get("input"), dict) and any(is_tag(k) for k in p["loc"][-1:]))
     ]
     return max(told or problems, key=lambda p: _understood(p["loc"]))
 

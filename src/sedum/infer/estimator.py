@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.functional import pad
 
 from sedum import config
+from sedum.infer.condition import Condition
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.conditional_density import Density, LogProb
 from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
@@ -31,37 +32,36 @@ class Estimator(nn.Module):
         Turns features into the context.
     density
         Of the latent coordinates given the context.
-    anchored
-        Index of the coordinate that a given redshift pins down, or None.
+    redshift_index
+        Index of the latent coordinate of the redshift, or None if it is not inferred.
 
     Notes
     -----
-    With ``anchor`` = (centre, width) the estimator works in (y - centre) / width of the
-    anchored coordinate: where the redshift is given, that is a number of order one, so the
+    The estimator works in (y - centre) / width of the latent redshift, where centre and width
+    are those of the condition. Where the redshift is known, that is a number of order one: the
     same network serves redshifts known to 0.1% and not at all.
     """
 
-    def __init__(self, embedding: nn.Module, density: Density, anchored: int | None):
+    def __init__(self, embedding: nn.Module, density: Density, redshift_index: int | None):
         super().__init__()
-        self.embedding, self.density, self.anchored = embedding, density, anchored
+        self.embedding, self.density, self.redshift_index = embedding, density, redshift_index
 
     @property
-    def numbers(self) -> int:
+    def n_base(self) -> int:
         """How many random numbers a draw needs."""
-        return self.density.numbers
+        return self.density.n_base
 
-    def at(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> LogProb:
+    def at(self, y: torch.Tensor, condition: Condition) -> LogProb:
         """Go to y once; return its log densities for any map of the base normals."""
-        y, log_width = self._anchored(y, anchor)
-        density = self.density.at(y, self.embedding(features))
-        return lambda warp: density(warp) - log_width
+        y, log_width = self._rescaled(y, condition.redshift)
+        density = self.density.at(y, self.embedding(condition.features))
+        return lambda transform: density(transform) - log_width
 
     def log_prob(
         self,
         y: torch.Tensor,
-        features: torch.Tensor,
-        anchor: torch.Tensor,
-        warp: BaseTransform | None = None,
+        condition: Condition,
+        transform: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return the log density in the latent space.
 
@@ -69,48 +69,49 @@ class Estimator(nn.Module):
         ----------
         y
             Latent coordinates, [n, d] or [n, draws, d].
-        features
-            [n, features].
-        anchor
-            Centre and width of the anchored coordinate, [n, 2]; (0, 1) without redshift.
-        warp
-            A map of the normals that draws start from, where the posterior is recalibrated.
+        condition
+            The n observations.
+        transform
+            The base transform of a recalibrated posterior.
 
         Returns
         -------
         Tensor
             [n] or [n, draws].
         """
-        return self.at(y, features, anchor)(warp)
+        return self.at(y, condition)(transform)
 
-    def loss(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
+    def loss(self, y: torch.Tensor, condition: Condition) -> torch.Tensor:
         """Return what training makes small, [n]; for most kinds the negative log density."""
-        y, log_width = self._anchored(y, anchor)
-        return self.density.loss(y, self.embedding(features)) + log_width
+        y, log_width = self._rescaled(y, condition.redshift)
+        return self.density.loss(y, self.embedding(condition.features)) + log_width
 
     def sample(
         self,
-        numbers: BaseSamples,
-        features: torch.Tensor,
-        anchor: torch.Tensor,
-        warp: BaseTransform | None = None,
+        samples: BaseSamples,
+        condition: Condition,
+        transform: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return latent draws, [n, draws, d]."""
-        n = len(features)
+        n = len(condition.features)
         # Matrix products round differently for different numbers of rows: up to so many are
         # always that many, so that a galaxy's draws do not depend on its company.
-        padded = pad(features, (0, 0, 0, max(ROWS - n, 0)))
-        y = self.density.sample(numbers, self.density.prepare(self.embedding(padded))[:n], warp)
-        if self.anchored is not None:
-            y[..., self.anchored] = y[..., self.anchored] * anchor[:, 1:] + anchor[:, :1]
+        padded = pad(condition.features, (0, 0, 0, max(ROWS - n, 0)))
+        y = self.density.sample(
+            samples, self.density.prepare(self.embedding(padded))[:n], transform
+        )
+        if (k := self.redshift_index) is not None:
+            y[..., k] = y[..., k] * condition.redshift[:, 1:] + condition.redshift[:, :1]
         return y
 
-    def _anchored(self, y: torch.Tensor, anchor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _rescaled(
+        self, y: torch.Tensor, redshift: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return y in the coordinates of the density, and the log of the change of volume."""
-        centre, width = (anchor[:, None] if y.dim() == 3 else anchor).unbind(-1)
-        if self.anchored is None:
+        centre, width = (redshift[:, None] if y.dim() == 3 else redshift).unbind(-1)
+        if self.redshift_index is None:
             return y, torch.zeros_like(width)
-        k = self.anchored
+        k = self.redshift_index
         column = (y[..., k] - centre) / width
         return torch.cat([y[..., :k], column[..., None], y[..., k + 1 :]], dim=-1), width.log()
 
@@ -133,19 +134,19 @@ class Ensemble(nn.Module):
         self.register_buffer("log_weights", uniform.log())
 
     @property
-    def numbers(self) -> int:
+    def n_base(self) -> int:
         """How many random numbers a draw needs: one of them chooses the member."""
-        return max(m.numbers for m in self._estimators()) + 1
+        return max(m.n_base for m in self._estimators()) + 1
 
     def _estimators(self) -> list[Estimator]:
         return [m for m in self.members if isinstance(m, Estimator)]
 
-    def at(self, y: torch.Tensor, features: torch.Tensor, anchor: torch.Tensor) -> LogProb:
+    def at(self, y: torch.Tensor, condition: Condition) -> LogProb:
         """Return the log density; see :class:`Estimator`. One map serves all members."""
-        members = [m.at(y, features, anchor) for m in self._estimators()]
+        members = [m.at(y, condition) for m in self._estimators()]
 
-        def log_prob(warp: BaseTransform | None) -> torch.Tensor:
-            each = torch.stack([member(warp) for member in members], dim=-1)
+        def log_prob(transform: BaseTransform | None) -> torch.Tensor:
+            each = torch.stack([member(transform) for member in members], dim=-1)
             return (each + self.log_weights.to(each)).logsumexp(-1)
 
         return log_prob
@@ -153,29 +154,27 @@ class Ensemble(nn.Module):
     def log_prob(
         self,
         y: torch.Tensor,
-        features: torch.Tensor,
-        anchor: torch.Tensor,
-        warp: BaseTransform | None = None,
+        condition: Condition,
+        transform: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return the log density; see :class:`Estimator`."""
-        return self.at(y, features, anchor)(warp)
+        return self.at(y, condition)(transform)
 
     def sample(
         self,
-        numbers: BaseSamples,
-        features: torch.Tensor,
-        anchor: torch.Tensor,
-        warp: BaseTransform | None = None,
+        samples: BaseSamples,
+        condition: Condition,
+        transform: BaseTransform | None = None,
     ) -> torch.Tensor:
         """Return latent draws; see :class:`Estimator`."""
-        uniform = torch.from_numpy(numbers.uniforms()[..., -1]).to(features)
-        chosen = (uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(features)).sum(-1)
+        uniform = torch.from_numpy(samples.uniforms()[..., -1]).to(condition.features)
+        chosen = (
+            uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(condition.features)
+        ).sum(-1)
         drawn = None
         for k, member in enumerate(self._estimators()):
-            part = BaseSamples(
-                numbers.points[: member.numbers], numbers.shifts[:, : member.numbers]
-            )
-            y = member.sample(part, features, anchor, warp)
+            part = BaseSamples(samples.points[: member.n_base], samples.shifts[:, : member.n_base])
+            y = member.sample(part, condition, transform)
             drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
         assert drawn is not None
         return drawn
@@ -192,8 +191,8 @@ class Ensemble(nn.Module):
         """
         log_weights = torch.zeros_like(log_probs[0]).log_softmax(-1)
         for _ in range(rounds):
-            shares = (log_probs + log_weights).log_softmax(-1)
-            log_weights = shares.exp().mean(0).clamp(min=1e-12).log()
+            assigned = (log_probs + log_weights).log_softmax(-1)
+            log_weights = assigned.exp().mean(0).clamp(min=1e-12).log()
         self.log_weights = log_weights.log_softmax(-1).float()
 
 
@@ -201,7 +200,7 @@ def build_estimator(
     spec: config.AnyEstimator,
     layout: FeatureLayout,
     dimension: int,
-    anchored: int | None,
+    redshift_index: int | None,
     pivots: torch.Tensor | None = None,
 ) -> Estimator | Ensemble:
     """Build an untrained estimator.
@@ -214,14 +213,16 @@ def build_estimator(
         Of the features.
     dimension
         The number of latent coordinates.
-    anchored
-        Index of the coordinate that a given redshift pins down, or None.
+    redshift_index
+        Index of the latent coordinate of the redshift, or None if it is not inferred.
     pivots
         Pivot wavelengths in Angstrom, needed by the embedding ``bands``; they are stored with
         its weights, so that an estimator that is read needs none.
     """
     if isinstance(spec, config.EnsembleSettings):
-        members = [build_estimator(m, layout, dimension, anchored, pivots) for m in spec.members]
+        members = [
+            build_estimator(m, layout, dimension, redshift_index, pivots) for m in spec.members
+        ]
         return Ensemble([m for m in members if isinstance(m, Estimator)])
     embedding: nn.Module
     if spec.embedding == "bands":
@@ -229,7 +230,7 @@ def build_estimator(
         embedding = BandTransformer(layout, spec.width, spec.blocks, spec.heads, pivots)
     else:
         embedding = ResidualNetwork(layout.size, spec.width, spec.blocks)
-    return Estimator(embedding, _density(spec, dimension), anchored)
+    return Estimator(embedding, _density(spec, dimension), redshift_index)
 
 
 def _density(spec: config.AnyEstimator, dimension: int) -> Density:

@@ -13,9 +13,9 @@ import torch
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
+from sedum.infer.condition import Condition, condition_of
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
-from sedum.infer.known_redshift import anchor_of
 from sedum.infer.recalibration import BaseTransform, Recalibration
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
@@ -111,11 +111,11 @@ class Posterior:
         n = len(photometry)
         out = np.empty((n, draws, len(self.names)))
         keys = np.arange(n) if keys is None else np.asarray(keys)
-        numbers = BaseSamples.of(keys, draws, self.estimator.numbers, seed)
+        base = BaseSamples.of(keys, draws, self.estimator.n_base, seed)
 
         def fill(start: int) -> None:
             rows = slice(start, min(start + _PORTION, n))
-            latent = self._sample_latent(photometry[rows], numbers[rows])
+            latent = self._sample_latent(photometry[rows], base[rows])
             flat = self.prior.from_latent(latent.reshape(-1, self.prior.dimension))
             out[rows] = flat.reshape(*latent.shape[:2], -1)
 
@@ -134,11 +134,11 @@ class Posterior:
             torch.set_num_threads(before)
         return out
 
-    def _sample_latent(self, photometry: Photometry, numbers: BaseSamples) -> np.ndarray:
-        features, anchor = self._context(photometry)
+    def _sample_latent(self, photometry: Photometry, base: BaseSamples) -> np.ndarray:
+        condition = self._condition(photometry)
         with torch.no_grad():
-            warp = self._warp(photometry, features.device)
-            return self.estimator.sample(numbers, features, anchor, warp).cpu().numpy()
+            transform = self._base_transform(photometry, condition.features.device)
+            return self.estimator.sample(base, condition, transform).cpu().numpy()
 
     def stream(
         self,
@@ -181,15 +181,17 @@ class Posterior:
         y = self.prior.to_latent(theta.reshape(-1, theta.shape[-1]))
         valid = np.isfinite(y).all(axis=1).reshape(shape)
         y = np.nan_to_num(y).reshape(*shape, self.prior.dimension).astype(np.float32)
-        features, anchor = self._context(photometry)
+        condition = self._condition(photometry)
         with torch.no_grad():
-            at = torch.from_numpy(y).to(features)
-            warp = self._warp(photometry, features.device)
-            values = self.estimator.log_prob(at, features, anchor, warp)
+            at = torch.from_numpy(y).to(condition.features)
+            transform = self._base_transform(photometry, at.device)
+            values = self.estimator.log_prob(at, condition, transform)
         return np.where(valid, values.cpu().numpy(), -np.inf)
 
-    def _warp(self, photometry: Photometry, device: torch.device) -> BaseTransform | None:
-        return self.recalibration.warp(photometry, device) if self.recalibration else None
+    def _base_transform(self, photometry: Photometry, device: torch.device) -> BaseTransform | None:
+        if self.recalibration is None:
+            return None
+        return self.recalibration.base_transform(photometry, device)
 
     def recalibrated(self, recalibration: Recalibration | None) -> Posterior:
         """Return the same posterior with another recalibration, or none."""
@@ -204,11 +206,9 @@ class Posterior:
             recalibration,
         )
 
-    def _context(self, photometry: Photometry) -> tuple[torch.Tensor, torch.Tensor]:
+    def _condition(self, photometry: Photometry) -> Condition:
         device = next(self.estimator.parameters()).device
-        features = torch.from_numpy(self.features(photometry)).to(device)
-        anchor = torch.from_numpy(anchor_of(self.prior, photometry).astype(np.float32))
-        return features, anchor.to(device)
+        return condition_of(self.prior, self.features, photometry).to(device)
 
     def for_bands(self, run: RunFile) -> Posterior:
         """Return the same estimator for the bands of another run file.
@@ -383,6 +383,6 @@ def make_estimator(
     needs unless its weights are loaded afterwards.
     """
     prior = prior_of(run.model, run.priors)
-    anchored = prior.free.index("redshift") if "redshift" in prior.free else None
+    index = prior.free.index("redshift") if "redshift" in prior.free else None
     at = None if pivots is None else torch.from_numpy(np.asarray(pivots, np.float32))
-    return build_estimator(run.estimator, features.layout, prior.dimension, anchored, at)
+    return build_estimator(run.estimator, features.layout, prior.dimension, index, at)

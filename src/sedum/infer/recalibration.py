@@ -80,11 +80,11 @@ class BaseTransform:
         return tuple(p.to(x).reshape(shape) for p in parts)
 
 
-def log_standard(x: torch.Tensor, warp: BaseTransform | None) -> torch.Tensor:
+def log_standard(x: torch.Tensor, transform: BaseTransform | None) -> torch.Tensor:
     """Return log densities of mapped standard normals at x [n, ..., d]; not mapped if None."""
-    if warp is None:
+    if transform is None:
         return -0.5 * (x.square() + _LOG_TWO_PI).sum(-1)
-    return warp.log_prob(x)
+    return transform.log_prob(x)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ class Recalibration:
     covariates: Covariates
     about: dict[str, Any] = field(default_factory=dict)
 
-    def warp(self, photometry: Photometry, device: torch.device | None = None) -> BaseTransform:
+    def base_transform(
+        self, photometry: Photometry, device: torch.device | None = None
+    ) -> BaseTransform:
         """Return the maps of n observations."""
         known = self.covariates(photometry)
         # Sums by hand: matrix products round differently for different numbers of rows.

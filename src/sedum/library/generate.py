@@ -7,8 +7,6 @@ one bit for bit, whoever computed the chunks.
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -25,7 +23,7 @@ from sedum.library.chunks import draw_chunk
 from sedum.library.library_file import Library, versions, write_library
 from sedum.progress import Advance, progress
 from sedum.storage import (
-    atomic_path,
+    PartFolder,
     check_writable,
     digest,
     lock_path,
@@ -86,8 +84,8 @@ def simulate(
         such scheduler, or its workers have other versions, filter curves or grids.
     """
     path = Path(path)
-    parts = path.with_name(path.name + ".parts")
-    finished = path.is_file() and not (parts.exists() or lock_path(path).exists())
+    parts = PartFolder(path.with_name(path.name + ".parts"), ["*.safetensors"], "run file")
+    finished = path.is_file() and not (parts.path.exists() or lock_path(path).exists())
     if not finished:
         check_writable(path)
     model = model or GalaxyModel.from_run(run)
@@ -100,25 +98,25 @@ def simulate(
         if not path.exists():
             _simulate(run, path, parts, model, connection if elsewhere else None, show_progress)
         library = _existing(path, run, fingerprint)
-        shutil.rmtree(parts, ignore_errors=True)
+        parts.remove()
     return library
 
 
 def _simulate(
     run: RunFile,
     path: Path,
-    parts: Path,
+    parts: PartFolder,
     model: Simulator,
     connection: dict[str, Any] | None,
     show_progress: bool,
 ) -> None:
     """Make the chunks that are missing, here or on Dask, and put the library together."""
     fingerprint = model.fingerprint()
-    _claim(parts, {"library": run.library.model_dump(), "fingerprint": fingerprint})
+    parts.claim({"library section": digest(run.library.model_dump()), **fingerprint})
     size, chunk = run.library.size, run.library.chunk
     count = -(-size // chunk)
     sizes = {index: min(chunk, size - index * chunk) for index in range(count)}
-    missing = {i: n for i, n in sizes.items() if _read_part(_part(parts, i), n) is None}
+    missing = {i: n for i, n in sizes.items() if parts.kept(_name(i)) != {"galaxies": n}}
     with progress(size, "simulating", "galaxies", show_progress) as advance:
         advance(size - sum(missing.values()))
         if connection is None:
@@ -127,7 +125,7 @@ def _simulate(
             from sedum.library.dask_chunks import chunks_on_dask
 
             for index, arrays in chunks_on_dask(run, model, missing, **connection):
-                _write_chunk(index, arrays, _part(parts, index))
+                _write_chunk(index, arrays, parts)
                 advance(sizes[index])
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -162,27 +160,12 @@ def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:
     return library
 
 
-def _claim(parts: Path, settings: dict) -> None:
-    """Make the folder of parts, or make sure that those in it belong to this run."""
-    manifest = parts / "settings.json"
-    if not manifest.exists():
-        # Parts without it are of a finished run that was killed as it removed them.
-        shutil.rmtree(parts, ignore_errors=True)
-        with atomic_path(manifest) as temporary:
-            temporary.write_text(json.dumps({"digest": digest(settings)}))
-        return
-    try:
-        found = json.loads(manifest.read_text())["digest"]
-    except (ValueError, KeyError):
-        found = None
-    if found != digest(settings):
-        raise SedumError(
-            f"{parts} holds parts of another run file; remove that folder or write elsewhere"
-        )
+def _name(index: int) -> str:
+    return f"{index:06d}"
 
 
-def _part(parts: Path, index: int) -> Path:
-    return parts / f"{index:06d}.safetensors"
+def _part(parts: PartFolder, index: int) -> Path:
+    return parts.path / f"{_name(index)}.safetensors"
 
 
 def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -197,7 +180,7 @@ def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _simulate_here(
-    model: Simulator, seed: int, missing: dict[int, int], parts: Path, advance: Advance
+    model: Simulator, seed: int, missing: dict[int, int], parts: PartFolder, advance: Advance
 ) -> None:
     """Make chunks in this process: several at once, but each on one thread.
 
@@ -211,12 +194,12 @@ def _simulate_here(
         threads = min(before, _MOST_THREADS, len(missing)) if type(model) is GalaxyModel else 1
         if threads <= 1:
             for index, n in missing.items():
-                _simulate_chunk(model, seed, index, n, _part(parts, index))
+                _simulate_chunk(model, seed, index, n, parts)
                 advance(n)
             return
         with ThreadPoolExecutor(threads) as pool:
             jobs = {
-                pool.submit(_simulate_chunk, model, seed, index, n, _part(parts, index)): n
+                pool.submit(_simulate_chunk, model, seed, index, n, parts): n
                 for index, n in missing.items()
             }
             try:
@@ -230,9 +213,11 @@ def _simulate_here(
         torch.set_num_threads(before)
 
 
-def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, path: Path) -> None:
-    _write_chunk(index, draw_chunk(model, seed, index, n), path)
+def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, parts: PartFolder) -> None:
+    _write_chunk(index, draw_chunk(model, seed, index, n), parts)
 
 
-def _write_chunk(index: int, arrays: dict[str, np.ndarray], path: Path) -> None:
-    write_tensors(path, arrays, {"chunk": index})
+def _write_chunk(index: int, arrays: dict[str, np.ndarray], parts: PartFolder) -> None:
+    part = _part(parts, index)
+    write_tensors(part, arrays, {"chunk": index})
+    parts.record(_name(index), part, {"galaxies": len(arrays["theta"])})

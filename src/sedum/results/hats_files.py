@@ -66,15 +66,13 @@ class Partition:
 
     @classmethod
     def from_json(cls, text: str) -> Partition:
-        """Read it from text.
+        """Read it from text."""
+        return cls.from_facts(json.loads(text))
 
-        Raises
-        ------
-        ValueError, TypeError
-            If it is not one.
-        """
-        told = cls(**json.loads(text))
-        return cls(**{**asdict(told), "status": [(str(s), int(n)) for s, n in told.status]})
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Partition:
+        """Make it from its attributes as JSON gives them: lists in the place of tuples."""
+        return cls(**{**facts, "status": [(str(s), int(n)) for s, n in facts["status"]]})
 
     def path(self, table: Path) -> Path:
         """Return its file in the folder of a table."""
@@ -82,15 +80,6 @@ class Partition:
         from hats.pixel_math import HealpixPixel
 
         return Path(pixel_catalog_file(table, HealpixPixel(self.order, self.pixel)).path)
-
-    def is_whole(self, table: Path) -> bool:
-        """Say whether its file is there as it was written."""
-        if not self.rows:
-            return True
-        try:
-            return file_digest(self.path(table)) == self.sha256
-        except OSError:
-            return False
 
 
 def write_partition(

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, locks, and hashes that say what files were made from."""
+"""Files that are whole or absent, locks, folders of parts, and hashes of what files depend on."""
 
 from sedum.storage.atomic_files import atomic_path, check_writable, is_full, read_text, sweep
 from sedum.storage.digests import (
@@ -9,9 +9,11 @@ from sedum.storage.digests import (
     require_same,
 )
 from sedum.storage.locks import lock_path, locked
+from sedum.storage.part_folder import PartFolder
 from sedum.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
+    "PartFolder",
     "array_digest",
     "atomic_path",
     "cache_folder",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sedum._version import __version__
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
@@ -20,9 +18,8 @@ from sedum.photometry.row_status import most_frequent_first
 from sedum.progress import progress
 from sedum.results.concatenate import sample_rows
 from sedum.results.hats_files import Partition, finish_collection, finish_table, write_partition
-from sedum.storage import atomic_path, check_writable, digest, locked
-from sedum.survey.fit_output import FitSummary
-from sedum.survey.fit_parts import require_same_fit
+from sedum.storage import PartFolder, check_writable, locked
+from sedum.survey.fit_output import FitSummary, fit_identity
 from sedum.survey.hats_partitions import HatsFit
 from sedum.tables.read import parquet_files
 
@@ -85,19 +82,20 @@ def fit_hats(
     if target.exists():
         raise SedumError(f"{target} exists; delete it, or choose another output")
     folder = target.with_name(f"{target.name}.parts")
+    parts = PartFolder(folder, ["collection"], "fit")
     check_writable(folder / "fit.json")
     fit = HatsFit.prepare(run, posterior, catalogue, priors)
     with locked(target, "fitting to"):
         if target.exists():
             raise SedumError(f"{target} exists; delete it, or choose another output")
-        require_same_fit(folder, _identity(fit, catalogue))
+        parts.claim(fit_identity(run, posterior, priors, _source(fit, catalogue)))
         tables = _tables(fit, folder / "collection", target.name)
         with connected(client, scheduler, workers) as client:
             if isinstance(catalogue, str | Path):
                 check_sees(client, Path(catalogue), "the catalogue")
             check_sees(client, folder, "the folder of parts")
             with brought(client, fit.token, fit.make()):
-                done = _fitted(tables, folder / "done", client, fit.token, show_progress)
+                done = _fitted(tables, parts, client, fit.token, show_progress)
         origin = {
             "prov_progenitor": _name(catalogue),
             "sedum_run": run.name,
@@ -107,7 +105,7 @@ def fit_hats(
         main = [p for p in done[tables[0].name] if p.rows]
         shown = sample_rows(_some(tables[0].folder, main), _SHOWN)
         (folder / "collection").rename(target)
-        shutil.rmtree(folder, ignore_errors=True)
+        parts.remove()
     status: Counter[str] = Counter()
     for part in main:
         status.update(dict(part.status))
@@ -189,50 +187,47 @@ def _tables(fit: HatsFit, collection: Path, name: str) -> list[_Table]:
 
 
 def _fitted(
-    tables: list[_Table], records: Path, client: Any, token: str, show_progress: bool
+    tables: list[_Table], parts: PartFolder, client: Any, token: str, show_progress: bool
 ) -> dict[str, list[Partition]]:
     """Fit the partitions that are not there; return all, by the name of their table."""
-    records.mkdir(exist_ok=True)
+    folders = {table.name: table.folder for table in tables}
     done: dict[str, list[Partition]] = {}
     tasks: list[tuple[str, list[Any]]] = []
     for table in tables:
-        done[table.name], missing = _kept(table, records)
+        done[table.name], missing = _kept(table, parts)
         if missing:
             tasks.append((table.name, table.writing(missing, token)))
     known = [table.total for table in tables]
     total = sum(n for n in known if n is not None) if None not in known else None
     count = sum(len(t.posteriors.get_healpix_pixels()) for t in tables)
     with progress(total, "fitting", "galaxies", show_progress) as advance:
-        before = [part for parts in done.values() for part in parts]
+        before = [part for partitions in done.values() for part in partitions]
         advance(sum(part.rows for part in before), f"{len(before)} of {count} partitions")
         futures = {future: name for name, lazy in tasks for future in client.compute(lazy)}
         for name, told in completed(client, futures):
             part = Partition.from_json(told["told"].iloc[0])
             done[name].append(part)
-            with atomic_path(_record(records, name, part.order, part.pixel)) as temporary:
-                temporary.write_text(part.to_json())
-            sofar = sum(len(parts) for parts in done.values())
+            file = part.path(folders[name]) if part.rows else None
+            record = _record(name, part.order, part.pixel)
+            parts.record(record, file, asdict(part), sha256=part.sha256)
+            sofar = sum(len(partitions) for partitions in done.values())
             advance(part.rows, f"{sofar} of {count} partitions")
     return done
 
 
-def _record(records: Path, name: str, order: int, pixel: int) -> Path:
-    return records / f"{name}-{order}-{pixel}.json"
+def _record(name: str, order: int, pixel: int) -> str:
+    return f"{name}-{order}-{pixel}"
 
 
-def _kept(table: _Table, records: Path) -> tuple[list[Partition], list[Any]]:
+def _kept(table: _Table, parts: PartFolder) -> tuple[list[Partition], list[Any]]:
     """Return the partitions that are whole, and the pixels of those that are missing."""
     whole, missing = [], []
     for pixel in table.posteriors.get_healpix_pixels():
-        try:
-            path = _record(records, table.name, pixel.order, pixel.pixel)
-            part = Partition.from_json(path.read_text())
-        except (OSError, ValueError, TypeError):
-            part = None
-        if part is not None and part.is_whole(table.folder):
-            whole.append(part)
-        else:
+        facts = parts.kept(_record(table.name, pixel.order, pixel.pixel))
+        if facts is None:
             missing.append(pixel)
+        else:
+            whole.append(Partition.from_facts(facts))
     return whole, missing
 
 
@@ -275,21 +270,12 @@ def _name(catalogue: Any) -> str:
     return Path(catalogue).name if isinstance(catalogue, str | Path) else str(catalogue.name)
 
 
-def _identity(fit: HatsFit, catalogue: Any) -> dict[str, str]:
-    """Return what the parts depend on, each as a hash or in words."""
-    fitter, source = fit.fitter, [str(catalogue)]
-    if isinstance(catalogue, str | Path):
-        path = Path(catalogue).resolve()
-        files = [*path.rglob("*properties"), *parquet_files(path)]
-        stats = [(str(file), file.stat()) for file in sorted(files)]
-        source = [str(path), *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)]
-    else:
+def _source(fit: HatsFit, catalogue: Any) -> list[str]:
+    """Return what tells a catalogue from any other."""
+    if not isinstance(catalogue, str | Path):
         # Dask's names of the partitions tell what they are made of and how.
-        source = [str(delayed.key) for delayed in fit.sky.to_delayed()]
-    return {
-        "run file": digest(fitter.run.model_dump(mode="json")),
-        "estimator": fitter.posterior.digest(),
-        "priors": digest(fitter.priors.model_dump(mode="json") if fitter.priors else None),
-        "catalogue": digest(source),
-        "version": __version__,
-    }
+        return [str(delayed.key) for delayed in fit.sky.to_delayed()]
+    path = Path(catalogue).resolve()
+    files = [*path.rglob("*properties"), *parquet_files(path)]
+    stats = [(str(file), file.stat()) for file in sorted(files)]
+    return [str(path), *(f"{f} {s.st_size} {s.st_mtime_ns}" for f, s in stats)]

@@ -1,19 +1,23 @@
-"""Where a fit writes, checked before any work, and the summary of what it wrote."""
+"""Where a fit writes, what its parts depend on, and the summary of what it wrote."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from astropy.table import Table
 
+from sedum._version import __version__
+from sedum.config import RunFile
 from sedum.errors import SedumError
+from sedum.infer.posterior import Posterior
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import check_format
-from sedum.storage import check_writable
+from sedum.storage import check_writable, digest
 from sedum.tables.read import TableLike
 
-__all__ = ["FitSummary", "check_output", "check_target"]
+__all__ = ["FitSummary", "check_output", "check_target", "fit_identity"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +82,25 @@ def check_target(output: str | Path, source: Path) -> Path:
     if target.exists():
         raise SedumError(f"{target} exists; delete it, or choose another output")
     return check_writable(target)
+
+
+def fit_identity(
+    run: RunFile, posterior: Posterior, priors: RunFile | None, source: Any
+) -> dict[str, str]:
+    """Return what the parts of a fit depend on, for :meth:`sedum.storage.PartFolder.claim`.
+
+    Parameters
+    ----------
+    run, posterior, priors
+        As for :func:`sedum.fit`.
+    source
+        What tells the catalogue from any other: its files with their sizes and times of change,
+        or the names of its partitions.
+    """
+    return {
+        "run file": digest(run.model_dump(mode="json")),
+        "estimator": posterior.digest(),
+        "priors": digest(priors.model_dump(mode="json") if priors else None),
+        "catalogue": digest(source),
+        "version": __version__,
+    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -13,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from sedum._version import __version__
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
@@ -25,13 +22,13 @@ from sedum.photometry.row_status import most_frequent_first
 from sedum.progress import progress
 from sedum.results.concatenate import assemble, sample_rows
 from sedum.results.posterior_table import count_status, write_table
-from sedum.storage import atomic_path, digest, file_digest, locked
-from sedum.survey.fit_output import FitSummary, check_target
+from sedum.storage import PartFolder, locked
+from sedum.survey.fit_output import FitSummary, check_target, fit_identity
 from sedum.survey.fit_rows import RowFitter
 from sedum.tables.read import parquet_files
 from sedum.tables.stream import known_length
 
-__all__ = ["PART_ROWS", "fit_parts", "require_same_fit"]
+__all__ = ["PART_ROWS", "fit_parts"]
 
 #: Rows of a part: some minutes of work at most, and some hundred MB with draws.
 PART_ROWS = 20_000
@@ -44,20 +41,25 @@ class _PartFitter:
     """Fits parts and writes them: one in each process."""
 
     fitter: RowFitter
-    folder: Path
+    parts: PartFolder
     catalogue: str
 
     def __call__(self, number: int, rows: CatalogueRows) -> list[tuple[str, int]]:
         """Fit a part and write it; return each status and the number of rows that have it."""
         table = self.fitter.fit(rows)
         table.meta["catalogue"] = self.catalogue
-        path = _part(self.folder, number)
+        path = _part(self.parts, number)
         write_table(table, path)
         counts = count_status(table)
-        record = {"sha256": file_digest(path), "rows": len(table), "status": counts}
-        with atomic_path(_record(path)) as temporary:
-            temporary.write_text(json.dumps(record))
+        self.parts.record(path.stem, path, {"rows": len(table), "status": counts})
         return counts
+
+    def kept(self, number: int, rows: int) -> list[tuple[str, int]] | None:
+        """Return what a call returned for a part that is still there; None to fit it again."""
+        facts = self.parts.kept(_part(self.parts, number).stem)
+        if facts is None or facts["rows"] != rows:
+            return None
+        return [(text, count) for text, count in facts["status"]]
 
 
 _fitter: _PartFitter | None = None
@@ -101,12 +103,16 @@ def fit_parts(
         raise SedumError(f"catalogue {source} does not exist")
     model = trained_model(run, posterior, model)
     folder = target.with_name(f"{target.name}.parts")
+    parts = PartFolder(folder, ["part-*.parquet", "nested"], "fit")
     nested = bool(run.output.verify and run.output.verify.nested)
     rows = RowFitter(run, posterior, model, priors, folder / "nested", workers if nested else 1)
-    fitter = _PartFitter(rows, folder, source.name)
+    fitter = _PartFitter(rows, parts, source.name)
     with locked(target, "fitting to"):
         check_target(target, source)  # another process may just have finished it
-        require_same_fit(folder, _identity(run, posterior, source, priors, part_rows))
+        parts.claim(
+            fit_identity(run, posterior, priors, _files(source))
+            | {"rows of a part": str(part_rows)}
+        )
         status: Counter[str] = Counter()
         count = 0
         portions = stream_catalogue(source, run.catalogue, model.filters, part_rows)
@@ -118,23 +124,15 @@ def fit_parts(
                 advance(sum(n for _, n in done))
         if not count:
             raise SedumError(f"catalogue {source} has no rows")
-        parts = [_part(folder, number) for number in range(count)]
-        shown = sample_rows(parts, _SHOWN)
+        files = [_part(parts, number) for number in range(count)]
+        shown = sample_rows(files, _SHOWN)
         if target.suffix:
-            assemble(parts, target)
+            assemble(files, target)
         else:
-            _become(folder, target)
-        shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder / "nested", ignore_errors=True)
+            parts.become(target)
+        parts.remove()
     return FitSummary(target, sum(status.values()), most_frequent_first(status.items()), shown)
-
-
-def _become(folder: Path, target: Path) -> None:
-    """Make the folder of parts the output: whole or absent, whenever the process is killed."""
-    shutil.rmtree(folder / "nested", ignore_errors=True)
-    os.replace(folder, target)
-    # Readers of Parquet pass names that begin so; what killed writers left has a dot.
-    for left in (*target.glob("_*.json"), *target.glob(".*.partial*")):
-        left.unlink()
 
 
 def _fitted(
@@ -143,14 +141,14 @@ def _fitted(
     """Yield the status counts of each part in order, fitting those that are not there."""
     if workers <= 1:
         for number, rows in enumerate(portions):
-            yield _kept(fitter.folder, number, len(rows)) or fitter(number, rows)
+            yield fitter.kept(number, len(rows)) or fitter(number, rows)
         return
     threads = max(torch.get_num_threads() // workers, 1)
     with worker_processes(workers, _start, fitter, threads) as submit:
         # Two portions wait for each worker: none idles, and memory does not grow.
         waiting: deque[list[tuple[str, int]] | Future[list[tuple[str, int]]]] = deque()
         for number, rows in enumerate(portions):
-            kept = _kept(fitter.folder, number, len(rows))
+            kept = fitter.kept(number, len(rows))
             waiting.append(kept or submit(_fit_part, number, rows))
             if len(waiting) > 2 * workers:
                 yield _result(waiting.popleft())
@@ -164,72 +162,11 @@ def _result(
     return part.result() if isinstance(part, Future) else part
 
 
-def _part(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:06}.parquet"
+def _part(parts: PartFolder, number: int) -> Path:
+    return parts.path / f"part-{number:06}.parquet"
 
 
-def _record(part: Path) -> Path:
-    """Return the file that says what is in a part, and that it is whole."""
-    return part.with_name(f"_{part.stem}.json")
-
-
-def _kept(folder: Path, number: int, rows: int) -> list[tuple[str, int]] | None:
-    """Return the status counts of a part that is there and whole; a damaged one is fitted again."""
-    path = _part(folder, number)
-    try:
-        record = json.loads(_record(path).read_text())
-        whole = record["rows"] == rows and record["sha256"] == file_digest(path)
-        return [(text, count) for text, count in record["status"]] if whole else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def require_same_fit(folder: Path, identity: dict[str, str]) -> None:
-    """Claim a folder of parts, or make sure that those in it belong to the same fit.
-
-    Raises
-    ------
-    SedumError
-        Naming what differs.
-    """
-    path = folder / "_fit.json"
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            found = {}
-        differing = [key for key in identity if found.get(key) != identity[key]]
-        if differing:
-            raise SedumError(
-                f"{folder} holds parts of another fit (its {', '.join(differing)} differ); delete "
-                "the folder, or choose another output"
-            )
-        return
-    # Parts without it are of a finished fit that was killed as it removed them; nothing else is.
-    known = ("part-", "_part-", "nested", "done", "collection", ".")
-    foreign = [p.name for p in folder.glob("*") if not p.name.startswith(known)]
-    if foreign:
-        raise SedumError(
-            f"{folder} is in the way: parts of the fit go there, and it holds {foreign[0]}; move "
-            "it, or choose another output"
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(identity))
-
-
-def _identity(
-    run: RunFile, posterior: Posterior, source: Path, priors: RunFile | None, part_rows: int
-) -> dict[str, str]:
-    """Return what the parts depend on, each as a hash or in words."""
-    files = [
-        (str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parquet_files(source)
-    ]
-    return {
-        "run file": digest(run.model_dump(mode="json")),
-        "estimator": posterior.digest(),
-        "priors": digest(priors.model_dump(mode="json") if priors else None),
-        "catalogue": digest(files),
-        "rows of a part": str(part_rows),
-        "version": __version__,
-    }
+def _files(source: Path) -> list[tuple[str, int, int]]:
+    """Return the path, size and time of change of each file of a catalogue."""
+    stats = [(str(file.resolve()), file.stat()) for file in parquet_files(source)]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

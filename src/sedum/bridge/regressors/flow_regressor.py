@@ -11,6 +11,7 @@ from sedum.bridge.regressors.regressor import Inputs
 from sedum.bridge.training_examples import Examples, Scaling
 from sedum.config import TrainingSettings
 from sedum.config.bridge_file import FlowRegressionSettings
+from sedum.infer.condition import Condition
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.densities.hypernetwork_flow import HypernetworkFlow
 from sedum.infer.embedding import ResidualNetwork
@@ -52,8 +53,8 @@ class FlowRegressor:
             rows = slice(start, start + _PORTION)
             features = torch.from_numpy(self.inputs(x[rows]))
             keys = np.arange(start, start + len(features))
-            numbers = BaseSamples.of(keys, draws, self.estimator.numbers, seed)
-            drawn = self.estimator.sample(numbers, features, _unanchored(len(features)))
+            base = BaseSamples.of(keys, draws, self.estimator.n_base, seed)
+            drawn = self.estimator.sample(base, Condition.without_redshift(features))
             out[rows] = self.outputs.back(drawn.numpy())
         return out
 
@@ -61,8 +62,8 @@ class FlowRegressor:
         """Return ln p(y | x), [n], of targets [n, targets]."""
         unit = torch.from_numpy(self.outputs.to_unit(y))
         features = torch.from_numpy(self.inputs(x))
-        found = self.estimator.log_prob(unit, features, _unanchored(len(x)))
-        return found.numpy() - np.log(self.outputs.spread).sum()
+        density = self.estimator.log_prob(unit, Condition.without_redshift(features))
+        return density.numpy() - np.log(self.outputs.spread).sum()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return posterior medians, [n, targets]; see :class:`Regressor`."""
@@ -111,11 +112,6 @@ def _build(spec: FlowRegressionSettings, inputs: int, targets: int) -> Estimator
     return Estimator(ResidualNetwork(inputs, spec.width, spec.blocks), density, None)
 
 
-def _unanchored(n: int) -> torch.Tensor:
-    """Return the anchor of galaxies of which nothing is given beside the features, [n, 2]."""
-    return torch.tensor([0.0, 1.0]).expand(n, 2)
-
-
 def fit_flow(
     spec: FlowRegressionSettings,
     examples: Examples,
@@ -141,7 +137,7 @@ def fit_flow(
     for step in range(spec.steps):
         if step and step % _ROUND == 0:
             with torch.no_grad():
-                losses = state.averaged.loss(y_held, x_held, _unanchored(len(y_held)))
+                losses = state.averaged.loss(y_held, Condition.without_redshift(x_held))
             state.close_round(float((losses * w_held).mean()))
             if advance is not None:
                 advance(_ROUND, note=f"held-out loss {state.losses[-1]:.3f}")
@@ -150,10 +146,10 @@ def fit_flow(
             if examples.varied:
                 x = torch.from_numpy(inputs(examples.draw(rng)))
         rows = torch.from_numpy(rng.integers(0, len(y), batch))
-        losses = estimator.loss(y[rows], x[rows], _unanchored(batch))
+        losses = estimator.loss(y[rows], Condition.without_redshift(x[rows]))
         state.step((losses * weight[rows]).mean(), step)
     with torch.no_grad():
-        losses = state.averaged.loss(y_held, x_held, _unanchored(len(y_held)))
+        losses = state.averaged.loss(y_held, Condition.without_redshift(x_held))
     state.close_round(float((losses * w_held).mean()))
     estimator = copy.deepcopy(estimator)
     estimator.load_state_dict(state.best)

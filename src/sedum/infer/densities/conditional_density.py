@@ -23,12 +23,12 @@ class Density(nn.Module):
     ----------
     dimension
         The number of latent coordinates d.
-    numbers
+    n_base
         How many random numbers a draw needs.
     """
 
     dimension: int
-    numbers: int
+    n_base: int
 
     def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
         """Go to y once; return its log densities for any map of the base normals.
@@ -48,10 +48,10 @@ class Density(nn.Module):
         raise NotImplementedError
 
     def log_prob(
-        self, y: torch.Tensor, context: torch.Tensor, warp: BaseTransform | None = None
+        self, y: torch.Tensor, context: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return log densities, [n] or [n, draws], of y [n, d] or [n, draws, d]."""
-        return self.at(y, context)(warp)
+        return self.at(y, context)(transform)
 
     def loss(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Return what training makes small, [n], of y [n, d]."""
@@ -62,7 +62,7 @@ class Density(nn.Module):
         return context
 
     def sample(
-        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
+        self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws, float32, [n, draws, d], from what :meth:`prepare` returned."""
         raise NotImplementedError

@@ -215,7 +215,7 @@ def _mix(p: np.ndarray, components: int, d: int, uniform: np.ndarray, values: np
 
 
 @_jit
-def _warped(p: np.ndarray, d: int, values: np.ndarray) -> None:
+def _base_transformed(p: np.ndarray, d: int, values: np.ndarray) -> None:
     """Map standard normals [d, draws] as :class:`sedum.infer.recalibration.BaseTransform` does."""
     draws = values.shape[1]
     for j in range(d):
@@ -241,7 +241,7 @@ def _warped(p: np.ndarray, d: int, values: np.ndarray) -> None:
 def drawing(bins: int) -> Callable[..., None]:
     """Return the function that draws from flows whose splines have so many bins.
 
-    It is called as ``draw(parameters, points, shifts, layers, components, warps, out)``.
+    It is called as ``draw(parameters, points, shifts, layers, components, transforms, out)``.
     """
     spline_inverse = _spline_inverse_of(bins)
 
@@ -252,7 +252,7 @@ def drawing(bins: int) -> Callable[..., None]:
         shifts: np.ndarray,
         layers: int,
         components: int,
-        warps: np.ndarray,
+        transforms: np.ndarray,
         out: np.ndarray,
     ) -> None:
         """Draw from the flows of some galaxies.
@@ -268,7 +268,7 @@ def drawing(bins: int) -> Callable[..., None]:
             Of each galaxy, float32, [n, d (+ 1)].
         layers, components
             The shape of the flow and of its base.
-        warps
+        transforms
             Maps of the standard normals, as
             :class:`~sedum.infer.recalibration.BaseTransform` packs them, float32, [n, size];
             [n, 0] for none.
@@ -287,8 +287,8 @@ def drawing(bins: int) -> Callable[..., None]:
         uniform = np.empty(draws, np.float32)
         for g in range(n):
             normals(points[:d], shifts[g, :d], out[g])
-            if warps.shape[1] > 0:
-                _warped(warps[g], d, out[g])
+            if transforms.shape[1] > 0:
+                _base_transformed(transforms[g], d, out[g])
             if components > 1:
                 for i in range(draws):
                     u = points[d, i] + shifts[g, d]

@@ -156,20 +156,20 @@ class MixtureBase:
     def at(self, p: torch.Tensor, x: torch.Tensor) -> LogProb:
         """Return the log density at x [n, d] or [n, draws, d]; see :class:`Density`."""
         if self.components == 1:
-            return lambda warp: log_standard(x, warp)
+            return lambda transform: log_standard(x, transform)
         weights, centres, widths = self.parts(p)
         if x.dim() == 3:
             weights, centres, widths = weights[:, None], centres[:, None], widths[:, None]
         z = (x[..., None, :] - centres) * (-widths).exp()
         each = weights - widths.sum(-1)
-        return lambda warp: (each + log_standard(z, warp)).logsumexp(-1)
+        return lambda transform: (each + log_standard(z, transform)).logsumexp(-1)
 
     def sample(
-        self, p: torch.Tensor, normals: torch.Tensor, warp: BaseTransform | None = None
+        self, p: torch.Tensor, normals: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Turn normals [n, draws, d (+ 1)] into draws; the last chooses the component."""
         own = normals[..., : self.dimension]
-        own = own if warp is None else warp.forward(own)
+        own = own if transform is None else transform.forward(own)
         if self.components == 1:
             return own
         weights, centres, widths = self.parts(p)
@@ -197,7 +197,7 @@ class HypernetworkFlow(Density):
     def __init__(self, dimension: int, context: int, layers: int, bins: int, components: int = 1):
         super().__init__()
         self.dimension = dimension
-        self.numbers = dimension + (components > 1)
+        self.n_base = dimension + (components > 1)
         self.shape = FlowShape(dimension, layers, bins)
         self.base = MixtureBase(dimension, components)
         self.head = nn.Linear(context, self.shape.size + self.base.size)
@@ -220,28 +220,30 @@ class HypernetworkFlow(Density):
         flow, base = self._split(self.head(context))
         x, log_slope = self.shape.forward(flow, y)
         normals = self.base.at(base, x)
-        return lambda warp: log_slope + normals(warp)
+        return lambda transform: log_slope + normals(transform)
 
     def prepare(self, context: torch.Tensor) -> torch.Tensor:
         """Return the parameters of each galaxy's flow and base."""
         return self.head(context)
 
     def sample(
-        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
+        self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`. On a CPU by a fused kernel, else in torch."""
         if prepared.device.type != "cpu" or prepared.dtype != torch.float32:
             flow, base = self._split(prepared)
-            normals = numbers.normals(prepared.device).to(prepared)
-            return self.shape.inverse(flow, self.base.sample(base, normals, warp))
+            normals = samples.normals(prepared.device).to(prepared)
+            return self.shape.inverse(flow, self.base.sample(base, normals, transform))
         from sedum.infer.densities.flow_kernels import drawing
 
-        out = torch.empty(len(prepared), self.dimension, numbers.points.shape[1])
-        packed = np.empty((len(prepared), 0), np.float32) if warp is None else warp.packed()
+        out = torch.empty(len(prepared), self.dimension, samples.points.shape[1])
+        packed = (
+            np.empty((len(prepared), 0), np.float32) if transform is None else transform.packed()
+        )
         drawing(self.shape.bins)(
             prepared.detach().contiguous().numpy(),
-            numbers.points,
-            numbers.shifts,
+            samples.points,
+            samples.shifts,
             self.shape.layers,
             self.base.components,
             packed,

@@ -42,7 +42,7 @@ class VectorField(Density):
         self, kind: str, dimension: int, context: int, hidden: int, layers: int, steps: int
     ):
         super().__init__()
-        self.dimension = self.numbers = dimension
+        self.dimension = self.n_base = dimension
         self.steps = steps
         self.field = _build(kind, dimension, context, hidden, layers)
         self._first = 1e-3 if kind == "score" else 0.0
@@ -59,11 +59,11 @@ class VectorField(Density):
         return self.field.ode_fn(flat, wide, torch.full((len(flat),), time).to(y)).reshape(y.shape)
 
     def sample(
-        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
+        self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
-        base = numbers.normals(prepared.device).to(prepared)
-        base = base if warp is None else warp.forward(base)
+        base = samples.normals(prepared.device).to(prepared)
+        base = base if transform is None else transform.forward(base)
         y = self.field.mean_base + self.field.std_base * base
         step = (self._first - 1.0) / self.steps
         for i in range(self.steps):
@@ -89,7 +89,7 @@ class VectorField(Density):
         scale = self.field.std_base.expand(1, self.dimension).log().sum()
         x, log_slope = x.detach(), (state[..., -1] - scale).detach()
         x, log_slope = (x, log_slope) if many else (x[:, 0], log_slope[:, 0])
-        return lambda warp: log_slope + log_standard(x, warp)
+        return lambda transform: log_slope + log_standard(x, transform)
 
     def _with_divergence(
         self, y: torch.Tensor, context: torch.Tensor, time: float

@@ -39,7 +39,7 @@ class AutoregressiveFlow(Density):
         bins: int = 8,
     ):
         super().__init__()
-        self.dimension = self.numbers = dimension
+        self.dimension = self.n_base = dimension
         extra = {"bins": bins} if kind == "nsf" else {}
         family = NSF if kind == "nsf" else MAF
         self.flow = family(
@@ -51,14 +51,14 @@ class AutoregressiveFlow(Density):
         if y.dim() == 3:
             context = context[:, None].expand(*y.shape[:2], -1)
         x, log_slope = self.flow(context).transform.call_and_ladj(y)
-        return lambda warp: log_slope + log_standard(x, warp)
+        return lambda transform: log_slope + log_standard(x, transform)
 
     def sample(
-        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
+        self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`."""
-        base = numbers.normals(prepared.device).to(prepared)
-        base = base if warp is None else warp.forward(base)
+        base = samples.normals(prepared.device).to(prepared)
+        base = base if transform is None else transform.forward(base)
         return self.flow(prepared[:, None].expand(*base.shape[:2], -1)).transform.inv(base)
 
 
@@ -76,7 +76,7 @@ class GaussianMixture(Density):
     def __init__(self, dimension: int, context: int, components: int):
         super().__init__()
         self.dimension = dimension
-        self.numbers = dimension + 1
+        self.n_base = dimension + 1
         # The embedding is the network: one linear map writes the mixture.
         self.mixture = GMM(dimension, context, components=components, hidden_features=[])
         # Start from unit normals about points of the prior, whatever the observation.
@@ -94,18 +94,18 @@ class GaussianMixture(Density):
         away = (y[..., None, :] - found.base.loc)[..., None]
         x = torch.linalg.solve_triangular(root, away, upper=False)[..., 0]
         weights = found.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return lambda warp: (weights + log_standard(x, warp)).logsumexp(-1)
+        return lambda transform: (weights + log_standard(x, transform)).logsumexp(-1)
 
     def sample(
-        self, numbers: BaseSamples, prepared: torch.Tensor, warp: BaseTransform | None = None
+        self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
         """Return draws; see :class:`Density`. The last number chooses the component."""
         found = self.mixture(prepared)
-        base = numbers.normals(prepared.device).to(prepared)
+        base = samples.normals(prepared.device).to(prepared)
         uniform = torch.special.ndtr(base[..., -1])
         cumulative = found.logits.softmax(-1).cumsum(-1)
         chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
         rows = torch.arange(len(prepared), device=prepared.device)[:, None]
         scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
-        normals = base[..., :-1] if warp is None else warp.forward(base[..., :-1])
+        normals = base[..., :-1] if transform is None else transform.forward(base[..., :-1])
         return centre + (scale @ normals[..., None])[..., 0]

@@ -10,7 +10,7 @@ import torch
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
-from sedum.infer.known_redshift import anchor_of
+from sedum.infer.condition import Condition, condition_of
 from sedum.library.training_source import TrainingGalaxies
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
@@ -18,8 +18,8 @@ from sedum.photometry.observed import Photometry
 
 __all__ = ["Batch", "Batches"]
 
-#: Latent coordinates, features and anchors of some galaxies.
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+#: Latent coordinates of some galaxies, [n, d], and the condition of their observations.
+Batch = tuple[torch.Tensor, Condition]
 
 #: Galaxies whose noise is drawn together.
 _PORTION = 32_768
@@ -93,11 +93,8 @@ class Batches:
         return photometry[kept], theta[kept]
 
     def _tensors(self, photometry: Photometry, theta: np.ndarray) -> Batch:
-        return (
-            torch.from_numpy(self.prior.to_latent(theta).astype(np.float32)),
-            torch.from_numpy(self.features(photometry)),
-            torch.from_numpy(anchor_of(self.prior, photometry).astype(np.float32)),
-        )
+        latent = torch.from_numpy(self.prior.to_latent(theta).astype(np.float32))
+        return latent, condition_of(self.prior, self.features, photometry)
 
     def round(self, index: int, count: int, size: int) -> Iterator[Batch]:
         """Yield the batches of one round, which depend on the seed and its index alone."""
@@ -110,13 +107,16 @@ class Batches:
                 held += len(left[-1][0])
                 if held < size:
                     continue
-                pool = tuple(torch.cat(parts) for parts in zip(*left, strict=True))
+                y = torch.cat([part for part, _ in left])
+                condition = Condition(
+                    *(torch.cat(parts) for parts in zip(*(c for _, c in left), strict=True))
+                )
                 whole = min(held // size, count)
                 for k in range(whole):
-                    y, features, anchor = (t[k * size : (k + 1) * size] for t in pool)
-                    yield y, features, anchor
-                y, features, anchor = (t[whole * size :] for t in pool)
-                left = [(y, features, anchor)]
+                    rows = slice(k * size, (k + 1) * size)
+                    yield y[rows], condition.rows(rows)
+                rest = slice(whole * size, None)
+                left = [(y[rest], condition.rows(rest))]
                 held -= whole * size
                 count -= whole
                 if not count:

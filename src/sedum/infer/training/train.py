@@ -207,9 +207,10 @@ def _train_members(
         losses += found
     ensemble = Ensemble(members)
     if run.estimator.weights == "score":
-        y, features, anchor = (t[:_WEIGHED] for t in batches.validation())
+        y, condition = batches.validation()
+        y, condition = y[:_WEIGHED], condition.rows(slice(_WEIGHED))
         with torch.no_grad():
-            each = [m.cpu().log_prob(y, features, anchor) for m in members]
+            each = [m.cpu().log_prob(y, condition) for m in members]
         ensemble.weigh(torch.stack(each, dim=-1))
     return ensemble, losses
 
@@ -341,9 +342,9 @@ def _run_round(state: TrainingState, batches: Batches, advance: Advance) -> floa
     torch.manual_seed(batches.seed + 7919 * state.round)
     total = torch.zeros((), dtype=torch.float64)
     with _precision(spec.precision):
-        for i, batch in enumerate(batches.round(state.round, count, spec.batch)):
-            y, features, anchor = (t.to(device, non_blocking=True) for t in batch)
-            loss = state.estimator.loss(y, features, anchor).mean()
+        for i, (latent, condition) in enumerate(batches.round(state.round, count, spec.batch)):
+            y = latent.to(device, non_blocking=True)
+            loss = state.estimator.loss(y, condition.to(device, non_blocking=True)).mean()
             if not torch.isfinite(loss):
                 raise Diverged(
                     f"training: the loss is not finite at step {done + i}; lower "
@@ -361,8 +362,9 @@ def mean_loss(estimator: Estimator, batch: Batch) -> float:
     estimator.eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        y, condition = batch
+        portions = (slice(start, start + 2048) for start in range(0, len(y), 2048))
         parts = [
-            estimator.loss(*(t.to(device) for t in portion))
-            for portion in zip(*(t.split(2048) for t in batch), strict=True)
+            estimator.loss(y[rows].to(device), condition.rows(rows).to(device)) for rows in portions
         ]
     return float(torch.cat(parts).double().mean())

@@ -39,16 +39,16 @@ def _table(title: str, first: list[str], rest: list[str]) -> RichTable:
 
 def _models(found: Comparison) -> RichTable:
     title = f"{found.compared.sum():,} galaxies compared, of {found.fitted:,} fitted"
-    rest = ["verified", "share", "most likely", "Σ ln B", "galaxies preferring it"]
+    rest = ["verified", "fraction", "most likely", "Σ ln B", "galaxies preferring it"]
     table = _table(title, ["model"], rest)
     chances = np.stack([np.asarray(found.table[f"probability_{m}"]) for m in found.models], axis=1)
     best = chances[found.compared].argmax(axis=1)
     for k, (name, entry) in enumerate(found.summary()["models"].items()):
         row = [name, f"{entry['verified']:,}"]
-        if found.shares is not None:
+        if found.fractions is not None:
             row += [
-                f"{entry['share']:.3f} ± {entry['share_sigma']:.3f}",
-                f"{entry['share_most_likely']:.3f}",
+                f"{entry['fraction']:.3f} ± {entry['fraction_sigma']:.3f}",
+                f"{entry['fraction_most_likely']:.3f}",
                 f"{entry['summed_log_bayes_factor']:+.1f} ± "
                 f"{entry['summed_log_bayes_factor_error']:.1f}"
                 if k
@@ -99,7 +99,7 @@ def _nested(found: Comparison) -> RichTable:
 
 
 def plot_comparison(found: Comparison, path: str | Path) -> Path:
-    """Draw Bayes factors, shares of the population, and shifts against mass.
+    """Draw Bayes factors, fractions of the population, and shifts against mass.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def plot_comparison(found: Comparison, path: str | Path) -> Path:
         axes = fig.subplots(2, columns)
         _factors(axes[0, 0], found)
         _factors_with_mass(axes[0, 1], found)
-        _shares(axes[0, 2], found)
+        _fractions(axes[0, 2], found)
         for axis, quantity in zip(axes[1], found.quantities, strict=False):
             _shift(axis, found, quantity)
         for axis in [*axes[0, 3:], *axes[1, len(found.quantities) :]]:
@@ -186,20 +186,20 @@ def _factors_with_mass(axis: Axes, found: Comparison) -> None:
     )
 
 
-def _shares(axis: Axes, found: Comparison) -> None:
-    shares = found.shares
-    if shares is None:
+def _fractions(axis: Axes, found: Comparison) -> None:
+    fractions = found.fractions
+    if fractions is None:
         _absent(axis, "no galaxy compared")
         return
     at = np.arange(len(found.models))
     for k, model in enumerate(found.models):
-        spread = [[shares.mean[k] - shares.low[k]], [shares.high[k] - shares.mean[k]]]
+        spread = [[fractions.mean[k] - fractions.low[k]], [fractions.high[k] - fractions.mean[k]]]
         colour = _colours(found)[model]
-        axis.errorbar(at[k], shares.mean[k], yerr=np.maximum(spread, 0), fmt="o", color=colour)
-    axis.plot(at, shares.most_likely, "_", color="black", ms=14, label="most likely")
+        axis.errorbar(at[k], fractions.mean[k], yerr=np.maximum(spread, 0), fmt="o", color=colour)
+    axis.plot(at, fractions.most_likely, "_", color="black", ms=14, label="most likely")
     axis.set_xticks(at, found.models)
     axis.set(ylim=(-0.03, 1.03), xlim=(-0.5, len(at) - 0.5))
-    axis.set_ylabel("share of the population (bars: 68%)")
+    axis.set_ylabel("fraction of the population (bars: 68%)")
     axis.legend(fontsize=8)
 
 

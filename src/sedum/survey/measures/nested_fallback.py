@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.infer.verify.nested_sampling import NestedResult, sample_nested
 from sedum.parallel.processes import worker_processes
 from sedum.photometry.observed import Photometry
-from sedum.storage import array_digest, atomic_path, digest
+from sedum.storage import PartFolder, array_digest, atomic_path, digest
 
 __all__ = ["NestedFallback"]
 
@@ -49,7 +48,8 @@ class NestedFallback:
         workers: int = 1,
     ):
         self.exact, self.draws, self.seed = exact, draws, seed
-        self.folder, self.workers = folder, workers
+        self.parts = PartFolder(folder, ["*.npz"], "fit") if folder is not None else None
+        self.workers = workers
         self._identity = {
             "model": exact.model.fingerprint(),
             "noise": exact.noise.fingerprint(),
@@ -62,22 +62,39 @@ class NestedFallback:
     ) -> list[NestedResult]:
         """Sample n galaxies; ``report`` is called when one is done."""
         n = len(photometry)
-        paths = [self._path(photometry[i : i + 1]) for i in range(n)]
-        found: list[NestedResult | None] = [_read(path) for path in paths]
-        todo = [i for i, result in enumerate(found) if result is None]
+        if self.parts is not None and n:
+            self.parts.claim({})  # the name of each result says what it depends on
+        names = [self._name(photometry[i : i + 1]) for i in range(n)]
+        results: list[NestedResult | None] = [self._read(name) for name in names]
+        todo = [i for i, result in enumerate(results) if result is None]
         observed = [photometry[i : i + 1] for i in todo]
         for i, result in zip(todo, self._run(observed), strict=True):
-            found[i] = result
-            _write(result, paths[i])
+            results[i] = result
+            self._write(result, names[i])
             if report:
                 report()
-        return [result for result in found if result is not None]
+        return [result for result in results if result is not None]
 
-    def _path(self, one: Photometry) -> Path | None:
-        if self.folder is None:
-            return None
+    def _name(self, one: Photometry) -> str:
         seen = array_digest(one.flux, one.error, one.upper, one.redshift, one.redshift_error)
-        return self.folder / f"{digest({**self._identity, 'seen': seen})[:32]}.npz"
+        return digest({**self._identity, "seen": seen})[:32]
+
+    def _write(self, result: NestedResult, name: str) -> None:
+        if self.parts is None:
+            return
+        path = self.parts.path / f"{name}.npz"
+        numbers = np.array([result.log_evidence, result.ess, result.evaluations])
+        with atomic_path(path) as temporary:
+            np.savez(temporary, draws=result.draws, numbers=numbers)
+        self.parts.record(name, path)
+
+    def _read(self, name: str) -> NestedResult | None:
+        """Return a result that was kept; None if there is none, or it is damaged."""
+        if self.parts is None or self.parts.kept(name) is None:
+            return None
+        with np.load(self.parts.path / f"{name}.npz", allow_pickle=False) as file:
+            log_evidence, ess, evaluations = file["numbers"]
+            return NestedResult(file["draws"], float(log_evidence), float(ess), int(evaluations))
 
     def _run(self, observed: list[Photometry]) -> Iterator[NestedResult]:
         if min(self.workers, len(observed)) <= 1:
@@ -102,23 +119,3 @@ def _sample(one: Photometry, draws: int, seed: int) -> NestedResult:
     """Sample one galaxy in a worker process."""
     assert _exact is not None
     return sample_nested(_exact, one, draws, seed=seed)
-
-
-def _write(result: NestedResult, path: Path | None) -> None:
-    if path is None:
-        return
-    numbers = np.array([result.log_evidence, result.ess, result.evaluations])
-    with atomic_path(path) as temporary:
-        np.savez(temporary, draws=result.draws, numbers=numbers)
-
-
-def _read(path: Path | None) -> NestedResult | None:
-    """Return a result that was kept; None if there is none, or none that is whole."""
-    if path is None or not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            log_evidence, ess, evaluations = file["numbers"]
-            return NestedResult(file["draws"], float(log_evidence), float(ess), int(evaluations))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None

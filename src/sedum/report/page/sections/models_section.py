@@ -92,9 +92,9 @@ def _models(compared: ModelComparison) -> Grid:
             plain(row["prior"], "evidence"),
             count(row["verified"], "verified"),
         ]
-        if "share" in row:
+        if "fraction" in row:
             total, error = row["summed_log_bayes_factor"], row["summed_log_bayes_factor_error"]
-            cells.append(with_error(row["share"], row["share_sigma"], "model_share"))
+            cells.append(with_error(row["fraction"], row["fraction_sigma"], "model_share"))
             cells.append(
                 with_error(total, error, "bayes", signed=True) if i else Number("0", "bayes")
             )

@@ -18,7 +18,7 @@ def verdict(found: CatalogueCheck) -> list[str]:
     expected = found.level * found.galaxies
     return [
         f"not typical at {found.level:g}: {found.flagged} of {found.galaxies:,} galaxies, expected "
-        f"{expected:.1f} (p = {found.share_p_value:.2g})",
+        f"{expected:.1f} (p = {found.flagged_p_value:.2g})",
         f"residuals against mock galaxies: MMD² {found.residuals.distance:.4f}, typical "
         f"{found.residuals.typical:.4f} (p = {found.residuals.p_value:.2g})",
         f"photometry against the prior: MMD² {found.population.distance:.4f}, typical "

@@ -1,4 +1,4 @@
-"""Models compared: Bayes factors of galaxies, and shares of the population."""
+"""Models compared: Bayes factors of galaxies, and fractions of the population."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDE = 20.0
 
 
 def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) -> Figure:
-    """Draw how ln Bayes factors are distributed, and the share of each model.
+    """Draw how ln Bayes factors are distributed, and the fraction of each model.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) ->
         left.set(xlabel=f"ln Bayes factor over {names[0]}", ylabel="galaxies")
         left.legend(fontsize=8)
         for k, (name, row) in enumerate(models.items()):
-            if "share" not in row:
+            if "fraction" not in row:
                 continue
-            low, high = row["share_16_84"]
-            spread = np.maximum([[row["share"] - low], [high - row["share"]]], 0)
-            right.errorbar(k, row["share"], yerr=spread, fmt="o", color=colours[name], capsize=2)
+            low, high = row["fraction_16_84"]
+            spread = np.maximum([[row["fraction"] - low], [high - row["fraction"]]], 0)
+            right.errorbar(k, row["fraction"], yerr=spread, fmt="o", color=colours[name], capsize=2)
         right.set_xticks(range(len(names)), names, fontsize=8)
         right.set(ylim=(-0.03, 1.03), xlim=(-0.5, len(names) - 0.5))
-        right.set_ylabel("share of the population (68%)")
+        right.set_ylabel("fraction of the population (68%)")
     return fig
 
 
