@@ -258,7 +258,7 @@ def test_rest_frame_is_the_galaxy_at_ten_parsec():
         ({"frame": "moving"}, "frame: found 'moving'"),
         ({"resolution": 5000}, "finer than the model's cells"),
         ({"wavelength": np.array([np.nan])}, "not finite"),
-        ({"wavelength": np.array([1e12])}, "nothing lies within"),
+        ({"wavelength": np.array([1e12])}, "no value lies within"),
     ],
 )
 def test_spectra_that_cannot_be_had(change, message):
