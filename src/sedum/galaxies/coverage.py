@@ -90,6 +90,9 @@ def check_priors(
     ------
     SedumError
         If a prior leaves its range, or the grid does not fit ``spec.ionisation``.
+
+    Examples -------- >>> from sedum import GalaxyModel >>> model = GalaxyModel.from_run(run) >>>
+    check_priors(model.config, model.prior, model.grid, parameter_bounds(model.prior, model.grid))
     """
     single = len(grid.log_u) == 1
     if spec.nebular and single and spec.ionisation == "free":
@@ -140,6 +143,16 @@ def check_bands(
     ------
     SedumError
         If a band leaves the spectra.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> check_bands(model.filters, model.config, model.grid, (0.05, 1.0), None)
+    >>> check_bands(model.filters, model.config, model.grid, (0.05, 19.0), None)
+    Traceback (most recent call last):
+    ...
+    sedum.errors.SedumError: filters: band 'sdss_g0' (...) leaves the spectra, ...
     """
     z_low, z_high = redshifts
     edges = grid.axis.edges

@@ -42,6 +42,15 @@ class GalaxyLight:
     """The components of a forward model, and their light for galaxies given as tensors.
 
     Parameters are those of :class:`sedum.GalaxyModel`. The input is not checked.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> model.mean_age(galaxies).shape
+    torch.Size([5])
     """
 
     def __init__(

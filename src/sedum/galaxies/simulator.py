@@ -17,6 +17,13 @@ class Simulator(Protocol):
     """A forward model, as simulation, training and fitting use it.
 
     :class:`sedum.GalaxyModel` and :class:`sedum.library.SynthesizerModel` are two.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model: Simulator = GalaxyModel.from_run(run)
+    >>> model.filters.names
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
     """
 
     @property

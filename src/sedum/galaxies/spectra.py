@@ -27,7 +27,17 @@ def observed_spectrum(
     frame: str,
     resolution: float | None,
 ) -> np.ndarray:
-    """Return flux densities f_ν in µJy, [n, m]; see :meth:`sedum.GalaxyModel.spectrum`."""
+    """Return flux densities f_ν in µJy, [n, m]; see :meth:`sedum.GalaxyModel.spectrum`.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> observed_spectrum(model, galaxies, np.array([5000.0, 6000.0]), "observed", None).shape
+    (5, 2)
+    """
     if frame not in ("observed", "rest"):
         raise SedumError(f"frame: found {frame!r}{allowed(frame, ['observed', 'rest'])}")
     rest = frame == "rest"

@@ -20,7 +20,14 @@ Portion = tuple[np.ndarray, np.ndarray]
 
 
 class TrainingGalaxies(Protocol):
-    """A source of training galaxies: parameters [n, d] and noiseless fluxes in µJy [n, bands]."""
+    """A source of training galaxies: parameters [n, d] and noiseless fluxes in µJy [n, bands].
+
+    Examples
+    --------
+    >>> galaxies: TrainingGalaxies = galaxies_of(library, 0.1, size=0, seed=1)
+    >>> galaxies.bands
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
+    """
 
     names: list[str]
     bands: list[str]

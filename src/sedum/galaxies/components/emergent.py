@@ -36,6 +36,16 @@ class EmergentLight:
     ----------
     line_attenuation
         Attenuation at the wavelengths of the grid's lines; None without dust.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> cells = slice(0, 100)
+    >>> sum(len(rows) for rows, light in model.emergent.spectra(galaxies, cells))
+    5
     """
 
     def __init__(self, starlight: Starlight, spec: config.ModelSettings, device: torch.device):

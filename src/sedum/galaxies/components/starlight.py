@@ -36,6 +36,15 @@ class Mixture(NamedTuple):
         Fractions that ionise gas, by metallicity, ionisation parameter and age, [n, W].
     group
         Index of the grid cell, [n]; -1 if all metallicities contribute.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> bool(torch.allclose(galaxies.mixture.stars.sum((1, 2)), torch.ones(5)))
+    True
     """
 
     stars: torch.Tensor
@@ -60,6 +69,15 @@ class GalaxyBatch:
         Stellar populations and gas.
     histories
         Tabulated histories, or None if parameters describe the histories.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> galaxies.universe.shape
+    torch.Size([5])
     """
 
     p: dict[str, torch.Tensor]
@@ -80,6 +98,16 @@ class Light(NamedTuple):
         Stars and gas of birth clouds, or None.
     bare
         Young stars seen without gas, including their ionising light, or None.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> rows, light = next(model.starlight.light(galaxies.mixture, slice(0, 100)))
+    >>> light.old.shape[1], light.young
+    (100, None)
     """
 
     old: torch.Tensor
@@ -98,6 +126,15 @@ class Starlight:
         The components of the model.
     device
         Torch device.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> model.starlight.surviving(galaxies.mixture).shape
+    torch.Size([5])
     """
 
     def __init__(self, grid: StellarGrid, spec: config.ModelSettings, device: torch.device):

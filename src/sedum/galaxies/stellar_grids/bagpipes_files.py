@@ -112,6 +112,12 @@ def read_bc03_miles() -> Tables:
     ------
     SedumError
         If a file is missing or its content is not as expected.
+
+    Examples
+    --------
+    >>> tables = read_bc03_miles()
+    >>> len(tables.metallicities), tables.gas.log_u[[0, -1]]
+    (7, array([-4.,  0.]))
     """
     try:
         with fits.open(_file(STELLAR)) as hdus:
@@ -178,6 +184,12 @@ def read_draine_li() -> tuple[np.ndarray, np.ndarray]:
     ------
     SedumError
         If a file is missing or its content is not as expected.
+
+    Examples
+    --------
+    >>> wavelength, spectra = read_draine_li()
+    >>> spectra.shape[:3]
+    (11, 22, 2)
     """
     tables = []
     try:

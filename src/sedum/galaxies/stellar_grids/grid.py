@@ -91,6 +91,12 @@ class StellarGrid:
         Stars, gas, initial mass function, licence and source, as text.
     digest
         Hash of the content.
+
+    Examples
+    --------
+    >>> grid = load_grid("bc03_miles")
+    >>> grid.age_edges[:3].round(-3)
+    array([      0., 1122000., 1413000.])
     """
 
     name: str

@@ -39,6 +39,20 @@ class GasTables:
         Wavelengths of the lines in Angstrom, [lines].
     lines
         Luminosities of the lines in Lsun, [Z, U, young, lines].
+
+    Examples
+    --------
+    >>> gas = GasTables(
+    ...     age_edges=AGE_EDGES[:2],
+    ...     log_u=np.array([-2.0]),
+    ...     wavelength=np.array([1000.0, 1e4]),
+    ...     continuum=np.ones((1, 1, 1, 2)),
+    ...     line_names=["H  1  6562.80A"],
+    ...     line_wavelengths=np.array([6562.80]),
+    ...     lines=np.ones((1, 1, 1, 1)),
+    ... )
+    >>> gas.lines.shape
+    (1, 1, 1, 1)
     """
 
     age_edges: np.ndarray
@@ -72,6 +86,19 @@ class Tables:
         Nebular emission, or None if the library has none.
     about
         Texts for users: ``stars``, ``gas``, ``imf``, ``licence``, ``source``, ``surviving``.
+
+    Examples
+    --------
+    >>> tables = Tables(
+    ...     name="mine",
+    ...     wavelength=np.array([1000.0, 1e4]),
+    ...     ages=np.array([1e6, 1e9]),
+    ...     metallicities=np.array([0.02]),
+    ...     stellar=np.ones((1, 2, 2)),
+    ...     surviving=np.ones((1, 2)),
+    ... )
+    >>> tables.gas is None
+    True
     """
 
     name: str

