@@ -8,6 +8,8 @@ Directives of MyST pages:
     Every parameter that a forward model can have, with its default prior.
 ``{commands} MODULE:APP``
     Every command with its help, arguments and options.
+``{statuses}``
+    Every status of a row, with its meaning and remedy.
 """
 
 from __future__ import annotations
@@ -190,6 +192,26 @@ class ParametersDirective(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+# --- statuses ----------------------------------------------------------------------------
+
+
+class StatusesDirective(SphinxDirective):
+    """Every status of a row."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a table."""
+        from sedum.photometry.row_reasons import Reason
+
+        lines = [
+            "| status | meaning | remedy |",
+            "|---|---|---|",
+            "| `ok` | The row was fitted. | |",
+        ]
+        for reason in Reason:
+            lines.append(f"| `{reason.text('NAME')}` | {reason.meaning} | {reason.remedy} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 # --- commands ----------------------------------------------------------------------------
 
 
@@ -279,5 +301,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("run-file", RunFileDirective)
     app.add_directive("parameters", ParametersDirective)
     app.add_directive("commands", CommandsDirective)
+    app.add_directive("statuses", StatusesDirective)
     app.connect("build-finished", _copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,6 +14,7 @@ from explore_cases import BANDS, HOSTILE, ROWS, UNFIT, table_of
 from run_cases import run_settings
 from sedum.config import parse_run
 from sedum.errors import SedumError
+from sedum.photometry.row_reasons import Reason
 from sedum.report.explorer.plain_labels import column_label, plain_label, plain_unit
 from sedum.report.explorer.row_texts import status_meaning, trust_in_words
 from sedum.results.posterior_catalogue import PosteriorCatalogue
@@ -239,9 +240,11 @@ def test_trust_in_words():
 
 def test_every_status_of_the_fit_has_a_meaning():
     assert status_meaning("ok") == ""
-    assert "selects galaxies by this band" in status_meaning("selection band r not observed")
-    assert "too faint" in status_meaning("below the selection in r")
-    assert status_meaning("something new") == "the row could not be fitted"
+    assert "by which the survey selects galaxies" in status_meaning("selection band r not observed")
+    assert "signal-to-noise is below" in status_meaning("below the selection in r")
+    for reason in Reason:
+        assert status_meaning(reason.text("r")) == f"{reason.meaning} {reason.remedy}"
+    assert status_meaning("something new") == "The row could not be fitted."
 
 
 def test_labels_have_units():
@@ -365,7 +368,7 @@ def test_the_page_without_a_browser(explorer, explored, tmp_path):
     page.show(UNFIT)
     assert len(document.get_model_by_name("spectrum").data["median"]) == 0
     assert len(document.get_model_by_name("observed").data["band"]) == 2
-    assert "selects galaxies by this band" in page.said.text
+    assert "by which the survey selects galaxies" in page.said.text
     page.show(1)
     assert "<img" not in page.heading.text
     page.status.value = "ok"

@@ -13,6 +13,7 @@ from astropy.table import Table
 from sedum._version import __version__
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.trained_bridge import Bridge, Prediction
+from sedum.photometry.row_status import Reason
 from sedum.progress import progress
 from sedum.results.posterior_table import check_format, write_table
 from sedum.results.schema import STANDARD
@@ -107,7 +108,7 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
 def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
     x = bridge.features(survey.magnitude, survey.redshift)
     status = survey.row_status.copy()
-    status.mark(~bridge.usable(x), "a feature that is needed is not measured")
+    status.mark(~bridge.usable(x), Reason.FEATURE_MISSING)
     good = status.ok
     table = Table()
     table["id"] = survey.ids

@@ -15,7 +15,7 @@ from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
 from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
-from sedum.photometry.row_status import RowStatus
+from sedum.photometry.row_status import Reason, RowStatus
 from sedum.photometry.units import flux_to_magnitude
 from sedum.tables.read import TableLike, name_of, read_table
 from sedum.tables.values import numeric
@@ -101,8 +101,8 @@ def read_survey(run: BridgeFile, source: TableLike | None = None) -> SurveyRows:
     status = rows.row_status.copy()
     redshift = rows.catalogue_redshift
     if spec.magnitudes == "apparent":
-        status.mark(~np.isfinite(redshift), "no redshift")
-        status.mark(redshift <= 0, "redshift not positive")
+        status.mark(~np.isfinite(redshift), Reason.NO_REDSHIFT)
+        status.mark(redshift <= 0, Reason.REDSHIFT_NOT_POSITIVE)
     else:
         redshift = np.where(np.isfinite(redshift), redshift, 0.0)
     if spec.rest_fit is not None:
@@ -113,7 +113,7 @@ def read_survey(run: BridgeFile, source: TableLike | None = None) -> SurveyRows:
             far = np.full(len(rows), np.nan)
             far[status.ok] = distance_modulus(redshift[status.ok], run.cosmology)
             magnitude = magnitude - far[:, None]
-    status.mark(~np.isfinite(magnitude).any(axis=1), "no band measured well enough")
+    status.mark(~np.isfinite(magnitude).any(axis=1), Reason.NO_BAND_WELL_MEASURED)
     reference = _references(run, spec, table, name, spec.reference, error=False)
     errors = _references(run, spec, table, name, spec.reference_error, error=True)
     return SurveyRows(rows.ids, magnitude, error, redshift, reference, errors, status)
@@ -140,8 +140,8 @@ def _rest_fit(
     rows = to_photometry(table, fitted.catalogue, model.filters, source=name)
     z = rows.catalogue_redshift
     low, high = model.prior.support("redshift")
-    status.mark(~rows.row_status.ok, "not usable by survey.rest_fit")
-    status.mark(~((z >= low) & (z <= high)), "redshift outside survey.rest_fit")
+    status.mark(~rows.row_status.ok, Reason.NOT_USABLE_BY_REST_FIT)
+    status.mark(~((z >= low) & (z <= high)), Reason.REDSHIFT_OUTSIDE_REST_FIT)
     names = [f"absmag_{band}" for band in _sedpy_names(run)]
     magnitude = np.full((len(rows), len(names)), np.nan)
     error = np.full_like(magnitude, np.nan)

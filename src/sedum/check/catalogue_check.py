@@ -265,7 +265,7 @@ def _pool(posterior: Posterior, model: Simulator, galaxies: int, seed: int) -> P
 
 
 def _in_same_bands(seen: Photometry, pool: Photometry, rng: np.random.Generator) -> Photometry:
-    """Return mocks, each with the bands of one of the galaxies, and with a redshift if it has one."""
+    """Return mocks, each with the bands of one of the galaxies, and its redshift if it has one."""
     like = rng.integers(len(seen), size=len(pool))
     there = pool.observed & seen.observed[like]
     given = np.where(np.isfinite(seen.redshift[like]), pool.redshift, np.nan)

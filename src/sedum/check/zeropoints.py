@@ -204,7 +204,7 @@ def measure_zeropoints(
     usable = np.flatnonzero(ready.status.ok & np.isfinite(photometry.redshift))
     if len(usable) < 2 * _MINIMUM:
         raise SedumError(
-            f"zero-points need {2 * _MINIMUM} galaxies of known redshift that can be fitted, solution "
+            f"zero-points need {2 * _MINIMUM} galaxies of known redshift that can be fitted, found "
             f"{len(usable)}; map catalogue.redshift to a column of spectroscopic redshifts"
         )
     rng = np.random.default_rng(seed)
@@ -278,8 +278,8 @@ def _anchor(bands: list[str], seen: Photometry, wanted: str | None, cut: str | N
     at = int(seen.measured.sum(axis=0).argmax()) if name is None else bands.index(name)
     if seen.measured[:, at].sum() < 2 * _MINIMUM:
         raise SedumError(
-            f"anchor {bands[at]}: measured in fewer than {2 * _MINIMUM} galaxies of known redshift; "
-            "name another band"
+            f"anchor {bands[at]}: measured in fewer than {2 * _MINIMUM} galaxies of known "
+            "redshift; name another band"
         )
     return at
 

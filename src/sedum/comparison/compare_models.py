@@ -27,7 +27,7 @@ from sedum.infer.verify.importance_weights import WeightedDraws, reweight, syste
 from sedum.infer.verify.nested_sampling import sample_nested
 from sedum.photometry.catalogue import read_for_run
 from sedum.photometry.observed import Photometry
-from sedum.photometry.row_status import OK, RowStatus
+from sedum.photometry.row_status import OK, Reason, RowStatus
 from sedum.progress import Advance, progress
 from sedum.results.posterior_table import PERCENTILES, check_format, write_table
 from sedum.storage import check_writable
@@ -156,7 +156,7 @@ def compare(
     if rows is not None and len(good) > rows:
         left = np.ones(len(status), bool)
         left[rng.choice(good, rows, replace=False)] = False
-        status.mark(left, "not among the rows drawn")
+        status.mark(left, Reason.NOT_DRAWN)
         good = np.flatnonzero(status.ok)
     weighted = [
         _ModelWeights(name, posteriors[name], simulators[name], quantities, len(status), seed)
@@ -172,7 +172,7 @@ def compare(
     for one in weighted:
         poor = np.zeros(len(status), bool)
         poor[good] = ~(one.verified | one.nested)[good]
-        status.mark(poor, f"evidence of {one.name} not verified")
+        status.mark(poor, Reason.EVIDENCE_NOT_VERIFIED, one.name)
     evidence = np.stack([one.log_evidence for one in weighted], axis=1)
     probabilities = np.full(evidence.shape, np.nan)
     use = status.ok

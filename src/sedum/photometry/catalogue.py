@@ -14,7 +14,7 @@ from sedum.errors import SedumError
 from sedum.photometry.corrections import Corrections
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.photometry.row_status import RowStatus
+from sedum.photometry.row_status import Reason, RowStatus
 from sedum.photometry.units import MAGNITUDES, to_microjansky
 from sedum.tables.read import TableLike, name_of, read_table
 from sedum.tables.stream import stream_table
@@ -243,17 +243,17 @@ def to_photometry(
             continue
         factor = corrections.factor(band)
         flux[:, i], error[:, i], upper[:, i] = reader.band(band, factor)
-    status.mark(~np.isfinite(flux).any(axis=1), "no band observed")
+    status.mark(~np.isfinite(flux).any(axis=1), Reason.NO_BAND_OBSERVED)
     for name, wanted in mapping.require.items():
         values = number_or_text(table, name, source, f"catalogue.require.{name}")
         allowed = [str(w) if values.dtype.kind == "U" else w for w in wanted]
-        status.mark(~np.isin(values, allowed), f"flagged by {name}")
+        status.mark(~np.isin(values, allowed), Reason.FLAGGED, name)
     redshift, redshift_error = reader.redshift()
     ids = np.arange(first, first + n)
     if mapping.id is not None:
         ids = identifiers(table, mapping.id, source, "catalogue.id")
         if ids.dtype.kind in "iu":
-            status.mark(np.ma.getmaskarray(table[mapping.id]), "no identifier")
+            status.mark(np.ma.getmaskarray(table[mapping.id]), Reason.NO_IDENTIFIER)
     photometry = Photometry.make(flux, error, upper)
     return CatalogueRows(
         ids, photometry, redshift, redshift_error, status, mapping.redshift_error is not None
@@ -303,12 +303,12 @@ class _Reader:
             missing |= flag != 0
         there = ~missing
         name = band.name
-        self.row_status.mark(there & ~np.isfinite(flux), f"flux not finite in {name}")
-        self.row_status.mark(there & upper & ~(flux > 0), f"upper limit not positive in {name}")
-        self.row_status.mark(there & ~np.isfinite(error), f"error not finite in {name}")
-        self.row_status.mark(there & ~(error > 0), f"error not positive in {name}")
+        self.row_status.mark(there & ~np.isfinite(flux), Reason.FLUX_NOT_FINITE, name)
+        self.row_status.mark(there & upper & ~(flux > 0), Reason.UPPER_LIMIT_NOT_POSITIVE, name)
+        self.row_status.mark(there & ~np.isfinite(error), Reason.ERROR_NOT_FINITE, name)
+        self.row_status.mark(there & ~(error > 0), Reason.ERROR_NOT_POSITIVE, name)
         good = there & np.isfinite(flux)
-        self.row_status.mark(good & ~known, "aperture or extinction correction not known")
+        self.row_status.mark(good & ~known, Reason.CORRECTION_NOT_KNOWN)
         flux = np.where(good, flux, np.nan)
         error = np.where(good & np.isfinite(error) & (error > 0), error, 1.0)
         return flux, error, upper & good

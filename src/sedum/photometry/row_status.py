@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["OK", "RowStatus", "most_frequent_first"]
+from sedum.photometry.row_reasons import OK, Reason
 
-#: The status of a row with nothing against it.
-OK = "ok"
+__all__ = ["OK", "Reason", "RowStatus", "most_frequent_first"]
 
 
 def most_frequent_first(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -32,10 +31,22 @@ class RowStatus:
         self._code = np.zeros(rows, np.int16)
         self._reasons = [OK]
 
-    def mark(self, rows: np.ndarray, reason: str) -> None:
-        """Give rows, a mask [n], a reason, unless they have one already."""
+    def mark(self, rows: np.ndarray, reason: Reason | str, name: object = "") -> None:
+        """Give rows a reason, unless they have one already.
+
+        Parameters
+        ----------
+        rows
+            A mask, [n].
+        reason
+            The reason, or a status as text.
+        name
+            The band, column or model that the reason names.
+        """
         if not rows.any():
             return
+        if isinstance(reason, Reason):
+            reason = reason.text(name)
         if reason not in self._reasons:
             self._reasons.append(reason)
         self._code[rows & (self._code == 0)] = self._reasons.index(reason)

@@ -14,7 +14,7 @@ from sedum.infer.posterior import Posterior
 from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, read_for_run
 from sedum.photometry.observed import Photometry
-from sedum.photometry.row_status import RowStatus
+from sedum.photometry.row_status import Reason, RowStatus
 from sedum.tables.read import TableLike
 
 __all__ = ["PreparedCatalogue", "galaxy_keys", "mark_unfit", "prepare", "prepare_rows"]
@@ -150,7 +150,7 @@ def _with_redshifts(posterior: Posterior, rows: CatalogueRows, status: RowStatus
     if rows.redshift_errors:
         error = rows.catalogue_redshift_error / (1 + redshift)
         bad = np.isfinite(redshift) & ~(np.isfinite(error) & (error > 0))
-        status.mark(bad, "redshift error not positive")
+        status.mark(bad, Reason.REDSHIFT_ERROR_NOT_POSITIVE)
         error = np.where(bad, 1.0, error)
     return rows.photometry.with_redshift(redshift, error)
 
@@ -160,22 +160,21 @@ def mark_unfit(posterior: Posterior, status: RowStatus, photometry: Photometry) 
     spec, bands = posterior.noise.spec, posterior.noise.bands
     if spec.limits is None:
         for i, band in enumerate(bands):
-            reason = f"upper limit in {band}, but the run file has no noise.limits"
-            status.mark(photometry.upper[:, i], reason)
+            status.mark(photometry.upper[:, i], Reason.LIMIT_NOT_TRAINED, band)
     if spec.selection is not None:
         cut = bands.index(spec.selection.band)
         absent = ~photometry.observed[:, cut]
-        status.mark(absent, f"selection band {spec.selection.band} not observed")
+        status.mark(absent, Reason.SELECTION_BAND_MISSING, spec.selection.band)
         below = ~posterior.noise.selected(photometry)
-        status.mark(below, f"below the selection in {spec.selection.band}")
+        status.mark(below, Reason.BELOW_SELECTION, spec.selection.band)
     if "redshift" in posterior.prior.free:
         known = np.isfinite(photometry.redshift)
         low, high = posterior.prior.support("redshift", tail=1e-12)
         beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
-        status.mark(beyond, "given redshift outside the prior")
+        status.mark(beyond, Reason.REDSHIFT_OUTSIDE_PRIOR)
     flux, error = posterior.features.outside(photometry)
     for i, band in enumerate(bands):
-        status.mark(flux[:, i], f"flux outside the training range in {band}")
-        status.mark(error[:, i], f"error outside the training range in {band}")
+        status.mark(flux[:, i], Reason.FLUX_OUTSIDE_TRAINING, band)
+        status.mark(error[:, i], Reason.ERROR_OUTSIDE_TRAINING, band)
     wrong = posterior.features.outside_redshift_error(photometry)
-    status.mark(wrong, "redshift error outside the training range")
+    status.mark(wrong, Reason.REDSHIFT_ERROR_OUTSIDE_TRAINING)

@@ -8,34 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS
-from sedum.photometry.row_status import OK
+from sedum.photometry.row_status import OK, Reason
 
 __all__ = ["Tone", "status_meaning", "trust_in_words"]
 
 #: How a statement is coloured: in order, to be wary of, or neither.
 Tone = Literal["good", "poor", "plain"]
-
-#: What the beginnings of statuses mean.
-_MEANINGS = {
-    "no identifier": "the catalogue's column of whole numbers has none in this row",
-    "no band observed": "none of the run file's bands has a value in this row",
-    "flagged by": "a column named under catalogue.require has a value that is not allowed",
-    "flux not finite": "a band has a value that is no finite number and no marker of a missing one",
-    "upper limit not positive": "an upper limit must be above zero",
-    "error not finite": "a flux is measured, but its error is not a finite number",
-    "error not positive": "a flux is measured, but its error is zero or negative",
-    "aperture or extinction correction": "a correction that the run file asks for has no value",
-    "upper limit in": "the estimator was not trained with upper limits",
-    "selection band": "the run file selects galaxies by this band, and it was not observed",
-    "below the selection": "too faint for the selection that the estimator was trained with",
-    "given redshift outside": "the catalogue's redshift is beyond the prior's range",
-    "redshift error not positive": "the catalogue's redshift has an error that is not positive",
-    "flux outside the training range": "no simulated galaxy was so bright or so negative there",
-    "error outside the training range": "no simulated galaxy had such an error there",
-    "redshift error outside": "no simulated galaxy had a redshift so well or badly known",
-    "fewer than": "the draws do not reach where the other priors have their mass",
-    "weights of the prior": "reweighting to the other priors rests on a few draws",
-}
 
 _METHODS = {
     "weighted": "draws of the estimator, weighted by the exact likelihood",
@@ -48,11 +26,11 @@ _UNEXPLAINED = 0.01
 
 
 def status_meaning(status: str) -> str:
-    """Return what the status of a row means, empty where nothing stands against it."""
+    """Return what the status of a row means and what can be done; empty for ``ok``."""
     if status == OK:
         return ""
-    found = [text for begin, text in _MEANINGS.items() if status.startswith(begin)]
-    return found[0] if found else "the row could not be fitted"
+    reason = Reason.of(status)
+    return f"{reason.meaning} {reason.remedy}" if reason else "The row could not be fitted."
 
 
 def trust_in_words(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:

@@ -13,7 +13,7 @@ from sedum.galaxies.model_parameters import prior_of
 from sedum.infer.posterior import Posterior
 from sedum.infer.verify.importance_weights import LEAST_ESS, systematic
 from sedum.infer.verify.prior_swap import check_swap, swap_prior
-from sedum.photometry.row_status import RowStatus
+from sedum.photometry.row_status import Reason, RowStatus
 
 __all__ = ["SwappedPrior"]
 
@@ -75,8 +75,8 @@ class SwappedPrior:
     def mark(self, status: RowStatus) -> None:
         """Give rows a status whose draws are too few where the other priors have their mass."""
         few = self.poor & (self.columns["prior_ess"] < LEAST_ESS)
-        status.mark(few, f"fewer than {LEAST_ESS:.0f} effective draws of the prior")
-        status.mark(self.poor, "weights of the prior have too long a tail (Pareto k)")
+        status.mark(few, Reason.FEW_EFFECTIVE_DRAWS, f"{LEAST_ESS:.0f}")
+        status.mark(self.poor, Reason.LONG_TAIL_OF_WEIGHTS)
 
     def into(self, table: Table) -> None:
         """Add the columns, and the change of the log-evidence where there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sedum.photometry.row_status import OK, most_frequent_first
+from sedum.photometry.row_status import OK, Reason, most_frequent_first
 from sedum.report.collected.catalogue_sample import CatalogueSample
 from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.page_parts import Block, Cell, Grid, Section, Term, Text, count, share
@@ -12,75 +12,14 @@ from sedum.report.plots.report_figures.distribution_figures import plot_bands
 
 __all__ = ["explain", "rows_section"]
 
-#: What statuses mean and what can be done, by how they begin.
-_MEANINGS: list[tuple[str, str, str]] = [
-    ("ok", "fitted", ""),
-    ("no identifier", "the column of whole numbers has none here", "number the rows"),
-    ("no band observed", "no band has a usable flux", "check columns, unit and missing values"),
-    ("flagged by", "a column that must have certain values has another", "see catalogue.require"),
-    (
-        "selection band",
-        "the survey's selection is by a band that was not observed",
-        "train without noise.selection, or with another band",
-    ),
-    (
-        "below the selection",
-        "too faint in the selection band: such galaxies were not trained on",
-        "lower noise.selection.snr and train again",
-    ),
-    (
-        "upper limit in",
-        "the band has an upper limit only, which the estimator was not trained with",
-        "give noise.limits and train again",
-    ),
-    ("upper limit not positive", "an upper limit of zero or less", "mend the catalogue"),
-    (
-        "given redshift outside the prior",
-        "the catalogue's redshift is beyond the prior of the redshift",
-        "widen priors.redshift and train again",
-    ),
-    (
-        "flux outside the training range",
-        "brighter or more negative than any galaxy trained on",
-        "check the unit; widen priors or noise and train again",
-    ),
-    (
-        "error outside the training range",
-        "an error unlike those trained with",
-        "check depths and unit; sedum noise fit learns the catalogue's errors",
-    ),
-    (
-        "redshift error outside the training range",
-        "the redshift's error is unlike those trained with",
-        "widen noise.redshift_error and train again",
-    ),
-    ("redshift error not positive", "the redshift has no usable error", "mend the catalogue"),
-    ("flux not finite", "a flux that is no number", "mend it, or mark it as missing"),
-    ("error not", "an error that is zero, negative or no number", "mend it, or mark it as missing"),
-    (
-        "aperture or extinction correction",
-        "a value that the correction needs is missing",
-        "mend the columns of catalogue.aperture or catalogue.extinction",
-    ),
-    (
-        "fewer than",
-        "too few draws lie where the other priors have their mass",
-        "train with those priors",
-    ),
-    (
-        "weights of the prior",
-        "the weights of the other priors cannot be trusted",
-        "train with those priors",
-    ),
-]
-
 
 def explain(status: str) -> tuple[str, str]:
-    """Return what a status means, and what can be done; empty where that is not known."""
-    for begins, meaning, remedy in _MEANINGS:
-        if status.startswith(begins):
-            return meaning, remedy
-    return "", ""
+    """Return what a status means and what can be done; empty where that is not known."""
+    if status == OK:
+        return "The row was fitted.", ""
+    # Statuses that differ by the band alone stand together, without the band.
+    reason = Reason.of(status) or Reason.of(f"{status} BAND")
+    return (reason.meaning, reason.remedy) if reason else ("", "")
 
 
 def rows_section(found: CatalogueSample, gallery: Gallery) -> Section:
