@@ -346,18 +346,6 @@ def _read(file: h5py.File, path: Path) -> Tables:
     return Tables(path.stem, wavelength, ages, metallicities, stellar, surviving, gas, about)
 
 
-def _about(file: h5py.File, path: Path) -> dict[str, str]:
-    """Return what the file tells of itself."""
-    model = file["Model"].attrs if "Model" in file else {}
-    found = {
-        "stars": model.get("sps_name", "not stated"),
-        "imf": model.get("imf_type", "not stated"),
-        "licence": "not stated",
-        "source": path.name,
-    }
-    return {key: str(file.attrs.get(key, value)) for key, value in found.items()}
-
-
 def _axes(file: h5py.File, path: Path) -> list[str]:
     """Return the names of the axes in their order."""
     if "axes" not in file.attrs:
