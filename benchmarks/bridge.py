@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sedum.bridge.apply_bridge import predict_rows
-from sedum.bridge.simulations.simulate import galaxies_of, simulate_bridge
+from sedum.bridge.simulations.simulate import galaxies_of, simulate
 from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
-from sedum.bridge.train_bridge import prepare, train_bridge
-from sedum.bridge.validate_bridge import across_simulations, validate_bridge, within_simulation
-from sedum.config.bridge_file import BridgeFile, load_bridge, parse_bridge
+from sedum.bridge.train_bridge import prepare, train
+from sedum.bridge.validate_bridge import across_simulations, validate, within_simulation
+from sedum.config.bridge_file import BridgeFile, load, parse
 from sedum.errors import SedumError
 from sedum.photometry.row_status import RowStatus
 from sedum.report.plots.bridge_plots import plot_bridge, plot_features
@@ -102,7 +102,7 @@ def simulations_run(
         }
         for name in ("TNG", "EAGLE")
     ]
-    return parse_bridge(
+    return parse(
         {
             "name": "simulations",
             "bands": bands,
@@ -138,7 +138,7 @@ def within_and_across(console: Console) -> None:
     for title, (bands, features) in sets.items():
         for kind, regression in REGRESSIONS.items():
             run = simulations_run(bands, features, regression)
-            galaxies = simulate_bridge(run)
+            galaxies = simulate(run)
             out = table_of(f"{title}, {kind}: predicted − true")
             for k, name in enumerate(galaxies.sources):
                 some = galaxies[galaxies.source == k]
@@ -180,11 +180,11 @@ def to_survey(console: Console, run: BridgeFile, work: Path, catalogue=None) -> 
         rows = survey
         if "published" in name:  # neither errors nor missing bands: complete galaxies alone
             stored["correction"] = {"kind": "polynomial", "degree": 2}
-        case = parse_bridge(stored)
+        case = parse(stored)
         start = time.process_time()
-        bridge = train_bridge(case, galaxies, survey=rows)
+        bridge = train(case, galaxies, survey=rows)
         seconds = time.process_time() - start
-        found = validate_bridge(bridge, galaxies, catalogue, folds=0)
+        found = validate(bridge, galaxies, catalogue, folds=0)
         card = found.card["survey"]["log_mass"]
         if name == "single layer":
             add(out, f"{name}, before correction", card["before"])
@@ -213,12 +213,12 @@ def zcosmos(console: Console, work: Path) -> None:
     level = np.asarray(table["z_confidence_class"])
     z = np.asarray(table["z_spec"])
     near = (((level >= 3) & (level < 5)) | (level == 2.5)) & (z > 0.02) & (z < 0.3)
-    to_survey(console, load_bridge(TOP / "examples" / "zcosmos-bridge.yaml"), work, table[near])
+    to_survey(console, load(TOP / "examples" / "zcosmos-bridge.yaml"), work, table[near])
 
 
 def throughput(console: Console, run: BridgeFile, work: Path, count: int) -> None:
     galaxies = galaxies_of(run, work / f"{run.name}-galaxies.parquet")
-    bridge = train_bridge(run, galaxies)
+    bridge = train(run, galaxies)
     run = run.model_copy(update={"perturbations": 8})
     bridge = bridge.with_run(run)
     rng = np.random.default_rng(1)
@@ -255,7 +255,7 @@ def main() -> None:
     torch.set_num_threads(1)
     console = Console(width=130, highlight=False)
     wanted = options.only.split(",")
-    gama = load_bridge(TOP / "examples" / "gama.yaml")
+    gama = load(TOP / "examples" / "gama.yaml")
     if not DATA.is_dir():
         sys.exit(f"the surveys and simulations are not at {DATA}: nothing to measure")
     if "simulations" in wanted:

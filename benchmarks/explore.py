@@ -67,7 +67,7 @@ def main() -> None:
     console = Console(highlight=False)
     results = args.work / "posterior-catalogue.fits"
     if not results.exists():
-        sedum.run_demo(args.work, quick=True)
+        sedum.demo.run_demo(args.work, quick=True)
     catalogue = args.work / "mock-catalogue.fits"
     if args.rows > len(Table.read(catalogue)):
         results = repeated(results, args.work / f"posterior-{args.rows}.fits", args.rows)

@@ -29,7 +29,7 @@ def write_grid(path: Path) -> None:
     tables = libraries.read("bc03_miles")
     ages = tables.ages >= 1e5
     light = (tables.wavelength > 1e3) & (tables.wavelength < 3e4)
-    sedum.write_grid(
+    sedum.galaxies.write_grid(
         path,
         ages=tables.ages[ages],
         metallicities=tables.metallicities,
@@ -70,7 +70,7 @@ def run_file(galaxies: int, steps: int) -> sedum.RunFile:
     )
 
 
-def build(run: sedum.RunFile, folder: Path) -> sedum.SynthesizerModel:
+def build(run: sedum.RunFile, folder: Path) -> sedum.library.SynthesizerModel:
     """Return the model; all that is Synthesizer's is in this function."""
     from synthesizer import Grid
     from synthesizer.emission_models import AttenuatedEmission, IncidentEmission
@@ -112,12 +112,12 @@ def build(run: sedum.RunFile, folder: Path) -> sedum.SynthesizerModel:
     def log_mass_living(galaxy: Galaxy) -> float:
         return np.log10(np.sum(galaxy.stars.sfzh * grid.stellar_fraction))
 
-    return sedum.SynthesizerModel(
+    return sedum.library.SynthesizerModel(
         run, galaxy, emission, filters, igm=Inoue14, derived={"log_mass_living": log_mass_living}
     )
 
 
-def mock_catalogue(model: sedum.SynthesizerModel, path: Path, galaxies: int) -> np.ndarray:
+def mock_catalogue(model: sedum.library.SynthesizerModel, path: Path, galaxies: int) -> np.ndarray:
     """Write noisy galaxies brighter than 21 AB in r, and return their parameters."""
     rng = np.random.default_rng(7)
     theta = model.prior.sample(5 * galaxies, rng)

@@ -41,9 +41,9 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(files):
-    run = sedum.parse_bridge(run_mapping(*files))
-    galaxies = sedum.simulate_bridge(run)
-    return run, galaxies, sedum.train_bridge(run, galaxies)
+    run = sedum.bridge.parse(run_mapping(*files))
+    galaxies = sedum.bridge.simulate(run)
+    return run, galaxies, sedum.bridge.train(run, galaxies)
 
 
 # --- features --------------------------------------------------------------------------------
@@ -130,14 +130,14 @@ def test_no_overlap_and_constant_features_are_one_message():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_regressor_learns_repeats_and_is_stored_without_pickle(kind, files, tmp_path):
-    run = sedum.parse_bridge(run_mapping(files[0], regression=KINDS[kind]))
-    galaxies = sedum.simulate_bridge(run)
-    bridge = sedum.train_bridge(run, galaxies)
+    run = sedum.bridge.parse(run_mapping(files[0], regression=KINDS[kind]))
+    galaxies = sedum.bridge.simulate(run)
+    bridge = sedum.bridge.train(run, galaxies)
     magnitude, log_mass = simulated(400, seed=9)
     found = bridge.predict(magnitude).value[:, 0]
     # The masses spread by 1.0 dex; half the colour's share of 1.2 would leave 0.17.
     assert np.std(found - log_mass) < 0.1
-    again = sedum.train_bridge(run, galaxies)
+    again = sedum.bridge.train(run, galaxies)
     np.testing.assert_allclose(again.predict(magnitude).value[:, 0], found, atol=1e-5)
     bridge.write(tmp_path / "b.safetensors")
     read = sedum.Bridge.read(tmp_path / "b.safetensors")
@@ -161,8 +161,8 @@ def test_trees_walk_as_scikit_learn_does():
 
 def test_the_flow_is_calibrated(files):
     spec = {**KINDS["flow"], "steps": 1000, "layers": 1}
-    run = sedum.parse_bridge(run_mapping(files[0], regression=spec, features=["M_r"]))
-    bridge = sedum.train_bridge(run)
+    run = sedum.bridge.parse(run_mapping(files[0], regression=spec, features=["M_r"]))
+    bridge = sedum.bridge.train(run)
     magnitude, log_mass = simulated(500, seed=11)
     # From one magnitude the colour is unknown: the posterior of the mass is wide, 1.2 dex.
     draws = bridge.regressor.sample(bridge.features(magnitude, np.zeros(500)), 200)[:, :, 0]
@@ -180,24 +180,24 @@ def test_bands_missing_in_the_survey_cost_little(files):
     mapping = run_mapping(simulation, "none.fits")
     mapping["survey"]["catalogue"]["missing_beyond"] = 90.0
     mapping["regression"] |= {"missing": True, "noise": True}
-    run = sedum.parse_bridge(mapping)
+    run = sedum.bridge.parse(mapping)
     rows = read_survey(run, survey)
-    bridge = sedum.train_bridge(run, survey=rows)
-    table = sedum.apply_bridge(bridge, survey)
+    bridge = sedum.bridge.train(run, survey=rows)
+    table = sedum.bridge.apply(bridge, survey)
     assert (table["status"] == "ok").all()
     assert set(table["n_features"][::2]) == {3}
     residual = np.asarray(table["log_mass"] - table["log_mass_reference"])
     assert np.std(residual[::2]) < 0.15
     # Without training on gaps, those rows keep their place and say why they have no value.
-    plain = sedum.train_bridge(sedum.parse_bridge(run_mapping(simulation)))
-    given_up = sedum.apply_bridge(plain.with_run(run), survey)
+    plain = sedum.bridge.train(sedum.bridge.parse(run_mapping(simulation)))
+    given_up = sedum.bridge.apply(plain.with_run(run), survey)
     assert set(given_up["status"][::2]) == {"a feature that is needed is not measured"}
     assert np.isnan(given_up["log_mass"][::2]).all()
     assert np.isfinite(given_up["log_mass"][1::2]).all()
 
 
 def test_simulated_galaxies_take_errors_of_survey_galaxies_as_bright(files):
-    run = sedum.parse_bridge(run_mapping(*files))
+    run = sedum.bridge.parse(run_mapping(*files))
     rows = read_survey(run)
     faint = rows.magnitude[:, 0] > np.median(rows.magnitude[:, 0])
     rows.error[faint] = 0.5
@@ -322,7 +322,7 @@ def test_weights_bring_the_simulation_towards_the_survey():
 
 def test_offset_and_errors_are_found_on_the_survey(trained, files):
     _, galaxies, bridge = trained
-    found = sedum.validate_bridge(bridge, galaxies, folds=3)
+    found = sedum.bridge.validate(bridge, galaxies, folds=3)
     card = found.card["survey"]["log_mass"]
     assert card["before"]["bias"] == pytest.approx(0.1, abs=0.02)
     assert abs(card["after"]["bias"]) < 0.015
@@ -349,7 +349,7 @@ def test_every_row_of_a_catalogue_keeps_its_place(trained, tmp_path):
     survey["e_g"][2] = -1.0
     survey["r"][3] = -35.0
     survey["r"][4] = -99.0
-    table = sedum.apply_bridge(bridge, survey, tmp_path / "out.fits")
+    table = sedum.bridge.apply(bridge, survey, tmp_path / "out.fits")
     assert list(table["id"]) == [f"g{i}" for i in range(6)]
     assert table["status"][0] == "ok"
     assert table["status"][1] == "no band observed"
@@ -363,7 +363,7 @@ def test_every_row_of_a_catalogue_keeps_its_place(trained, tmp_path):
     assert len(read) == 6
     quadrature = np.hypot(read["log_mass_error_photometric"], read["log_mass_error_model"])
     np.testing.assert_allclose(read["log_mass_error"][0], quadrature[0], rtol=1e-5)
-    alone = sedum.apply_bridge(bridge, survey[:1])
+    alone = sedum.bridge.apply(bridge, survey[:1])
     assert alone["log_mass"][0] == pytest.approx(table["log_mass"][0], abs=1e-6)
 
 
@@ -376,10 +376,10 @@ def test_several_simulations_are_judged_by_each_other(files, tmp_path):
     mapping["simulations"].append(
         {**mapping["simulations"][0], "file": str(other), "name": "heavy"}
     )
-    run = sedum.parse_bridge(mapping)
-    galaxies = sedum.simulate_bridge(run)
+    run = sedum.bridge.parse(mapping)
+    galaxies = sedum.bridge.simulate(run)
     assert galaxies.sources == ["sim", "heavy"]
-    found = sedum.validate_bridge(sedum.train_bridge(run, galaxies), galaxies, folds=0)
+    found = sedum.bridge.validate(sedum.bridge.train(run, galaxies), galaxies, folds=0)
     across = found.card["across"]["heavy"]
     assert across["before"]["log_mass"]["bias"] == pytest.approx(-0.3, abs=0.03)
     assert abs(across["after"]["log_mass"]["bias"]) < 0.02
@@ -387,23 +387,23 @@ def test_several_simulations_are_judged_by_each_other(files, tmp_path):
 
 def test_targets_with_zeros_need_a_floor_or_are_left_out(files):
     both = {"log_mass": {"property": "stellar_mass"}, "log_sfr": {"property": "sfr"}}
-    run = sedum.parse_bridge(run_mapping(files[0], targets=both))
-    galaxies = sedum.simulate_bridge(run)
+    run = sedum.bridge.parse(run_mapping(files[0], targets=both))
+    galaxies = sedum.bridge.simulate(run)
     assert prepare(run, galaxies, None).left_out == 172  # every seventh of 1,200
     both["log_sfr"]["floor"] = 1e-3
-    run = sedum.parse_bridge(run_mapping(files[0], targets=both))
+    run = sedum.bridge.parse(run_mapping(files[0], targets=both))
     assert prepare(run, galaxies, None).left_out == 0
-    assert sedum.train_bridge(run, galaxies).predict(galaxies.magnitude[:3]).value.shape == (3, 2)
+    assert sedum.bridge.train(run, galaxies).predict(galaxies.magnitude[:3]).value.shape == (3, 2)
 
 
 def test_simulated_galaxies_are_kept_and_bound_to_their_run(files, tmp_path):
-    run = sedum.parse_bridge(run_mapping(files[0]))
+    run = sedum.bridge.parse(run_mapping(files[0]))
     path = tmp_path / "galaxies.parquet"
     made, read = galaxies_of(run, path), galaxies_of(run, path)
     np.testing.assert_allclose(read.magnitude, made.magnitude, rtol=1e-6)
     np.testing.assert_array_equal(read.properties["stellar_mass"], made.properties["stellar_mass"])
     with pytest.raises(SedumError, match="made with other simulations"):
-        galaxies_of(sedum.parse_bridge(run_mapping(files[0], seed=2)), path)
+        galaxies_of(sedum.bridge.parse(run_mapping(files[0], seed=2)), path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(SedumError, match="damaged or holds no simulated galaxies"):
         galaxies_of(run, path)
@@ -442,7 +442,7 @@ def test_damaged_and_foreign_bridges_are_refused(trained, tmp_path):
 )
 def test_run_files_that_cannot_be_used_say_which_key(files, change, message):
     with pytest.raises(SedumError, match=message):
-        sedum.train_bridge(sedum.parse_bridge(run_mapping(files[0], **change)))
+        sedum.bridge.train(sedum.bridge.parse(run_mapping(files[0], **change)))
 
 
 def test_tables_without_bands_mass_or_light_are_refused(tmp_path):
@@ -451,22 +451,22 @@ def test_tables_without_bands_mass_or_light_are_refused(tmp_path):
     path = tmp_path / "dark.fits"
     table.write(path)
     with pytest.raises(SedumError, match=r"column 'r' .* holds no magnitude"):
-        sedum.simulate_bridge(sedum.parse_bridge(run_mapping(path)))
+        sedum.bridge.simulate(sedum.bridge.parse(run_mapping(path)))
     table = simulation_table(100)
     table.remove_column("i")
     table.write(path, overwrite=True)
     with pytest.raises(SedumError, match="no column 'i'"):
-        sedum.simulate_bridge(sedum.parse_bridge(run_mapping(path)))
+        sedum.bridge.simulate(sedum.bridge.parse(run_mapping(path)))
     table = simulation_table(1)
     table.write(path, overwrite=True)
     with pytest.raises(SedumError, match="at least 50 are needed"):
-        sedum.train_bridge(sedum.parse_bridge(run_mapping(path)))
+        sedum.bridge.train(sedum.bridge.parse(run_mapping(path)))
     bad = simulation_table(100)
     bad["u"][:] = -20.0
     bad["r"][:] = -20.0
     bad.write(path, overwrite=True)
     with pytest.raises(SedumError, match=r"'M_r' is the same \(-20\) for all 100"):
-        sedum.train_bridge(sedum.parse_bridge(run_mapping(path)))
+        sedum.bridge.train(sedum.bridge.parse(run_mapping(path)))
 
 
 @settings(max_examples=15, deadline=None)
@@ -482,7 +482,7 @@ def test_any_row_gives_a_value_or_a_reason(trained, values):
     survey = survey_table(2, seed=8)
     for b, value in zip(BANDS, values, strict=True):
         survey[b][0] = value
-    table = sedum.apply_bridge(bridge, survey)
+    table = sedum.bridge.apply(bridge, survey)
     assert len(table) == 2
     assert (table["status"][0] == "ok") == bool(np.isfinite(table["log_mass"][0]))
     assert table["status"][1] == "ok"
@@ -494,7 +494,7 @@ def test_fluxes_at_ten_parsec_become_absolute_magnitudes(tmp_path):
     table.write(tmp_path / "jy.fits")
     mapping = run_mapping(tmp_path / "jy.fits")
     mapping["simulations"][0]["unit"] = "Jy"
-    galaxies = sedum.simulate_bridge(sedum.parse_bridge(mapping))
+    galaxies = sedum.bridge.simulate(sedum.bridge.parse(mapping))
     np.testing.assert_allclose(
         galaxies.magnitude[:, 0], 8.90 - 2.5 * np.linspace(8, 11, 60), atol=0.01
     )
@@ -526,7 +526,7 @@ def test_absolute_magnitudes_come_from_a_fit_at_the_known_redshift(
         "catalogue": catalogue,
         "rest_fit": {"run": str(fit_file), "estimator": str(weights), "draws": 50},
     }
-    rows = read_survey(sedum.parse_bridge(mapping), survey)
+    rows = read_survey(sedum.bridge.parse(mapping), survey)
     assert rows.row_status.text()[:2].tolist() == [
         "no redshift",
         "redshift outside survey.rest_fit",
@@ -540,4 +540,4 @@ def test_absolute_magnitudes_come_from_a_fit_at_the_known_redshift(
     assert np.isnan(rows.magnitude[~ok]).all()
     del mapping["survey"]["rest_fit"]
     with pytest.raises(SedumError, match="apparent magnitudes need k-corrections"):
-        sedum.parse_bridge(mapping)
+        sedum.bridge.parse(mapping)

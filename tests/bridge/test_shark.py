@@ -67,14 +67,14 @@ def write_shark(top, snapshot=199, subvolume=0, n=80, seed=1, histories=True, ph
 
 def run_of(top, kind="shark", **changes):
     simulation = {"kind": kind, "folder": str(top), "snapshots": [199], **changes}
-    return sedum.parse_bridge(
+    return sedum.bridge.parse(
         run_mapping("x", bands=GAMA, simulations=[simulation], features=["M_r", "u-r", "r-k"])
     )
 
 
 def test_masses_and_magnitudes_of_all_subvolumes_and_snapshots(tmp_path):
     masses = [write_shark(tmp_path, s, v) for s in (199, 174) for v in (0, 1)]
-    galaxies = sedum.simulate_bridge(run_of(tmp_path, snapshots=[199, 174]))
+    galaxies = sedum.bridge.simulate(run_of(tmp_path, snapshots=[199, 174]))
     assert len(galaxies) == 320
     np.testing.assert_allclose(galaxies.properties["stellar_mass"], np.concatenate(masses))
     np.testing.assert_allclose(galaxies.properties["sfr"], 1.0)
@@ -83,23 +83,23 @@ def test_masses_and_magnitudes_of_all_subvolumes_and_snapshots(tmp_path):
         seen = np.isfinite(galaxies.magnitude[:, i])
         np.testing.assert_allclose(galaxies.magnitude[seen, i], expected[seen])
     assert np.isnan(galaxies.magnitude[3, 0])  # a sentinel is no light
-    one = sedum.simulate_bridge(run_of(tmp_path, subvolumes=[1], galaxies=50))
+    one = sedum.bridge.simulate(run_of(tmp_path, subvolumes=[1], galaxies=50))
     assert len(one) == 50
     assert one.sources == [tmp_path.name]
 
 
 def test_shark_trains_a_bridge(tmp_path):
     write_shark(tmp_path, n=200)
-    bridge = sedum.train_bridge(run_of(tmp_path))
+    bridge = sedum.bridge.train(run_of(tmp_path))
     assert bridge.about["held_out"]["log_mass"]["scatter"] < 0.1
 
 
 def test_files_that_do_not_belong_together_are_named(tmp_path):
     write_shark(tmp_path)
     with pytest.raises(SedumError, match=r"has no snapshot 200; allowed: 199"):
-        sedum.simulate_bridge(run_of(tmp_path, snapshots=[200]))
+        sedum.bridge.simulate(run_of(tmp_path, snapshots=[200]))
     with pytest.raises(SedumError, match=r"bands.u: Shark has no photometry in 'jwst_f200w'"):
-        sedum.simulate_bridge(
+        sedum.bridge.simulate(
             run_of(tmp_path).model_copy(update={"bands": {"u": "jwst_f200w", "r": "sdss_r0"}})
         )
     light = next(tmp_path.glob("Photometry/199/0/*.hdf5"))
@@ -108,23 +108,23 @@ def test_files_that_do_not_belong_together_are_named(tmp_path):
         del file["SED/ab_dust/total"]
         file["SED/ab_dust/total"] = table
     with pytest.raises(SedumError, match=r"holds 75 galaxies, .*galaxies.hdf5 80; they are not"):
-        sedum.simulate_bridge(run_of(tmp_path))
+        sedum.bridge.simulate(run_of(tmp_path))
     light.unlink()
     with pytest.raises(SedumError, match="no Shark-SED"):
-        sedum.simulate_bridge(run_of(tmp_path))
+        sedum.bridge.simulate(run_of(tmp_path))
     path = tmp_path / "199" / "0" / "galaxies.hdf5"
     with h5py.File(path, "r+") as file:
         del file["galaxies/mstars_disk"]
     with pytest.raises(SedumError, match="has no dataset 'galaxies/mstars_disk'"):
-        sedum.simulate_bridge(run_of(tmp_path))
+        sedum.bridge.simulate(run_of(tmp_path))
     path.write_bytes(b"no HDF5")
     with pytest.raises(SedumError, match=r"galaxies.hdf5 is damaged or not HDF5"):
-        sedum.simulate_bridge(run_of(tmp_path))
+        sedum.bridge.simulate(run_of(tmp_path))
 
 
 def test_sharks_histories_are_lit(tmp_path):
     masses = write_shark(tmp_path, photometry=False)
-    galaxies = sedum.simulate_bridge(run_of(tmp_path, "shark_histories"))
+    galaxies = sedum.bridge.simulate(run_of(tmp_path, "shark_histories"))
     assert len(galaxies) == 80
     # All formed at a constant rate for 12 Gyr: half of the mass survives in stars.
     ratio = galaxies.properties["stellar_mass"] / galaxies.properties["shark_stellar_mass"]
@@ -132,13 +132,13 @@ def test_sharks_histories_are_lit(tmp_path):
     np.testing.assert_allclose(galaxies.properties["mass_formed"], masses / 0.5, rtol=1e-6)
     np.testing.assert_allclose(galaxies.properties["age"], 6.0, atol=0.05)
     np.testing.assert_allclose(galaxies.properties["metallicity"], 0.01, rtol=1e-6)
-    again = sedum.simulate_bridge(run_of(tmp_path, "shark_histories"))
+    again = sedum.bridge.simulate(run_of(tmp_path, "shark_histories"))
     np.testing.assert_array_equal(again.magnitude, galaxies.magnitude)
     path = tmp_path / "199" / "0" / "star_formation_histories.hdf5"
     with h5py.File(path, "r+") as file:
         file["lbt_mean"][0] = 30.0
     with pytest.raises(SedumError, match="do not join"):
-        sedum.simulate_bridge(run_of(tmp_path, "shark_histories"))
+        sedum.bridge.simulate(run_of(tmp_path, "shark_histories"))
 
 
 # --- painting --------------------------------------------------------------------------------
@@ -220,10 +220,10 @@ def test_a_population_is_like_galaxies():
     pytest.importorskip("diffstar", reason="needs sedum[population]")
     pytest.importorskip("colossus", reason="needs sedum[population]")
     simulation = {"kind": "population", "galaxies": 2000, "redshift": [0.01, 0.3]}
-    run = sedum.parse_bridge(
+    run = sedum.bridge.parse(
         run_mapping("x", bands=GAMA, simulations=[simulation], features=["M_r"], frame="observed")
     )
-    galaxies = sedum.simulate_bridge(run)
+    galaxies = sedum.bridge.simulate(run)
     p = galaxies.properties
     log_mass, log_ssfr = np.log10(p["stellar_mass"]), np.log10(p["sfr"] / p["stellar_mass"])
     assert 1500 < len(galaxies) <= 2000
@@ -234,12 +234,12 @@ def test_a_population_is_like_galaxies():
     assert np.median(p["metallicity"][heavy]) > np.median(p["metallicity"][light])
     u_r = galaxies.magnitude[:, 0] - galaxies.magnitude[:, 1]
     assert np.median(u_r[heavy]) > np.median(u_r[light]) + 0.5
-    again = sedum.simulate_bridge(run)
+    again = sedum.bridge.simulate(run)
     np.testing.assert_array_equal(again.magnitude, galaxies.magnitude)
 
 
 def test_without_its_packages_a_population_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "diffmah", None)
-    run = sedum.parse_bridge(run_mapping("x", simulations=[{"kind": "population"}]))
+    run = sedum.bridge.parse(run_mapping("x", simulations=[{"kind": "population"}]))
     with pytest.raises(SedumError, match=r"pip install 'sedum\[population\]'"):
-        sedum.simulate_bridge(run)
+        sedum.bridge.simulate(run)

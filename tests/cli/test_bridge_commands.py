@@ -80,8 +80,8 @@ def test_mistakes_are_one_line_and_exit_code_2(folder, command, arguments, messa
 
 
 def test_the_template_is_a_valid_run_file(folder, command):
-    from sedum.config.bridge_file import load_bridge
+    from sedum.config.bridge_file import load
 
     code, _, _ = command("init", "new.yaml")
     assert code == 0
-    assert load_bridge(folder / "new.yaml").regression.kind == "single_layer"
+    assert load(folder / "new.yaml").regression.kind == "single_layer"

@@ -166,7 +166,7 @@ def test_quantiles_reproduce_the_distribution(rng):
     count = 51
     stored = ordered_quantiles(np.sort(draws, axis=1), probabilities(count)).astype(np.float32)
     assert (stored[:, 0] == draws.min(axis=1).astype(np.float32)).all()
-    again = sedum.quantile_draws(stored, 20_000)
+    again = sedum.survey.quantile_draws(stored, 20_000)
     for old, new in zip(draws, again, strict=True):
         x = np.linspace(old.min(), old.max(), 999)
         cdf = [np.searchsorted(np.sort(v), x, side="right") / len(v) for v in (old, new)]
@@ -175,12 +175,12 @@ def test_quantiles_reproduce_the_distribution(rng):
         # Stored probabilities are reproduced themselves.
         at = np.percentile(old, [16, 50, 84])
         np.testing.assert_allclose(np.percentile(new, [16, 50, 84]), at, rtol=1e-3)
-    random = sedum.quantile_draws(stored, 20_000, seed=1)
+    random = sedum.survey.quantile_draws(stored, 20_000, seed=1)
     # A mean over 20,000 draws: five standard errors.
     error = 5 * again.std(axis=1) / np.sqrt(20_000)
     assert (np.abs(random.mean(axis=1) - again.mean(axis=1)) < error).all()
-    assert np.isnan(sedum.quantile_draws(np.full(5, np.nan), 3)).all()
-    assert sedum.quantile_draws(stored[0], 3).shape == (3,)
+    assert np.isnan(sedum.survey.quantile_draws(np.full(5, np.nan), 3)).all()
+    assert sedum.survey.quantile_draws(stored[0], 3).shape == (3,)
 
 
 # --- p(z) --------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def test_astropy_reads_files_without_warnings(results, ending, kind):
 
 def test_provenance_is_the_same_in_every_format(results, small_posterior):
     _, folder = results
-    found = [sedum.read_provenance(folder / f"out.{ending}") for ending in ENDINGS]
+    found = [sedum.results.read_provenance(folder / f"out.{ending}") for ending in ENDINGS]
     assert found[0] == found[1] == found[2]
     assert found[0]["run"]["output"]["quantiles"] == 21
     assert found[0]["estimator"] == small_posterior.digest()
@@ -433,12 +433,12 @@ def test_the_date_can_be_given(monkeypatch):
 def test_files_without_provenance_are_named(tmp_path):
     Table({"a": [1]}).write(tmp_path / "a.fits")
     with pytest.raises(SedumError, match="does not say where it comes from"):
-        sedum.read_provenance(tmp_path / "a.fits")
+        sedum.results.read_provenance(tmp_path / "a.fits")
     (tmp_path / "b.parquet").write_text("nothing")
     with pytest.raises(SedumError, match=r"cannot read .*b.parquet"):
-        sedum.read_provenance(tmp_path / "b.parquet")
+        sedum.results.read_provenance(tmp_path / "b.parquet")
     with pytest.raises(SedumError, match="results are FITS, Parquet or ECSV"):
-        sedum.read_provenance(tmp_path / "c.csv")
+        sedum.results.read_provenance(tmp_path / "c.csv")
 
 
 # --- parts -------------------------------------------------------------------------------
@@ -456,7 +456,7 @@ def test_parts_are_put_together_to_what_the_whole_is(results, tmp_path, ending):
     one = folder / f"out.{ending}"
     assert described(out, ending) == described(one, ending)
     assert read_metadata(out) == read_metadata(one)
-    assert sedum.read_provenance(tmp_path / "folder") == sedum.read_provenance(one)
+    assert sedum.results.read_provenance(tmp_path / "folder") == sedum.results.read_provenance(one)
     a, b = Table.read(one), Table.read(out)
     assert a.colnames == b.colnames
     for name in a.colnames:
@@ -490,7 +490,7 @@ def test_qp_reads_what_the_draws_say(results, good, tmp_path, ending, source):
         less.remove_columns([*others, "redshift_mode"])
         path = tmp_path / f"less.{ending}"
         write_table(less, path)
-    done = sedum.to_qp(path, tmp_path / "pz.hdf5", portion=21)
+    done = sedum.survey.to_qp(path, tmp_path / "pz.hdf5", portion=21)
     assert (done.rows, done.flat, done.source) == (ROWS, 1, source)
     ensemble = qp.read(str(tmp_path / "pz.hdf5"))
     assert ensemble.npdf == ROWS
@@ -523,17 +523,17 @@ def test_what_qp_cannot_be_made_of_is_named(results, tmp_path, monkeypatch):
     less.remove_columns(["pz", "redshift_draws", "redshift_quantiles"])
     write_table(less, tmp_path / "less.fits")
     with pytest.raises(SedumError, match=r"no column pz, .* output.pz: \{\} in the run file"):
-        sedum.to_qp(tmp_path / "less.fits", tmp_path / "pz.hdf5")
+        sedum.survey.to_qp(tmp_path / "less.fits", tmp_path / "pz.hdf5")
     with pytest.raises(SedumError, match="do not exist"):
-        sedum.to_qp(tmp_path / "none.fits", tmp_path / "pz.hdf5")
+        sedum.survey.to_qp(tmp_path / "none.fits", tmp_path / "pz.hdf5")
     with pytest.raises(SedumError, match=r"ending \.hdf5"):
-        sedum.to_qp(folder / "out.fits", tmp_path / "pz.fits")
+        sedum.survey.to_qp(folder / "out.fits", tmp_path / "pz.fits")
     write_table(table[:0], tmp_path / "empty.parquet")
     with pytest.raises(SedumError, match="no rows"):
-        sedum.to_qp(tmp_path / "empty.parquet", tmp_path / "pz.hdf5")
+        sedum.survey.to_qp(tmp_path / "empty.parquet", tmp_path / "pz.hdf5")
     monkeypatch.setitem(sys.modules, "qp", None)
     with pytest.raises(SedumError, match=r"pip install 'sedum\[qp\]'"):
-        sedum.to_qp(folder / "out.fits", tmp_path / "pz.hdf5")
+        sedum.survey.to_qp(folder / "out.fits", tmp_path / "pz.hdf5")
     assert {p.name for p in tmp_path.iterdir()} == {"less.fits", "empty.parquet"}
 
 

@@ -63,8 +63,8 @@ def files(tmp_path_factory, small_library, small_posterior):
     small_posterior.write(folder / "estimator.safetensors")
     simulation_table(300).write(folder / "sim.fits")
     regression = {"kind": "single_layer", "width": 8, "members": 2, "epochs": 5, "batch": 64}
-    run = sedum.parse_bridge(run_mapping(folder / "sim.fits", regression=regression))
-    sedum.train_bridge(run, sedum.simulate_bridge(run)).write(folder / "bridge.safetensors")
+    run = sedum.bridge.parse(run_mapping(folder / "sim.fits", regression=regression))
+    sedum.bridge.train(run, sedum.bridge.simulate(run)).write(folder / "bridge.safetensors")
     return {
         library: small_library,
         estimator: folder / "estimator.safetensors",

@@ -57,8 +57,8 @@ def bridge(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bridge")
     simulation_table(300).write(folder / "sim.fits")
     survey_table(2000).write(folder / "survey.fits")
-    run = sedum.parse_bridge(run_mapping(folder / "sim.fits", folder / "survey.fits"))
-    return sedum.train_bridge(run, sedum.simulate_bridge(run))
+    run = sedum.bridge.parse(run_mapping(folder / "sim.fits", folder / "survey.fits"))
+    return sedum.bridge.train(run, sedum.bridge.simulate(run))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def commands(small_run, small_model, small_library, small_posterior, catalogue, 
         "fit.fits": fit,
         "fit.parquet": fit,
         "bridge.safetensors": lambda p: bridge.write(p),
-        "masses.fits": lambda p: sedum.apply_bridge(bridge, out=p),
+        "masses.fits": lambda p: sedum.bridge.apply(bridge, out=p),
         "figure.png": figure,
     }
 
@@ -206,7 +206,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(
 ):
     no_work = {
         "fit.fits": lambda p: sedum.fit(small_run, None, catalogue, p),
-        "masses.fits": lambda p: sedum.apply_bridge(None, out=p),
+        "masses.fits": lambda p: sedum.bridge.apply(None, out=p),
         "library.h5": lambda p: sedum.simulate(small_run, p, model=no_model()),
         "estimator.safetensors": lambda p: train_to_file(
             small_run, small_library, p, model=no_model()

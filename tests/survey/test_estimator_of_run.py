@@ -11,7 +11,7 @@ from sedum.check.catalogue_check import check_catalogue
 from sedum.check.catalogue_scorecard import validate_catalogue
 from sedum.check.zeropoints import measure_zeropoints
 from sedum.config import parse_run
-from sedum.config.bridge_file import parse_bridge
+from sedum.config.bridge_file import parse
 from sedum.errors import SedumError
 from sedum.infer.trained_model import trained_model
 from sedum.survey.fit import fit
@@ -46,7 +46,7 @@ def rest_fit(run, posterior, folder):
     catalogue["columns"] = {b: catalogue["columns"][name] for b, name in bands.items()}
     files = {"run": str(folder / "run.yaml"), "estimator": str(folder / "small.safetensors")}
     data["survey"] = {"catalogue": catalogue, "rest_fit": files}
-    return read_survey(parse_bridge(data), table())
+    return read_survey(parse(data), table())
 
 
 def hats(run, posterior, folder):

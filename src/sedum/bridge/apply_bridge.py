@@ -20,12 +20,12 @@ from sedum.results.schema import STANDARD
 from sedum.storage import check_writable
 from sedum.tables.read import TableLike
 
-__all__ = ["apply_bridge", "predict_rows"]
+__all__ = ["apply", "predict_rows"]
 
 _PORTION = 20_000
 
 
-def apply_bridge(
+def apply(
     bridge: Bridge,
     catalogue: TableLike | None = None,
     out: str | Path | None = None,

@@ -14,7 +14,7 @@ from sedum.bridge.range_audit import FeatureRange, audit_ranges, kept_features, 
 from sedum.bridge.regressors.regressor import Regressor
 from sedum.bridge.regressors.regressor_kinds import fit_regressor
 from sedum.bridge.residual_correction import ResidualCorrection, corrected_out_of_fold
-from sedum.bridge.simulations.simulate import simulate_bridge
+from sedum.bridge.simulations.simulate import simulate
 from sedum.bridge.simulations.simulated_galaxies import SimulatedGalaxies
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.trained_bridge import Bridge
@@ -23,7 +23,7 @@ from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
 from sedum.progress import progress
 
-__all__ = ["Prepared", "prepare", "train_bridge"]
+__all__ = ["Prepared", "prepare", "train"]
 
 #: Fewest simulated galaxies that a regressor is trained on.
 _LEAST = 50
@@ -94,7 +94,7 @@ def prepare(run: BridgeFile, galaxies: SimulatedGalaxies, survey: SurveyRows | N
     return Prepared(features, chosen, y[use], survey, found, ranges, int((~use).sum()))
 
 
-def train_bridge(
+def train(
     run: BridgeFile,
     galaxies: SimulatedGalaxies | None = None,
     *,
@@ -121,7 +121,7 @@ def train_bridge(
         If simulations or survey cannot be used as the run file says.
     """
     if galaxies is None:
-        galaxies = simulate_bridge(run, show_progress=show_progress)
+        galaxies = simulate(run, show_progress=show_progress)
     if survey is None and run.survey is not None and run.survey.file is not None:
         survey = read_survey(run)
     ready = prepare(run, galaxies, survey)

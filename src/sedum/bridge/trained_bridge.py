@@ -15,7 +15,7 @@ from sedum.bridge.range_audit import FeatureRange, outside_ranges
 from sedum.bridge.regressors.regressor import Regressor
 from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
-from sedum.config.bridge_file import BridgeFile, parse_bridge
+from sedum.config.bridge_file import BridgeFile, parse
 from sedum.errors import SedumError
 from sedum.storage import digest, read_tensors, write_tensors
 
@@ -237,7 +237,7 @@ class Bridge:
             ) from None
         if meta.get("kind") != _KIND or meta.get("format") != _FORMAT:
             raise SedumError(f"{path} is not a bridge of format {_FORMAT}; train it again")
-        run = parse_bridge(meta["run"], source=f"run file stored in {path}")
+        run = parse(meta["run"], source=f"run file stored in {path}")
         try:
             ranges = arrays.pop("ranges")
             learnt = {k.removeprefix("regressor."): v for k, v in arrays.items()}

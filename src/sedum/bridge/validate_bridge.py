@@ -27,7 +27,7 @@ __all__ = [
     "BridgeValidation",
     "across_simulations",
     "residual_measures",
-    "validate_bridge",
+    "validate",
     "within_simulation",
 ]
 
@@ -111,7 +111,7 @@ class BridgeValidation:
             temporary.write_text(json.dumps(self.card, indent=1, allow_nan=True) + "\n")
 
 
-def validate_bridge(
+def validate(
     bridge: Bridge,
     galaxies: SimulatedGalaxies,
     catalogue: Any = None,

@@ -37,7 +37,7 @@ def init(
 ) -> None:
     """Write a commented run file of a bridge to edit.
 
-    Python: sedum.parse_bridge({...}), a mapping of the same keys
+    Python: sedum.bridge.parse({...}), a mapping of the same keys
     """
     from importlib.resources import files
 
@@ -63,13 +63,13 @@ def simulate(
 ) -> None:
     """Read the simulations, or draw and light their galaxies, and keep them in one file.
 
-    Python: sedum.simulate_bridge(sedum.load_bridge("bridge.yaml"))
+    Python: sedum.bridge.simulate(sedum.bridge.load("bridge.yaml"))
     """
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.config.bridge_file import load_bridge
+    from sedum.config.bridge_file import load
     from sedum.storage import check_writable
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     target = check_writable(out or Path(f"{run.name}-galaxies.parquet"))
     found = galaxies_of(run, target, show_progress=not quiet)
     print(f"{target}: {len(found):,} galaxies of {', '.join(found.sources)}")
@@ -87,20 +87,20 @@ def train(
 ) -> None:
     """Train on the simulated galaxies; with a survey, audit its ranges and fit the correction.
 
-    Python: sedum.train_bridge(sedum.load_bridge("bridge.yaml")).write("bridge.safetensors")
+    Python: sedum.bridge.train(sedum.bridge.load("bridge.yaml")).write("bridge.safetensors")
     """
     from rich.console import Console
 
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.bridge.train_bridge import train_bridge
-    from sedum.config.bridge_file import load_bridge
+    from sedum.bridge.train_bridge import train
+    from sedum.config.bridge_file import load
     from sedum.report.plots.bridge_plots import audit_table
     from sedum.storage import check_writable
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     target = check_writable(out or Path(f"{run.name}.safetensors"))
     simulated = galaxies_of(run, _galaxies(run.name, galaxies), show_progress=not quiet)
-    bridge = train_bridge(run, simulated, show_progress=not quiet)
+    bridge = train(run, simulated, show_progress=not quiet)
     bridge.write(target)
     if bridge.audit:
         Console(highlight=False).print(audit_table([f.as_dict() for f in bridge.audit]))
@@ -137,12 +137,12 @@ def validate(
     sample, for comparison. Also: which features count, and how far the survey is from the
     simulation.
 
-    Python: sedum.validate_bridge(bridge, galaxies).card
+    Python: sedum.bridge.validate(bridge, galaxies).card
     """
     from rich.console import Console
 
     from sedum.bridge.simulations.simulate import galaxies_of
-    from sedum.bridge.validate_bridge import validate_bridge
+    from sedum.bridge.validate_bridge import validate
     from sedum.report.plots.bridge_plots import (
         plot_bridge,
         plot_features,
@@ -154,7 +154,7 @@ def validate(
     run, bridge = _trained(run_file, bridge_file)
     target = check_writable(out or Path(f"{run.name}-validation.json"))
     simulated = galaxies_of(run, _galaxies(run.name, galaxies), show_progress=not quiet)
-    found = validate_bridge(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
+    found = validate(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
     found.write(target)
     console = Console(highlight=False, width=max(Console().width, 110))
     if "within" in found.card or "across" in found.card:
@@ -198,9 +198,9 @@ def apply_(
 
     Rows stay in their order; one without a value keeps its place, and its status says why.
 
-    Python: sedum.apply_bridge(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
+    Python: sedum.bridge.apply(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
     """
-    from sedum.bridge.apply_bridge import apply_bridge
+    from sedum.bridge.apply_bridge import apply
     from sedum.cli.catalogue_commands import print_status
     from sedum.errors import SedumError
     from sedum.results.posterior_table import check_format, count_status
@@ -214,7 +214,7 @@ def apply_(
         raise SedumError("name a catalogue, or survey.file in the run file")
     target = out or Path(f"{source.stem}-bridge.fits")
     check_format(check_writable(target))
-    table = apply_bridge(bridge, source, target, show_progress=not quiet)
+    table = apply(bridge, source, target, show_progress=not quiet)
     print(f"{target}: {len(table):,} rows")
     print_status(count_status(table))
 
@@ -225,9 +225,9 @@ def _galaxies(name: str, given: Path | None) -> Path:
 
 def _trained(run_file: Path, bridge_file: Path | None):  # type: ignore[no-untyped-def]
     from sedum.bridge.trained_bridge import Bridge
-    from sedum.config.bridge_file import load_bridge
+    from sedum.config.bridge_file import load
 
-    run = load_bridge(run_file)
+    run = load(run_file)
     bridge = Bridge.read(bridge_file or Path(f"{run.name}.safetensors"))
     bridge.require(run)
     return run, bridge.with_run(run)

@@ -349,7 +349,7 @@ def filters(
 ) -> None:
     """List the filters that can be named in a run file, with pivot wavelength and width.
 
-    Python: sedum.list_filters()
+    Python: sedum.photometry.list_filters()
     """
     from rich.table import Table
 
@@ -379,9 +379,9 @@ def grids(
     """List the stellar and nebular grids: axes, initial mass function, origin and licence.
 
     Any of them, or the path of a grid of your own, can stand under model.stellar of a run
-    file. sedum.write_grid makes such a grid from arrays.
+    file. sedum.galaxies.write_grid makes such a grid from arrays.
 
-    Python: sedum.list_grids()
+    Python: sedum.galaxies.list_grids()
     """
     from sedum.galaxies.stellar_grids.grid import list_grids
 
@@ -406,7 +406,7 @@ def demo(
     Takes some five minutes on two cores. Results go to a folder; interrupted, the same
     command goes on.
 
-    Python: sedum.run_demo("demo")
+    Python: sedum.demo.run_demo("demo")
     """
     from sedum.demo import run_demo
 

@@ -23,7 +23,7 @@ def qp(
 
     Rows that were not fitted keep their place with a flat density; fitted, beside it, is false.
 
-    Python: sedum.to_qp("posteriors.fits", "pz.hdf5")
+    Python: sedum.survey.to_qp("posteriors.fits", "pz.hdf5")
     """
     from sedum.survey.qp_ensemble import to_qp
 

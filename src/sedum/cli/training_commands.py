@@ -74,7 +74,7 @@ def tune(
     Trials that fall behind are given up early. The same command goes on where it stopped, and
     several may work on one study at once. Needs the package optuna.
 
-    Python: sedum.tune(run, "library.h5", "tuning.db", trials=20)
+    Python: sedum.infer.tune(run, "library.h5", "tuning.db", trials=20)
     """
     from sedum.config import load_run
     from sedum.infer.training.tune import open_study

@@ -37,8 +37,8 @@ __all__ = [
     "TableSimulation",
     "TargetSettings",
     "TreeSettings",
-    "load_bridge",
-    "parse_bridge",
+    "load",
+    "parse",
 ]
 
 
@@ -376,7 +376,7 @@ _SECTIONS: dict[str, Any] = {
 }
 
 
-def load_bridge(path: str | Path) -> BridgeFile:
+def load(path: str | Path) -> BridgeFile:
     """Read and check the run file of a bridge; relative paths are taken from its folder.
 
     Raises
@@ -385,11 +385,11 @@ def load_bridge(path: str | Path) -> BridgeFile:
         One line that names the file, the key, what was found and what is allowed.
     """
     path = Path(path)
-    return parse_bridge(read_mapping(path), source=str(path), folder=path.parent)
+    return parse(read_mapping(path), source=str(path), folder=path.parent)
 
 
-def parse_bridge(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
-    """Check a bridge's run file that is already a mapping; see :func:`load_bridge`."""
+def parse(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
+    """Check a bridge's run file that is already a mapping; see :func:`load`."""
     if not isinstance(data, dict):
         raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
     if folder is not None:

@@ -1,5 +1,17 @@
 """Priors as one-to-one maps between the unit cube and the parameters."""
 
-from sedum.priors.joint import Prior
+from __future__ import annotations
 
-__all__ = ["Prior"]
+from typing import TYPE_CHECKING
+
+from sedum._lazy import attach
+
+if TYPE_CHECKING:
+    from sedum.priors.joint import Prior as Prior
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Prior": "sedum.priors.joint",
+    },
+)

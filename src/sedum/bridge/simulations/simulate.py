@@ -26,7 +26,7 @@ from sedum.photometry.filters import FilterSet, load_band
 from sedum.progress import progress
 from sedum.storage import digest
 
-__all__ = ["bridge_filters", "galaxies_of", "simulate_bridge"]
+__all__ = ["bridge_filters", "galaxies_of", "simulate"]
 
 #: Galaxies lit together.
 _PORTION = 5000
@@ -38,7 +38,7 @@ def bridge_filters(run: BridgeFile) -> FilterSet:
     return FilterSet([replace(f, name=n) for f, n in zip(found, run.bands, strict=True)])
 
 
-def simulate_bridge(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
+def simulate(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
     """Read, or draw and light, the galaxies of all simulations of a run file.
 
     Raises
@@ -72,7 +72,7 @@ def galaxies_of(
                 "says; delete it, or name another with --galaxies"
             )
         return found
-    made = simulate_bridge(run, show_progress=show_progress)
+    made = simulate(run, show_progress=show_progress)
     made = replace(made, about={**made.about, "identity": identity})
     made.write(path)
     return made
