@@ -15,6 +15,7 @@ Directives of MyST pages:
 from __future__ import annotations
 
 import importlib
+import inspect
 import shutil
 import types
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def _named(argument: str) -> Any:
 
 def _paragraphs(text: str | None) -> str:
     """Return a docstring as MyST, without its examples."""
-    prose = (text or "").partition("\n    Examples\n")[0]
+    prose = inspect.cleandoc(text or "").partition("\nExamples\n")[0]
     lines = [line.strip() for line in prose.strip().splitlines()]
     return "\n".join(lines).replace("``", "`")
 
