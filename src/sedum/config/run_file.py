@@ -58,7 +58,19 @@ __all__ = ["RunFile", "load_run", "parse_run", "resolve_band"]
 
 
 class RunFile(YamlFile):
-    """A whole analysis."""
+    """A complete analysis.
+
+    Examples
+    --------
+    >>> from sedum.config import parse_run
+    >>> run = parse_run({"filters": ["sdss_r0"], "noise": {"depths": {"sdss_r0": 25.0}}})
+    >>> run.band_names()
+    ['sdss_r0']
+    >>> run.model.stellar
+    'bc03_miles'
+    >>> run.prior("av").kind
+    'log_uniform'
+    """
 
     name: str = "run"
     filters: list[Band] = Field(min_length=1)
@@ -242,24 +254,30 @@ _SCHEMA = FileSchema(RunFile, _SECTIONS, _KINDS, _resolve_paths)
 def load_run(path: str | Path) -> RunFile:
     """Read and check a run file.
 
-    Relative paths in the file, such as those of filter curves, are relative to its own folder.
+    Relative paths in the file, such as those of filter curves, are relative to its folder.
 
     Parameters
     ----------
     path
-        The run file, in YAML.
+        The YAML file.
+
+    Returns
+    -------
+    RunFile
+        The checked run file, with defaults filled in.
 
     Raises
     ------
     SedumError
-        One line that names the file, the key, its value and what is allowed.
+        If the file cannot be read or is invalid. The message is one line that names the file, the
+        key, its value and what is allowed.
 
     Examples
     --------
-    >>> from pathlib import Path
+    >>> from sedum import load_run
     >>> _ = Path("run.yaml").write_text(run.to_yaml())
-    >>> load_run("run.yaml") == run
-    True
+    >>> load_run("run.yaml").band_names()
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
     """
     return _SCHEMA.load(path)
 

@@ -66,6 +66,14 @@ def init_run(
     SedumError
         If the file exists and ``force`` is not set, it cannot be written, or the catalogue
         cannot be read.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> init_run("run.yaml")
+    []
+    >>> len(sedum.load_run("run.yaml").filters)
+    14
     """
     path = check_writable(path)
     if path.exists() and not force:

@@ -71,6 +71,14 @@ def train(
     SedumError
         If the selection leaves too few galaxies, the checkpoint belongs to another run, or
         the loss stops being finite.
+
+    Examples
+    --------
+    >>> shorter = run.training.model_copy(update={"steps": 20})
+    >>> trained = train(run.model_copy(update={"training": shorter}), library)
+    >>> trained.names[:2]
+    ['redshift', 'log_mass']
+    >>> trained.write("estimator.safetensors")
     """
     galaxies = galaxies_of(
         library, run.training.held_out, max(run.library.size, 1), run.library.seed

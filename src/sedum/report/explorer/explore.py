@@ -59,9 +59,12 @@ def explore(
 
     Examples
     --------
-    >>> explorer = sedum.explore("posteriors.fits", catalogue="cat.fits")  # doctest: +SKIP
-    >>> explorer.url  # doctest: +SKIP
-    'http://127.0.0.1:40211/'
+    >>> import sedum  # needs bokeh
+    >>> _ = sedum.fit(run, posterior, catalogue, "posteriors.fits")
+    >>> explorer = explore("posteriors.fits")
+    >>> explorer.url
+    'http://127.0.0.1:.../'
+    >>> explorer.stop()
     """
     try:
         from sedum.report.explorer.server import Explorer

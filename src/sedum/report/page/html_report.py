@@ -93,6 +93,13 @@ def write_report(
     SedumError
         If the results are absent, damaged or not from sedum, a given file does not belong to
         them, or the page or a figure cannot be written.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> _ = sedum.fit(run, posterior, catalogue, "posteriors.fits")
+    >>> write_report("posteriors.fits", "report.html").name
+    'report.html'
     """
     output = check_writable(output)
     folder = None if figures is None else Path(figures)
