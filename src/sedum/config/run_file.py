@@ -72,17 +72,35 @@ class RunFile(YamlFile):
     'log_uniform'
     """
 
-    name: str = "run"
-    filters: list[Band] = Field(min_length=1)
-    model: AnyModel = ModelSettings()
-    priors: dict[str, AnyPrior] = Field(default_factory=dict)
-    noise: AnyNoise
-    features: FeatureSettings = FeatureSettings()
-    library: LibrarySettings = LibrarySettings()
-    estimator: AnyEstimator = FlowSettings()
-    training: TrainingSettings = TrainingSettings()
-    catalogue: CatalogueSettings | None = None
-    output: OutputSettings = OutputSettings()
+    name: str = Field(default="run", description="Name of the analysis: letters, digits, . _ and -")
+    filters: list[Band] = Field(
+        min_length=1,
+        description="The bands, in the order in which fluxes are stored: names that sedum filters "
+        "lists, or filter curves in files",
+    )
+    model: AnyModel = Field(default=ModelSettings(), description="The forward model")
+    priors: dict[str, AnyPrior] = Field(
+        default_factory=dict, description="Priors by parameter, in place of the default priors"
+    )
+    noise: AnyNoise = Field(description="The noise of the survey")
+    features: FeatureSettings = Field(
+        default=FeatureSettings(), description="Inputs of the estimator"
+    )
+    library: LibrarySettings = Field(
+        default=LibrarySettings(), description="Simulated galaxies to train on"
+    )
+    estimator: AnyEstimator = Field(
+        default=FlowSettings(), description="The network that estimates posteriors"
+    )
+    training: TrainingSettings = Field(
+        default=TrainingSettings(), description="How the estimator is trained"
+    )
+    catalogue: CatalogueSettings | None = Field(
+        default=None, description="How to read the catalogue to fit"
+    )
+    output: OutputSettings = Field(
+        default=OutputSettings(), description="What is written of each posterior"
+    )
 
     def band_names(self) -> list[str]:
         """Return the names of the bands, in order."""
