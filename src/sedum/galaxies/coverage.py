@@ -91,8 +91,12 @@ def check_priors(
     SedumError
         If a prior leaves its range, or the grid does not fit ``spec.ionisation``.
 
-    Examples -------- >>> from sedum import GalaxyModel >>> model = GalaxyModel.from_run(run) >>>
-    check_priors(model.config, model.prior, model.grid, parameter_bounds(model.prior, model.grid))
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> bounds = parameter_bounds(model.prior, model.grid)
+    >>> check_priors(model.config, model.prior, model.grid, bounds)
     """
     single = len(grid.log_u) == 1
     if spec.nebular and single and spec.ionisation == "free":

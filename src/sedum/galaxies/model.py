@@ -21,6 +21,7 @@ from sedum.galaxies.light import GalaxyLight
 from sedum.galaxies.parameter_bounds import check_parameters
 from sedum.galaxies.spectra import observed_spectrum
 from sedum.photometry.filters import FilterSet
+from sedum.photometry.quantities import angstrom, years
 from sedum.storage import digest
 
 __all__ = ["GalaxyModel"]
@@ -160,8 +161,9 @@ class GalaxyModel(GalaxyLight):
         theta
             Parameters, [n, d].
         wavelength
-            Wavelengths in Angstrom in the requested frame, [m]. None returns the cells of
-            :attr:`axis`; in the observed frame they are redshifted for each galaxy.
+            Wavelengths in Angstrom in the requested frame, or an astropy quantity, [m]. None
+            returns the cells of :attr:`axis`; in the observed frame they are redshifted for each
+            galaxy.
         frame
             ``"observed"``, or ``"rest"``: as seen from 10 pc, without the intergalactic medium and
             the Milky Way.
@@ -192,6 +194,7 @@ class GalaxyModel(GalaxyLight):
         (2, 100)
         """
         theta = self.check(theta)
+        wavelength = None if wavelength is None else angstrom(wavelength)
         size = self.axis.size if wavelength is None else len(wavelength)
         out = np.empty((len(theta), size))
         with torch.no_grad():
@@ -259,7 +262,7 @@ class GalaxyModel(GalaxyLight):
         theta
             Parameters, [n, d].
         edges
-            Lookback times in yr, increasing, [k + 1].
+            Lookback times in yr, or an astropy quantity, increasing, [k + 1].
         histories
             As for :meth:`photometry`.
 
@@ -282,7 +285,7 @@ class GalaxyModel(GalaxyLight):
         (2, 2)
         """
         theta = self.check(theta)
-        times = torch.from_numpy(np.asarray(edges, float)).to(self.device)
+        times = torch.from_numpy(years(edges, "edges")).to(self.device)
         out = np.empty((len(theta), len(edges) - 1))
         with torch.no_grad():
             for rows, galaxies in self._portions(theta, histories):

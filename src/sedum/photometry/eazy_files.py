@@ -99,9 +99,12 @@ def read_eazy_offsets(path: str | Path) -> dict[int, float]:
     SedumError
         If the file cannot be read, or a line is not a code and a positive factor.
 
-    Examples -------- >>> _ = Path("zphot.zeropoint").write_text("F73 1.05\n") >>> {number:
-    round(offset, 3) for number, offset in read_eazy_offsets("zphot.zeropoint").items()} {73:
-    -0.053}
+    Examples
+    --------
+    >>> _ = Path("zphot.zeropoint").write_text("F73 1.05\n")
+    >>> offsets = read_eazy_offsets("zphot.zeropoint")
+    >>> {number: round(offset, 3) for number, offset in offsets.items()}
+    {73: -0.053}
     """
     offsets = {}
     for number, words in _lines(path, "zero-point"):

@@ -17,6 +17,7 @@ import numpy as np
 from sedum import config
 from sedum.errors import SedumError, nearest
 from sedum.photometry.eazy_files import eazy_curves
+from sedum.photometry.quantities import angstrom
 from sedum.storage import array_digest, read_text
 
 __all__ = ["Filter", "FilterSet", "list_filters"]
@@ -31,7 +32,7 @@ class Filter:
     name
         Name of the band.
     wavelength
-        Wavelengths in Angstrom, [m].
+        Wavelengths in Angstrom, or an astropy quantity, [m].
     transmission
         Photon transmission in any normalisation, [m].
 
@@ -40,9 +41,14 @@ class Filter:
     SedumError
         If the curve has fewer than two usable points.
 
-    Examples -------- >>> band = Filter("box", np.array([5000.0, 5001.0, 5999.0, 6000.0]),
-    np.array([0.0, 1.0, 1.0, 0.0])) >>> round(band.pivot), round(band.width) (5492, 999) >>>
-    band.limits (5000.0, 6000.0)
+    Examples
+    --------
+    >>> wavelength = np.linspace(5000.0, 6000.0, 1001)
+    >>> band = Filter("box", wavelength, np.ones(1001))
+    >>> round(band.pivot), round(band.width)
+    (5492, 1000)
+    >>> band.limits
+    (5000.0, 6000.0)
     """
 
     name: str
@@ -50,7 +56,7 @@ class Filter:
     transmission: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
-        wavelength = np.asarray(self.wavelength, float)
+        wavelength = angstrom(self.wavelength, f"filter {self.name!r}, wavelength")
         transmission = np.asarray(self.transmission, float)
         good = np.isfinite(wavelength) & np.isfinite(transmission) & (wavelength > 0)
         order = np.argsort(wavelength[good], kind="stable")

@@ -11,6 +11,7 @@ from sedum.galaxies.derived import DEFAULTS
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
 from sedum.photometry.observed import Photometry
+from sedum.photometry.quantities import angstrom
 from sedum.survey.measures.redshift_density import redshift_density
 
 __all__ = [
@@ -165,7 +166,7 @@ def predict_draws(
         return _percentiles(values.reshape(n, size, -1))
 
     edges = _lookback_edges(model)
-    wavelength = spectrum_wavelengths(model) if wavelength is None else np.asarray(wavelength)
+    wavelength = spectrum_wavelengths(model) if wavelength is None else angstrom(wavelength)
     wavelength = wavelength if spectra else wavelength[:0]
     spectrum = np.empty((n, len(BANDS), 0))
     history = np.empty((n, len(BANDS), 0))

@@ -34,10 +34,14 @@ class ActiveNucleus:
     device
         Torch device.
 
-    Examples -------- >>> axis = WavelengthAxis.covering(1000.0, 1e6) >>> nucleus =
-    ActiveNucleus(axis, torch.device("cpu")) >>> p = {"agn_slope": torch.tensor([-1.54]), "agn_av":
-    torch.zeros(1), "agn_torus": torch.ones(1)} >>> nucleus.spectrum(p, slice(0, axis.size)).shape
-    == (1, axis.size) True
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(1000.0, 1e6)
+    >>> nucleus = ActiveNucleus(axis, torch.device("cpu"))
+    >>> p = {"agn_slope": torch.tensor([-1.54]), "agn_av": torch.zeros(1)}
+    >>> p["agn_torus"] = torch.ones(1)
+    >>> nucleus.spectrum(p, slice(0, axis.size)).shape == (1, axis.size)
+    True
     """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):

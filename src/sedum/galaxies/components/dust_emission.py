@@ -31,10 +31,14 @@ class DraineLi:
     device
         Torch device.
 
-    Examples -------- >>> axis = WavelengthAxis.covering(1e4, 1e7) >>> dust = DraineLi(axis,
-    torch.device("cpu")) >>> p = {name: torch.tensor([value]) for name, value in [("qpah", 2.0),
-    ("umin", 1.0), ("gamma", 0.01)]} >>> dust.spectrum(p, slice(0, axis.size)).shape == (1,
-    axis.size) True
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(1e4, 1e7)
+    >>> dust = DraineLi(axis, torch.device("cpu"))
+    >>> values = {"qpah": 2.0, "umin": 1.0, "gamma": 0.01}
+    >>> p = {name: torch.tensor([value]) for name, value in values.items()}
+    >>> dust.spectrum(p, slice(0, axis.size)).shape == (1, axis.size)
+    True
     """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from astropy import units
 
 from sedum.errors import SedumError
 from sedum.galaxies.histories.monotone_splines import piecewise_linear
+from sedum.photometry.quantities import convert, years
 
 __all__ = ["TabulatedHistories"]
 
@@ -20,10 +22,10 @@ class TabulatedHistories:
     Parameters
     ----------
     edges
-        Edges of the steps of lookback time in yr, increasing from 0, [m + 1]. Lookback time counts
-        from the moment at which the galaxy is observed.
+        Edges of the steps of lookback time in yr, or an astropy quantity, increasing from 0,
+        [m + 1]. Lookback time counts from the moment at which the galaxy is observed.
     rate
-        Star-formation rate in each step in Msun/yr, [n, m].
+        Star-formation rate in each step in Msun/yr, or an astropy quantity, [n, m].
     metallicity
         Metallicity (mass fraction) of the stars formed in each step, [n, m].
 
@@ -54,8 +56,10 @@ class TabulatedHistories:
     metallicity: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("edges", "rate", "metallicity"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), float))
+        rate = convert(self.rate, units.Msun / units.yr, "histories, rate")
+        object.__setattr__(self, "edges", years(self.edges, "histories, edges"))
+        object.__setattr__(self, "rate", rate)
+        object.__setattr__(self, "metallicity", np.asarray(self.metallicity, float))
         edges, rate = self.edges, self.rate
         if edges.ndim != 1 or len(edges) < 2 or edges[0] != 0 or not (np.diff(edges) > 0).all():
             raise SedumError("histories: edges of lookback time must increase from 0")

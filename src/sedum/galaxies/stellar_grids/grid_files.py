@@ -28,6 +28,7 @@ from sedum.galaxies.stellar_grids.published_tables import (
     bin_average_weights,
     ionising_photons,
 )
+from sedum.photometry.quantities import angstrom, solar_per_angstrom, years
 from sedum.storage.hdf5 import new_hdf5
 
 __all__ = ["bin_lines", "read_grid", "write_grid"]
@@ -66,13 +67,13 @@ def write_grid(
     path
         The file; its name ends in ``.hdf5``.
     ages
-        Ages in yr, positive and increasing, [A].
+        Ages in yr, or an astropy quantity, positive and increasing, [A].
     metallicities
         Metallicities as mass fractions, positive and increasing, [Z].
     wavelength
-        Rest-frame wavelengths in Angstrom, increasing, [m].
+        Rest-frame wavelengths in Angstrom, or an astropy quantity, increasing, [m].
     incident
-        Stellar spectra in Lsun/Å per solar mass formed, [Z, A, m].
+        Stellar spectra in Lsun/Å per solar mass formed, or an astropy quantity, [Z, A, m].
     log_u
         log10 of the ionisation parameter, increasing, [U]. None if the gas has one value only.
     nebular
@@ -118,11 +119,13 @@ def write_grid(
     'mine.hdf5'
     """
     path = Path(path)
+    ages, wavelength = years(ages, "ages"), angstrom(wavelength)
     axes = {"ages": ages, "metallicities": metallicities, "wavelength": wavelength}
     for name, values in axes.items():
         axes[name] = _axis(name, values)
     ages, metallicities, wavelength = axes.values()
     n_z, n_a, n_m = len(metallicities), len(ages), len(wavelength)
+    incident = solar_per_angstrom(incident, wavelength, "incident")
     incident = _table("incident", incident, (n_z, n_a, n_m))
     if surviving is None:
         surviving = living_fraction(ages, metallicities)
@@ -130,12 +133,14 @@ def write_grid(
     gas_shape = (n_z, n_a) if log_u is None else (n_z, len(np.atleast_1d(log_u)), n_a)
     gas: dict[str, np.ndarray] = {}
     if nebular is not None:
+        nebular = solar_per_angstrom(nebular, wavelength, "nebular")
         gas["nebular"] = _table("nebular", nebular, (*gas_shape, n_m))
         if transmitted is None:
             clear = incident * (wavelength > LYMAN_LIMIT)
             transmitted = (
                 clear if log_u is None else np.repeat(clear[:, None], gas_shape[1], axis=1)
             )
+        transmitted = solar_per_angstrom(transmitted, wavelength, "transmitted")
         gas["transmitted"] = _table("transmitted", transmitted, (*gas_shape, n_m))
         gas["linecont"] = np.zeros_like(gas["nebular"])
     lines: dict[str, np.ndarray] = {}
@@ -145,6 +150,7 @@ def write_grid(
                 "line_luminosities: lines need nebular, line_names and line_wavelengths too"
             )
         count = len(line_names)
+        line_wavelengths = angstrom(line_wavelengths, "line_wavelengths")
         at = _axis("line_wavelengths", line_wavelengths, count, increasing=False)
         lines["luminosity"] = _table("line_luminosities", line_luminosities, (*gas_shape, count))
         if line_continuum is None:
