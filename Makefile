@@ -1,11 +1,13 @@
 # make demo: install into .venv and run the demonstration.   make test: install and test.
 # make docs: install and build docs/_build/html, warnings being errors.
+# make lint: install and run ruff and mypy.   make smoke: build the wheel, install it elsewhere, use it.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := src tests benchmarks examples docs .ci
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs smoke clean
 
 demo: $(VENV)/.installed
 	$(BIN)/sedum demo
@@ -14,12 +16,15 @@ test: $(VENV)/.installed-dev
 	$(BIN)/pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests benchmarks examples docs
-	$(BIN)/ruff format --check src tests benchmarks examples docs
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+smoke:
+	PYTHON=$(PYTHON) .ci/smoke.sh
 
 # torch comes first and alone: a plain install of the rest could choose another build of it.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -198,7 +198,7 @@ def to_survey(console: Console, run: BridgeFile, work: Path, catalogue=None) -> 
             f"{card['error_model']:.3f} (model), {card['error']:.3f} together, "
             f"{card['error_linear']:.3f} as a sum; coverage "
             f"{card['coverage_68']:.1%} and {card['coverage_95']:.1%}; on held-out simulated "
-            f"galaxies {bridge.about['held_out']['log_mass']['scatter']:.3f}; told apart for "
+            f"galaxies {bridge.about['held_out']['log_mass']['scatter']:.3f}; distinguished for "
             f"{found.card['shift']['accuracy']:.1%}; dropped "
             f"{', '.join(f.name for f in bridge.audit if f.dropped) or 'none'}"
         )

@@ -98,7 +98,7 @@ def main() -> None:
         cpu = time.process_time()
         best = typicality.search(seen)
         cpu = 1000 * (time.process_time() - cpu) / len(seen)
-        value = typicality(seen, found=best)
+        value = typicality(seen, best=best)
         p = np.full(len(seen), np.nan)
         p[: options.predicted] = predictive(typicality, seen[: options.predicted])
         flux, error = posterior.features.outside(seen)

@@ -29,7 +29,8 @@ from sedum.infer.training.train import train_to_file
 from sedum.library.generate import simulate
 from sedum.observe.mock_survey import mock_survey
 from sedum.observe.noise_model import NoiseModel
-from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_losses, plot_recovery
+from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_recovery
+from sedum.report.plots.loss_plot import plot_losses
 from sedum.statistics import nmad
 
 TOP = Path(__file__).resolve().parents[1]

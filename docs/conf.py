@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -19,6 +20,10 @@ project = "sedum"
 author = "The sedum developers"
 copyright = "2026, the sedum developers"
 version = release = __version__
+#: The addresses that pyproject.toml declares.
+_URLS = dict(
+    entry.split(", ", 1) for entry in importlib.metadata.metadata("sedum").get_all("Project-URL")
+)
 
 extensions = [
     "myst_nb",
@@ -67,7 +72,12 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 # --- the reference of the Python interface -----------------------------------------------
 
 autosummary_generate = True
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
+python_maximum_signature_line_length = 72  # longer ones have a line for each parameter
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 autodoc_member_order = "bysource"
@@ -80,15 +90,26 @@ html_static_path = ["static"]
 html_css_files = ["sedum.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_logo = "images/logo.svg"
+html_favicon = "images/logo.svg"
 html_theme_options = {
-    "logo": {"text": "sedum"},
+    "logo": {"text": "sedum", "alt_text": "sedum"},
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 8,
+    # One row at 1280 pixels: search is a button, and the last pages are under "More".
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
+    "navbar_end": ["version-link", "theme-switcher", "navbar-icon-links"],
+    "icon_links": [
+        {"name": "Source on GitHub", "url": _URLS["Source"], "icon": "fa-brands fa-github"},
+    ],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# Pages that have none below them need no list of them.
+html_sidebars = {page: [] for page in ("comparison", "faq", "index", "references", "start")}
 html_context = {"default_mode": "light"}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

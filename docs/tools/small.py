@@ -1,7 +1,7 @@
 """The estimator that all tutorials share: small enough to be trained while the pages are built.
 
-Five minutes of a laptop give a good one; this one has had a quarter of a minute. It is made once
-in ``docs/_build/small`` and found there by every notebook.
+It is trained for 15 seconds; a good one takes some minutes. It is made once, in
+``docs/_build/small``, and every notebook reads it from there.
 """
 
 from __future__ import annotations

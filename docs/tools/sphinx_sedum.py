@@ -15,6 +15,7 @@ Directives of MyST pages:
 from __future__ import annotations
 
 import importlib
+import inspect
 import shutil
 import types
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
 
 
 def _named(argument: str) -> Any:
@@ -39,7 +41,7 @@ def _named(argument: str) -> Any:
 
 def _paragraphs(text: str | None) -> str:
     """Return a docstring as MyST, without its examples."""
-    prose = (text or "").partition("\n    Examples\n")[0]
+    prose = inspect.cleandoc(text or "").partition("\nExamples\n")[0]
     lines = [line.strip() for line in prose.strip().splitlines()]
     return "\n".join(lines).replace("``", "`")
 
@@ -236,12 +238,12 @@ def _parameter(p: Any) -> Iterator[str]:
     else:
         yield f"`{p.metavar or str(p.name).upper()}`"
     told = [str(getattr(p, "help", "") or "")]
-    said = "[default:" in told[0]
+    said = "(default:" in told[0]
     if p.default not in (None, False, ()) and not callable(p.default) and not said:
         told.append(f"Default: `{p.default}`.")
     if p.required:
         told.append("Required.")
-    yield ": " + " ".join(told).replace("[default:", "(default:").replace("]", ")").strip()
+    yield ": " + " ".join(told).strip()
     yield ""
 
 
@@ -272,12 +274,32 @@ class CommandsDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return a section for each command."""
+        """Return a section for each task, with its commands."""
         command = typer.main.get_command(_named(self.arguments[0]))
-        lines: list[str] = []
+        tasks: dict[str, list[str]] = {}
         for name, sub in command.commands.items():  # type: ignore[attr-defined]
-            lines += _commands(f"sedum {name}", sub, 2)
+            task = tasks.setdefault(getattr(sub, "rich_help_panel", None) or "Commands", [])
+            task += _commands(f"sedum {name}", sub, 3)
+        lines: list[str] = []
+        for task_name, described in tasks.items():
+            lines += [f"## {task_name}", "", *described]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+# --- signatures ----------------------------------------------------------------------------
+
+
+def _shorten_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str
+) -> tuple[str | None, str]:
+    """Name the unions of the run file's kinds, and give defaults that are made a readable form."""
+    from sedum import config
+
+    text = (signature or "").replace("<factory>", "...")
+    for union in config.__all__:
+        if hasattr(getattr(config, union), "__metadata__"):
+            text = text.replace(stringify_annotation(getattr(config, union), "smart"), union)
+    return text or signature, returns
 
 
 # --- MathJax beside the pages --------------------------------------------------------------
@@ -302,5 +324,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("parameters", ParametersDirective)
     app.add_directive("commands", CommandsDirective)
     app.add_directive("statuses", StatusesDirective)
+    app.connect("autodoc-process-signature", _shorten_signature)
     app.connect("build-finished", _copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

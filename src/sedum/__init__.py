@@ -112,5 +112,11 @@ _HOMES = {
     "explore": "sedum.report.explorer.explore",
 }
 
-__getattr__, __dir__, _names = attach(__name__, _HOMES)
+#: Sub-packages with names of their own, as in ``sedum.bridge.train``.
+_PACKAGES = (
+    *("bridge", "check", "comparison", "config", "galaxies", "infer", "library", "observe"),
+    *("photometry", "priors", "report", "results", "survey"),
+)
+
+__getattr__, __dir__, _names = attach(__name__, _HOMES, _PACKAGES)
 __all__ = ["__version__", *_names]

@@ -19,11 +19,11 @@ from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
 from sedum.report.plots.checks.recovery_plots import (
     plot_coverage,
-    plot_losses,
     plot_recovery,
     recovery_table,
 )
 from sedum.report.plots.galaxy_plots import plot_corner, plot_sed
+from sedum.report.plots.loss_plot import plot_losses
 from sedum.results.posterior_table import write_table
 from sedum.storage import check_writable
 from sedum.survey.fit import fit

@@ -14,6 +14,12 @@ class Advance(Protocol):
 
     ``count`` is the amount of work done since the last call. ``note`` replaces the text at the end
     of the bar; ``line`` is printed above it.
+
+    Examples
+    --------
+    >>> with progress(2, "fitting", "galaxies", show=False) as advance:
+    ...     advance(1, note="half done")
+    ...     advance(1, line="all done")
     """
 
     def __call__(self, count: int, note: str = "", line: str = "") -> None:  # noqa: D102

@@ -140,7 +140,7 @@ def test_each_regressor_learns_repeats_and_is_stored_without_pickle(kind, files,
     again = sedum.bridge.train(run, galaxies)
     np.testing.assert_allclose(again.predict(magnitude).value[:, 0], found, atol=1e-5)
     bridge.write(tmp_path / "b.safetensors")
-    read = sedum.Bridge.read(tmp_path / "b.safetensors")
+    read = sedum.bridge.Bridge.read(tmp_path / "b.safetensors")
     np.testing.assert_allclose(read.predict(magnitude).value[:, 0], found, atol=1e-6)
     assert read.features.names == FEATURES
 
@@ -418,9 +418,9 @@ def test_damaged_and_foreign_bridges_are_refused(trained, tmp_path):
     bridge.write(path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(SedumError, match="damaged or not safetensors"):
-        sedum.Bridge.read(path)
+        sedum.bridge.Bridge.read(path)
     with pytest.raises(SedumError, match="does not exist; make it with 'sedum bridge train'"):
-        sedum.Bridge.read(tmp_path / "none.safetensors")
+        sedum.bridge.Bridge.read(tmp_path / "none.safetensors")
     with pytest.raises(SedumError, match="trained with another run file"):
         bridge.require(run.model_copy(update={"features": ["M_r"]}))
 

@@ -137,11 +137,11 @@ def test_sharks_histories_are_lit(tmp_path):
     path = tmp_path / "199" / "0" / "star_formation_histories.hdf5"
     with h5py.File(path, "r+") as file:
         file["lbt_mean"][0] = 30.0
-    with pytest.raises(SedumError, match="do not join"):
+    with pytest.raises(SedumError, match="not contiguous"):
         sedum.bridge.simulate(run_of(tmp_path, "shark_histories"))
 
 
-# --- painting --------------------------------------------------------------------------------
+# --- synthetic photometry ----------------------------------------------------------------------
 
 
 def test_metals_dust_and_sizes_are_those_of_their_papers():
@@ -163,21 +163,21 @@ def test_metals_dust_and_sizes_are_those_of_their_papers():
 
 
 @pytest.fixture(scope="module")
-def painter():
+def photometry():
     return SyntheticPhotometry(
         FilterSet.from_names(list(GAMA.values())), SyntheticPhotometrySettings(), 0.3, "Planck18"
     )
 
 
-def constant_histories(painter, n, rate):
+def constant_histories(photometry, n, rate):
     edges = lookback_edges(1.0e10)
     rates = np.repeat(np.asarray(rate, float)[:, None], len(edges) - 1, axis=1)
-    return painter.enriched(edges, rates, np.zeros(n), np.random.default_rng(1))
+    return photometry.enriched(edges, rates, np.zeros(n), np.random.default_rng(1))
 
 
-def test_light_scales_with_mass_and_dust_follows_gas(painter):
-    histories = constant_histories(painter, 300, np.geomspace(0.05, 20, 300))
-    magnitude, found = painter.paint(histories, np.zeros(300), np.random.default_rng(2))
+def test_light_scales_with_mass_and_dust_follows_gas(photometry):
+    histories = constant_histories(photometry, 300, np.geomspace(0.05, 20, 300))
+    magnitude, found = photometry.compute(histories, np.zeros(300), np.random.default_rng(2))
     log_mass = np.log10(found["stellar_mass"])
     assert np.corrcoef(magnitude[:, 2], log_mass)[0, 1] < -0.98
     light, heavy = log_mass < 9.2, log_mass > 10.6
@@ -188,22 +188,22 @@ def test_light_scales_with_mass_and_dust_follows_gas(painter):
     np.testing.assert_allclose(found["sfr"], np.geomspace(0.05, 20, 300), rtol=0.02)
 
 
-def test_less_the_distance_modulus_near_galaxies_look_as_at_ten_parsec(painter):
-    histories = constant_histories(painter, 20, np.full(20, 1.0))
-    here, _ = painter.paint(histories, np.zeros(20), np.random.default_rng(2))
-    near, _ = painter.paint(histories, np.full(20, 0.001), np.random.default_rng(2))
+def test_less_the_distance_modulus_near_galaxies_look_as_at_ten_parsec(photometry):
+    histories = constant_histories(photometry, 20, np.full(20, 1.0))
+    here, _ = photometry.compute(histories, np.zeros(20), np.random.default_rng(2))
+    near, _ = photometry.compute(histories, np.full(20, 0.001), np.random.default_rng(2))
     np.testing.assert_allclose(near, here, atol=0.01)
 
 
-def test_quenched_galaxies_have_little_dust(painter):
+def test_quenched_galaxies_have_little_dust(photometry):
     edges = lookback_edges(1.0e10)
     rate = np.where(edges[:-1] > 3e9, 10.0, 0.0) * np.ones((50, 1))
     old = TabulatedHistories(edges, rate, np.full(rate.shape, 0.02))
     for dust in ("surface_density", "mass"):
-        painter.spec = SyntheticPhotometrySettings(dust=dust)
-        _, found = painter.paint(old, np.zeros(50), np.random.default_rng(1))
+        photometry.spec = SyntheticPhotometrySettings(dust=dust)
+        _, found = photometry.compute(old, np.zeros(50), np.random.default_rng(1))
         assert np.median(found["av"]) < 0.1, dust
-    painter.spec = SyntheticPhotometrySettings()
+    photometry.spec = SyntheticPhotometrySettings()
 
 
 def test_redshifts_fill_the_volume():

@@ -58,7 +58,7 @@ def test_from_catalogue_to_noise(tmp_path):
 
 
 def test_init_refuses_what_it_cannot_use(tmp_path):
-    with pytest.raises(SedumError, match="go together with --catalogue"):
+    with pytest.raises(SedumError, match="go together with argument catalogue"):
         init_run(tmp_path / "a.yaml", layout="jades")
     with pytest.raises(SedumError, match="no band is measured in 20 rows"):
         init_run(tmp_path / "a.yaml", catalogue=plain(10))

@@ -40,6 +40,7 @@ def test_defaults_are_the_published_priors():
     [
         ({"nosie": {}}, ["nosie", "unknown key", "did you mean noise"]),
         ({"training": {"stpes": 3}}, ["training.stpes", "did you mean steps"]),
+        ({"noise": {"missing": {"rat": 0.1}}}, ["noise.missing.rat", "did you mean rate"]),
         ({"training": {"steps": -3}}, ["training.steps", "greater than 0", "-3"]),
         ({"training": {"steps": "many"}}, ["training.steps", "many"]),
         ({"model": {"dust": "calzeti"}}, ["model.dust", "'calzeti'", "did you mean calzetti"]),

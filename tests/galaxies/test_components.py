@@ -165,18 +165,18 @@ def test_h_alpha_follows_ionising_photons():
         np.testing.assert_allclose(per_photon, 1.37e-12, rtol=0.1)
 
 
-def test_nucleus_has_its_share_of_the_light():
+def test_nucleus_has_its_fraction_of_the_light():
     model = build(agn=True)
     theta = model.prior.sample(20, np.random.default_rng(2))
     off = theta.copy()
     at = model.prior.names.index
     theta[:, at("agn_fraction")], off[:, at("agn_fraction")] = 3.0, 0.0
     galaxies = [model.galaxies(torch.from_numpy(t)) for t in (theta, off)]
-    lit = model.axis.part(912, 1e7)
-    widths = torch.from_numpy(model.axis.widths[lit])
+    stellar = model.axis.part(912, 1e7)
+    widths = torch.from_numpy(model.axis.widths[stellar])
     total = torch.zeros(2, 20, dtype=torch.float64)
     for k in range(2):
-        for rows, light in model.emergent.spectra(galaxies[k], lit):
+        for rows, light in model.emergent.spectra(galaxies[k], stellar):
             total[k, rows] = light.double() @ widths
     stars = model.starlight.bolometric(galaxies[0].mixture)
     np.testing.assert_allclose((total[0] - total[1]) / stars, 3.0, rtol=0.01)
@@ -241,7 +241,7 @@ def test_rest_frame_is_the_galaxy_at_ten_parsec():
     theta = model.prior.sample(10, np.random.default_rng(2))
     at_rest = theta.copy()
     at_rest[:, 0] = 0.0
-    # Times are shares of the Universe's age: the same only where they do not matter, so the
+    # Times are fractions of the Universe's age: the same only where they do not matter, so the
     # spectrum of the model at z = 0 is compared with itself in both frames.
     wave = np.geomspace(2000, 20_000, 500)
     np.testing.assert_allclose(
@@ -258,7 +258,7 @@ def test_rest_frame_is_the_galaxy_at_ten_parsec():
         ({"frame": "moving"}, "frame: found 'moving'"),
         ({"resolution": 5000}, "finer than the model's cells"),
         ({"wavelength": np.array([np.nan])}, "not finite"),
-        ({"wavelength": np.array([1e12])}, "nothing lies within"),
+        ({"wavelength": np.array([1e12])}, "no value lies within"),
     ],
 )
 def test_spectra_that_cannot_be_had(change, message):
@@ -325,8 +325,8 @@ def test_sfr_over_a_window_is_the_history_there():
     theta = model.prior.sample(40, np.random.default_rng(2))
     theta[:, 0] = 1.0
     rate = model.star_formation_rate(theta, np.array([0.0, 3e7]))[:, 0]
-    found = model.derived(theta, ["log_sfr_30"])["log_sfr_30"]
-    np.testing.assert_allclose(10**found, np.maximum(rate, 1e-10), rtol=1e-6)
+    log_sfr = model.derived(theta, ["log_sfr_30"])["log_sfr_30"]
+    np.testing.assert_allclose(10**log_sfr, np.maximum(rate, 1e-10), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["log_sfr_0", "ew_Hx", "absmag_nothing", "massy", "lookback_t0"])

@@ -70,10 +70,10 @@ def test_mean_ages_are_the_integral_of_what_is_older(spec):
     # Far finer than what is used where there is no formula: 8193 points against 257.
     times = torch.linspace(0, 1, 8193, dtype=torch.float64) ** 3 * universe[:, None]
     expected = torch.trapezoid(1 - history.formed_since(times, p, universe), times, dim=1)
-    found = history.mean_age(p, universe)
+    mean = history.mean_age(p, universe)
     exact = spec.kind in ("dense_basis", "continuity", "continuity_flex", "dirichlet")
     # Without a formula brief histories of the widest priors are off by some per cent.
-    np.testing.assert_allclose(found, expected, rtol=1e-4 if exact else 0.06)
+    np.testing.assert_allclose(mean, expected, rtol=1e-4 if exact else 0.06)
 
 
 def test_splines_have_the_means_of_their_values():
@@ -87,8 +87,8 @@ def test_splines_have_the_means_of_their_values():
         d = torch.from_numpy(slopes[some : some + 50])
         values = rational_quadratic(u, x[: len(d)], y[: len(d)], d)
         expected = torch.trapezoid(values, u, dim=1)
-        found = rational_quadratic_mean(x[: len(d)], y[: len(d)], d)
-        np.testing.assert_allclose(found, expected, atol=2e-7)
+        mean = rational_quadratic_mean(x[: len(d)], y[: len(d)], d)
+        np.testing.assert_allclose(mean, expected, atol=2e-7)
 
 
 #: Rates against time since the Big Bang or since the beginning, in Gyr, by plain formulas.
@@ -172,9 +172,9 @@ def test_continuity_rates_have_their_ratios():
     edges = bin_edges(spec, universe)
     assert (edges.diff(dim=1) > 0).all()
     rate = make_history(spec).formed_since(edges, p, universe).diff(dim=1) / edges.diff(dim=1)
-    found = torch.log10(rate[:, :-1] / rate[:, 1:])
+    ratios = torch.log10(rate[:, :-1] / rate[:, 1:])
     for i in range(6):
-        np.testing.assert_allclose(found[:, i], p[f"log_sfr_ratio_{i + 1}"], atol=1e-6)
+        np.testing.assert_allclose(ratios[:, i], p[f"log_sfr_ratio_{i + 1}"], atol=1e-6)
 
 
 def test_flexible_bins_hold_equal_masses():

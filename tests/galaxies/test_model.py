@@ -148,10 +148,10 @@ def dense_basis(n=2000, seed=5):
 def test_dense_basis_meets_its_quantiles_and_rate():
     p, universe = dense_basis()
     history = DenseBasisHistory(["t25", "t50", "t75"])
-    for name, share in (("t25", 0.75), ("t50", 0.5), ("t75", 0.25)):
+    for name, fraction in (("t25", 0.75), ("t50", 0.5), ("t75", 0.25)):
         lookback = ((1 - p[name]) * universe)[:, None]
         formed = history.formed_since(lookback, p, universe)[:, 0]
-        assert (formed - share).abs().max() < 1e-9
+        assert (formed - fraction).abs().max() < 1e-9
     ends = torch.stack([0 * universe, universe, 2 * universe], dim=1)
     formed = history.formed_since(ends, p, universe)
     np.testing.assert_allclose(formed.numpy(), [[0, 1, 1]] * len(universe), atol=1e-12)

@@ -38,14 +38,14 @@ def arrays(published, gas=True):
     if gas:
         bins = published.gas
         where = np.clip(np.searchsorted(bins.age_edges, ages, side="right") - 1, 0, 14)
-        lit = ages < bins.age_edges[-1]
+        young = ages < bins.age_edges[-1]
         u = slice(2, 5)
         own["log_u"] = bins.log_u[u]
-        own["nebular"] = bins.continuum[z, u][:, :, where][..., keep] * lit[:, None]
+        own["nebular"] = bins.continuum[z, u][:, :, where][..., keep] * young[:, None]
         some = slice(8, 12)
         own["line_names"] = bins.line_names[some]
         own["line_wavelengths"] = bins.line_wavelengths[some]
-        own["line_luminosities"] = bins.lines[z, u][:, :, where][..., some] * lit[:, None]
+        own["line_luminosities"] = bins.lines[z, u][:, :, where][..., some] * young[:, None]
     return own
 
 
@@ -150,21 +150,23 @@ def test_popstar():
     theta = model.prior.sample(50, np.random.default_rng(1))
     other = GalaxyModel(model.filters)
     ratio = np.log10(model.photometry(theta) / other.photometry(theta))
-    lit = model.photometry(theta)[:, 0] > 0
-    assert np.abs(np.median(ratio[lit])) < 0.2
+    bright = model.photometry(theta)[:, 0] > 0
+    assert np.abs(np.median(ratio[bright])) < 0.2
 
 
 def test_living_mass_against_the_library(published):
-    found = living_fraction(np.array([1e7, 1e8, 1e9, 1e10]), published.metallicities[3:5])
-    assert (np.diff(found, axis=1) < 0).all()
+    living = living_fraction(np.array([1e7, 1e8, 1e9, 1e10]), published.metallicities[3:5])
+    assert (np.diff(living, axis=1) < 0).all()
     expected = np.stack(
         [np.interp([1e7, 1e8, 1e9, 1e10], published.ages, published.surviving[z]) for z in (3, 4)]
     )
     # Another initial mass function, and other tracks.
-    assert np.abs(found - expected).max() < 0.07
+    assert np.abs(living - expected).max() < 0.07
 
 
 def test_grids_are_listed():
-    found = {g["name"]: g for g in grids.list_grids()}
-    assert {"bc03_miles", "popstar"} <= set(found)
-    assert all({"stars", "gas", "imf", "licence", "source"} <= set(g) for g in found.values())
+    grids_by_name = {g["name"]: g for g in grids.list_grids()}
+    assert {"bc03_miles", "popstar"} <= set(grids_by_name)
+    assert all(
+        {"stars", "gas", "imf", "licence", "source"} <= set(g) for g in grids_by_name.values()
+    )

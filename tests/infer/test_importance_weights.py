@@ -11,7 +11,7 @@ from sedum.infer.verify.exact_posterior import ExactPosterior
 from sedum.infer.verify.importance_weights import (
     WeightedDraws,
     _Kernels,
-    _weigh,
+    _weighted,
     resampled,
     reweight,
 )
@@ -118,7 +118,7 @@ def test_impossible_observations_have_no_evidence():
     ratio = np.full((2, 50), -np.inf)
     ratio[1, 3] = 0.0
     theta = np.zeros((2, 50, 1))
-    found = _weigh(theta, theta, ratio)
+    found = _weighted(theta, theta, ratio)
     assert not found.verified.any()
     assert found.ess.tolist() == [0.0, 1.0]
     assert found.log_evidence[0] == -np.inf

@@ -157,7 +157,7 @@ def test_typicality_is_uniform_for_simulated_galaxies(posterior, model, typicali
 
 @pytest.mark.parametrize("fault", FOUND)
 def test_planted_faults_are_found(typicality, planted, searched, fault):
-    found = typicality(planted[fault], found=searched[fault])
+    found = typicality(planted[fault], best=searched[fault])
     assert (found <= LEVEL).mean() >= FOUND[fault]
 
 

@@ -128,7 +128,7 @@ def leak(model, rng, betray=0.0):
 
     True fluxes are independent between bands, so that any other band that helps is a leak.
     The optimal estimate from one band's flux and error comes from the likelihood itself; the
-    probe is a regression on polynomials of all features. Returned is its share of variance
+    probe is a regression on polynomials of all features. Returned is its fraction of variance
     explained on held-out galaxies.
     """
     n = 6000
@@ -158,7 +158,7 @@ def leak(model, rng, betray=0.0):
 
 @pytest.mark.parametrize("name", ["depths", "limits", "learned", "bootstrap", "asinh"])
 def test_features_do_not_betray_the_true_flux(name, sample, rng):
-    """The null share scatters by some 0.01 about a negative mean: 0.03 is beyond 1e-3."""
+    """The null fraction scatters by some 0.01 about a negative mean: 0.03 is beyond 1e-3."""
     assert leak(build(name, sample), rng) < 0.03
 
 

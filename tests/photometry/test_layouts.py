@@ -1,4 +1,4 @@
-"""Layouts of catalogues: bands, columns and units found by the names of columns."""
+"""Layouts of catalogues: bands, columns and units recognised by the names of columns."""
 
 import h5py
 import numpy as np

@@ -34,6 +34,12 @@ def test_names_of_sub_packages_resolve(name):
         assert getattr(package, public) is not None
 
 
+def test_sub_packages_need_no_import_of_their_own():
+    code = f"import sedum; print([len(getattr(sedum, name).__all__) > 0 for name in {PACKAGES}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([True] * len(PACKAGES))
+
+
 def test_help_lists_every_name_by_task():
     listed = re.findall(r"^    (\w+)  +\w", sedum.__doc__, re.M)
     assert sorted(listed) == TOP

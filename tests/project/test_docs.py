@@ -3,7 +3,11 @@
 import ast
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
+import typer
+
+from sedum.cli.main import app
 from sedum.photometry.row_reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +118,53 @@ def test_pages_lead_to_pages_that_exist():
             if not (path.parent / target).is_file():
                 lost.append((path.name, target))
     assert lost == []
+
+
+def pages():
+    """Yield the name and the text of the README and of every page."""
+    for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
+        if not {"_build", "api"} & set(path.parts):
+            yield path.name, path.read_text()
+
+
+def test_python_names_on_pages_exist():
+    lost, found = [], 0
+    for page_name, text in pages():
+        for name in re.findall(r"(?<![\w/.-])~?(sedum(?:\.[A-Za-z_]\w*)+(?::\w+)?)", text):
+            found += 1
+            try:
+                resolve_name(name)
+            except (AttributeError, ImportError):
+                lost.append((page_name, name))
+    assert found > 100
+    assert lost == []
+
+
+def command_lines():
+    """Yield the page and the words of every command of sedum in code, comments left out."""
+    for page_name, text in pages():
+        blocks = re.findall(r"^```.*?^```", text, re.M | re.S)
+        rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+        lines = [line for block in blocks for line in re.findall(r"^!?sedum (.*)", block, re.M)]
+        for line in lines + re.findall(r"`sedum ([^`\n]+)`", rest):
+            words = line.partition(" #")[0].split()
+            if words[0] not in ("COMMAND", "--help"):
+                yield page_name, words
+
+
+def test_commands_and_options_on_pages_exist():
+    unknown, found = [], 0
+    for page_name, words in command_lines():
+        found += 1
+        command, rest = typer.main.get_command(app), list(words)
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest.pop(0)]
+        options = {word for word in rest if re.match(r"--?[a-z]", word)}
+        known = {option for p in command.params for option in p.opts}
+        if len(rest) == len(words) or not options <= known:
+            unknown.append((page_name, " ".join(words)))
+    assert found > 50
+    assert unknown == []
 
 
 def test_cited_works_are_in_the_bibliography():

@@ -16,7 +16,7 @@ from sedum.config import parse_run
 from sedum.errors import SedumError
 from sedum.photometry.row_reasons import Reason
 from sedum.report.explorer.plain_labels import column_label, plain_label, plain_unit
-from sedum.report.explorer.row_texts import status_meaning, trust_in_words
+from sedum.report.explorer.row_texts import status_meaning, verification_lines
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.survey.select_rows import draw_selected, select_rows
 from sedum.tables.single_rows import RowReader
@@ -79,7 +79,7 @@ def test_rows_of_results_are_found_by_identifier(explored, tmp_path):
 
 @pytest.fixture(scope="module")
 def galaxies(explored):
-    from sedum.report.explorer.chosen_galaxy import open_galaxies
+    from sedum.report.explorer.selected_galaxy import open_galaxies
 
     found = open_galaxies(PosteriorCatalogue.open(explored / "post.fits"))
     assert not isinstance(found, str)
@@ -96,7 +96,7 @@ def test_a_galaxy_is_as_it_was_fitted(galaxies, small_run, small_posterior, smal
     # Sums round by the number of threads.
     np.testing.assert_allclose(seen.draws, chosen.draws[0], rtol=1e-4, atol=1e-6)
     assert (seen.identifier, seen.fitted, seen.notices) == ("g20", True, [])
-    assert seen.found.spectrum.shape[:2] == (1, 5)
+    assert seen.predictions.spectrum.shape[:2] == (1, 5)
     assert seen.residual.shape == (3, 3)
     assert (np.diff(seen.residual, axis=0) >= 0).all()
     flux = small_model.photometry(seen.draws)
@@ -114,7 +114,7 @@ def test_a_row_that_was_not_fitted_keeps_its_photometry(galaxies):
 
 
 def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posterior, small_run):
-    from sedum.report.explorer.chosen_galaxy import open_galaxies
+    from sedum.report.explorer.selected_galaxy import open_galaxies
 
     results = PosteriorCatalogue.open(explored / "post.fits")
     missing = open_galaxies(results, estimator=explored / "small.safetensors", catalogue=None)
@@ -122,8 +122,8 @@ def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posteri
     (tmp_path / "alone.fits").write_bytes((explored / "post.fits").read_bytes())
     alone = PosteriorCatalogue.open(tmp_path / "alone.fits")
     said = open_galaxies(alone)
-    assert "catalogue cat.parquet (--catalogue)" in said
-    assert "small.safetensors (--estimator)" in said
+    assert "catalogue cat.parquet (argument catalogue)" in said
+    assert "small.safetensors (argument estimator)" in said
     table = table_of()
     table[:10].write(tmp_path / "short.parquet")
     with pytest.raises(SedumError, match="has 10 rows"):
@@ -150,8 +150,8 @@ def test_what_does_not_belong_together_is_said(explored, tmp_path, small_posteri
 
 
 def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
-    from sedum.report.explorer.chosen_galaxy import open_galaxies
     from sedum.report.explorer.sampled_rows import SampledRows
+    from sedum.report.explorer.selected_galaxy import open_galaxies
 
     stored = {"percentiles": [2.5, 16, 50, 84, 97.5], "quantiles": 5, "pz": {"points": 10}}
     run = parse_run(run_settings(output={"save_draws": True, "draws": 20, **stored}))
@@ -175,7 +175,7 @@ def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
 
 
 def test_draws_are_weighted_to_the_priors_of_the_fit(tmp_path, small_posterior, small_model):
-    from sedum.report.explorer.chosen_galaxy import open_galaxies
+    from sedum.report.explorer.selected_galaxy import open_galaxies
 
     output = {"draws": 1000, "derived": []}
     low = {"redshift": {"kind": "uniform", "low": 0.05, "high": 0.7}}
@@ -196,15 +196,15 @@ def test_draws_are_weighted_to_the_priors_of_the_fit(tmp_path, small_posterior, 
     assert "weighted to the priors" in seen.notices[0]
     redshift = seen.draws[:, small_posterior.names.index("redshift")]
     assert (redshift <= 0.7).all()
-    assert np.median(redshift) == pytest.approx(seen.told["redshift_p50"], abs=0.05)
+    assert np.median(redshift) == pytest.approx(seen.recorded["redshift_p50"], abs=0.05)
 
 
 # --- words and numbers ---------------------------------------------------------------------
 
 
-def test_trust_in_words():
-    assert trust_in_words({"status": "no band observed"}) == []
-    plain = trust_in_words({"status": "ok"})
+def test_verification_lines():
+    assert verification_lines({"status": "no band observed"}) == []
+    plain = verification_lines({"status": "ok"})
     assert [tone for tone, _ in plain] == ["plain"]
     row = {
         "status": "ok",
@@ -221,7 +221,7 @@ def test_trust_in_words():
         "in_distribution": False,
         "at_edge": "av low",
     }
-    said = trust_in_words(row)
+    said = verification_lines(row)
     text = " ".join(words for _, words in said)
     for part in (
         "not verified",
@@ -235,7 +235,7 @@ def test_trust_in_words():
     assert all(tone == "poor" for tone, words in said if "evidence" not in words)
     good = row | {"verified": True, "method": "weighted", "ess": 800.0, "k_hat": 0.2, "ppp": 0.4}
     good |= {"worst_sigma": 1.0, "in_distribution": True, "typicality": 0.3, "at_edge": ""}
-    assert not any(tone == "poor" for tone, _ in trust_in_words(good))
+    assert not any(tone == "poor" for tone, _ in verification_lines(good))
 
 
 def test_every_status_of_the_fit_has_a_meaning():
@@ -257,10 +257,10 @@ def test_labels_have_units():
 
 
 def test_rows_are_chosen_and_added(explored):
-    from sedum.report.explorer.sampled_rows import Choice, SampledRows
+    from sedum.report.explorer.sampled_rows import RowFilter, SampledRows
 
     results = PosteriorCatalogue.open(explored / "post.fits")
-    rows = SampledRows(results, most=20)
+    rows = SampledRows(results, max_rows=20)
     assert not rows.complete
     assert 5 < len(rows) < 40  # binomial of mean 20: beyond 4 sigma once in 10^4
     absent = next(i for i in range(ROWS) if rows.index(i) is None)
@@ -272,15 +272,15 @@ def test_rows_are_chosen_and_added(explored):
     whole = SampledRows(results)
     assert whole.complete
     assert dict(whole.statuses())["ok"] == ROWS - 1
-    assert whole.chosen(Choice(status="ok")).sum() == ROWS - 1
+    assert whole.passing(RowFilter(status="ok")).sum() == ROWS - 1
     low, high = whole.redshift_range()
     z = whole.columns["redshift_p50"]
-    inside = whole.chosen(Choice(redshift=(low, 0.5 * (low + high))))
+    inside = whole.passing(RowFilter(redshift=(low, 0.5 * (low + high))))
     np.testing.assert_array_equal(inside, z <= 0.5 * (low + high))
-    assert whole.chosen(Choice(rows=frozenset({4, 9}))).sum() == 2
+    assert whole.passing(RowFilter(rows=frozenset({4, 9}))).sum() == 2
     assert set(whole.quantities()) >= {"redshift_p50", "log_mass_p50", "n_bands"}
     whole.columns["verified"] = np.arange(ROWS) < 10
-    assert whole.chosen(Choice(flags=(("verified", True),), status="ok")).sum() == 9
+    assert whole.passing(RowFilter(flags=(("verified", True),), status="ok")).sum() == 9
     assert whole.data()["verified"][:11] == ["yes"] * 10 + ["no"]
 
 
@@ -368,7 +368,7 @@ def test_the_page_without_a_browser(explorer, explored, tmp_path):
     page.show(UNFIT)
     assert len(document.get_model_by_name("spectrum").data["median"]) == 0
     assert len(document.get_model_by_name("observed").data["band"]) == 2
-    assert "by which the survey selects galaxies" in page.said.text
+    assert "by which the survey selects galaxies" in page.statements.text
     page.show(1)
     assert "<img" not in page.heading.text
     page.status.value = "ok"
@@ -377,7 +377,7 @@ def test_the_page_without_a_browser(explorer, explored, tmp_path):
     bare = Page(explorer.results, explorer.rows, "Single galaxies need something.")
     bare.into(Document())
     bare.show(20)
-    assert "need something" in bare.said.text
+    assert "need something" in bare.statements.text
     assert "log_mass" in bare.percentiles.text
 
 

@@ -200,7 +200,7 @@ def test_the_search_finds_rows_and_says_when_not(visitor):
 def test_a_row_that_was_not_fitted_says_why(visitor):
     search(visitor, f"row {UNFIT}")
     visitor.until_shown(f"<b>g{UNFIT}</b>")
-    said = visitor.model("said", "text")
+    said = visitor.model("statements", "text")
     assert "selection band sdss_r0 not observed" in said
     assert visitor.model("spectrum", "data.median.length") == 0
     assert visitor.model("observed", "data.band") == ["sdss_g0", "sdss_i0"]

@@ -27,7 +27,7 @@ from sedum.report.page.figure_gallery import Gallery
 from sedum.report.page.html_report import write_report
 from sedum.report.page.sections.redshifts_section import wilson
 from sedum.report.page.sections.rows_section import explain
-from sedum.report.plots.report_figures.calibration_figure import plot_loss
+from sedum.report.plots.loss_plot import draw_losses
 from sedum.report.plots.report_figures.relation_figures import speagle
 from sedum.report.plots.style import LABELS, label
 from sedum.results.posterior_catalogue import PosteriorCatalogue
@@ -262,7 +262,7 @@ def test_numbers_are_those_of_the_table(page, table):
     ok = np.asarray(table["status"]) == "ok"
     assert page.value("rows") == ROWS
     assert page.value("fitted") == page.value("status-ok") == ok.sum() == ROWS - 2
-    assert page.value("fitted-share") == pytest.approx(100 * ok.mean(), abs=0.05)
+    assert page.value("fitted-fraction") == pytest.approx(100 * ok.mean(), abs=0.05)
     known = ok & np.isfinite(table["redshift_catalogue"])
     truth, low, middle, high = (
         np.asarray(table[name], np.float64)[known]
@@ -278,9 +278,9 @@ def test_numbers_are_those_of_the_table(page, table):
     assert page.value("photoz-outliers") == pytest.approx(100 * share, abs=0.05)
     inside = np.mean((low <= truth) & (truth <= high))
     assert page.value("photoz-coverage") == pytest.approx(100 * inside, abs=0.05)
-    assert page.value("trust-verified") == (np.asarray(table["verified"]) & ok).sum()
-    assert page.value("trust-ppp") == (np.asarray(table["ppp"])[ok] < 0.01).sum()
-    assert page.value("trust-at_edge") == (np.asarray(table["at_edge"])[ok] != "").sum()
+    assert page.value("verification-verified") == (np.asarray(table["verified"]) & ok).sum()
+    assert page.value("verification-ppp") == (np.asarray(table["ppp"])[ok] < 0.01).sum()
+    assert page.value("verification-at_edge") == (np.asarray(table["at_edge"])[ok] != "").sum()
     flagged = (
         ~ok
         | (np.asarray(table["at_edge"]) != "")
@@ -314,7 +314,7 @@ def test_figures_are_vector_files(page, folder, tmp_path):
     shown = [i.removeprefix("figure-") for i in page.ids if i.startswith("figure-")]
     assert names == {f"{name}.pdf" for name in shown}
     assert not any(b"/Type3" in (folder / "figs" / name).read_bytes() for name in names)
-    pictures = [Gallery(tmp_path / k).add("loss", plot_loss([2.0, 1.0], 5), "", "") for k in "ab"]
+    pictures = [Gallery(tmp_path / k).add("loss", draw_losses([2.0, 1.0], 5), "", "") for k in "ab"]
     assert pictures[0] == pictures[1]
     one, two = ((tmp_path / k / "loss.pdf").read_bytes() for k in "ab")
     assert one == two

@@ -47,7 +47,7 @@ def estimator(path):
 
 
 def bridge(path):
-    found = sedum.Bridge.read(path)
+    found = sedum.bridge.Bridge.read(path)
     return {
         "arrays": found.regressor.arrays(),
         "ranges": found.ranges,

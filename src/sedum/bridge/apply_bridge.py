@@ -1,4 +1,4 @@
-"""A bridge applied to a catalogue: every row with its value, its errors and its flags."""
+"""Application of a bridge to a catalogue: values, errors and flags for every row."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def apply(
     *,
     show_progress: bool = False,
 ) -> Table:
-    """Predict for every row of a catalogue, with or without reference values.
+    """Predict the targets of every row of a catalogue, with or without reference values.
 
     Parameters
     ----------
     bridge
-        Trained; its run file says how to read the catalogue.
+        The trained bridge. Its run file says how to read the catalogue.
     catalogue
-        File or table; ``survey.file`` where None.
+        The catalogue as a file or table; ``survey.file`` of the run file if None.
     out
         FITS, ECSV or Parquet to write.
     show_progress
@@ -52,7 +52,7 @@ def apply(
         ``T_error_model``, ``T_error`` (in quadrature), ``T_error_linear`` (their sum) and, where
         it is known, ``T_reference``; ``n_features``, ``n_outside`` and ``outside``: features that
         were measured, that lie outside the simulation's range, and the first of them by name;
-        ``status``: ``ok``, or why there is no value.
+        ``status``: ``ok``, or the reason why there is no value.
 
     Raises
     ------
@@ -70,9 +70,9 @@ def apply(
 
 
 def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = False) -> Prediction:
-    """Predict for a survey's rows; NaN where something stands against a row.
+    """Predict the rows of a survey; the result is NaN for rows that cannot be used.
 
-    Portions go to as many threads as torch is set to use; results do not depend on how many.
+    The work uses the threads that torch is set to use; results do not depend on their number.
     """
     starts = range(0, max(len(survey), 1), _PORTION)
 
@@ -105,7 +105,7 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
     )
 
 
-def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
+def _table(bridge: Bridge, survey: SurveyRows, prediction: Prediction) -> Table:
     x = bridge.features(survey.magnitude, survey.redshift)
     status = survey.row_status.copy()
     status.mark(~bridge.usable(x), Reason.FEATURE_MISSING)
@@ -114,15 +114,15 @@ def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
     table["id"] = survey.ids
     table["id"].description = "identifier, or row number, in the catalogue"
     for k, name in enumerate(bridge.targets):
-        told = bridge.run.targets[name]
-        what = f"log10 {told.property}" if told.log else told.property
+        target = bridge.run.targets[name]
+        what = f"log10 {target.property}" if target.log else target.property
         columns = {
-            name: (found.value, f"{what}, corrected"),
-            f"{name}_raw": (found.raw, f"{what} before the residual correction"),
-            f"{name}_error_photometric": (found.photometric, "1 sigma by photometric errors"),
-            f"{name}_error_model": (found.model, "1 sigma of the model"),
-            f"{name}_error": (found.total, "both errors in quadrature"),
-            f"{name}_error_linear": (found.linear, "linear sum of both errors"),
+            name: (prediction.value, f"{what}, corrected"),
+            f"{name}_raw": (prediction.raw, f"{what} before the residual correction"),
+            f"{name}_error_photometric": (prediction.photometric, "1 sigma by photometric errors"),
+            f"{name}_error_model": (prediction.model, "1 sigma of the model"),
+            f"{name}_error": (prediction.total, "both errors in quadrature"),
+            f"{name}_error_linear": (prediction.linear, "linear sum of both errors"),
         }
         for column, (values, text) in columns.items():
             table[column] = np.where(good, values[:, k], np.nan)
@@ -134,14 +134,14 @@ def _table(bridge: Bridge, survey: SurveyRows, found: Prediction) -> Table:
     table["redshift_catalogue"].description = STANDARD["redshift_catalogue"]
     table["n_features"] = np.isfinite(x).sum(1).astype(np.int16)
     table["n_features"].description = "features measured"
-    table["n_outside"] = found.outside.sum(1).astype(np.int16)
+    table["n_outside"] = prediction.outside.sum(1).astype(np.int16)
     table["n_outside"].description = "features outside the range of the simulation"
     names = np.array(["", *bridge.features.names])
-    first = np.where(found.outside.any(1), found.outside.argmax(1) + 1, 0)
+    first = np.where(prediction.outside.any(1), prediction.outside.argmax(1) + 1, 0)
     table["outside"] = names[first]
     table["outside"].description = "the first feature outside the range, or empty"
     table["status"] = status.text()
-    table["status"].description = "ok, or why there is no value"
+    table["status"].description = "ok, or the reason why there is no value"
     table.meta["sedum"] = json.dumps(
         {
             "bridge": bridge.run.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""How far a survey's features are from those of the simulation: domain shift."""
+"""Domain shift: differences between the features of a survey and of a simulation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sedum.errors import SedumError
 
 __all__ = ["DomainShift", "domain_shift", "shift_weights"]
 
-#: Galaxies of either side, at most: beyond this the score does not sharpen, only slow down.
-_MOST = 5000
+#: Maximum number of galaxies on each side; more only take longer.
+_MAX_GALAXIES = 5000
 _FOLDS = 5
-#: A galaxy counts for at most so many average ones.
-_HEAVIEST = 20.0
+#: Maximum weight of a galaxy, in units of the mean.
+_MAX_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class DomainShift:
     Attributes
     ----------
     accuracy, auc
-        Of a classifier that tells them apart, cross-validated, both sides of equal weight: 0.5 is
-        no difference (classifier two-sample test, Lopez-Paz & Oquab 2017).
+        Cross-validated scores of a classifier that distinguishes them, with equal weight for both
+        sides; 0.5 means no difference (classifier two-sample test, Lopez-Paz & Oquab 2017).
     p_value
-        Of that accuracy, or higher, if there were no difference.
+        Probability of such an accuracy, or a higher one, without a difference.
     features
         For each feature the Kolmogorov-Smirnov distance, the earth mover's distance and the
         difference of the medians, both in units of the simulation's standard deviation.
@@ -58,19 +58,19 @@ def domain_shift(
     SedumError
         If there are fewer than ten galaxies on a side.
     """
-    a, b = _thinned(simulation, seed), _thinned(survey, seed + 1)
+    a, b = _random_subset(simulation, seed), _random_subset(survey, seed + 1)
     probability, side = _classified(a, b, seed)
     guess = probability > 0.5
     right = np.array([np.mean(guess[side == s] == s) for s in (0, 1)])
     accuracy = float(right.mean())
     sigma = np.sqrt((0.25 / len(a) + 0.25 / len(b)) / 4)
-    found = {}
+    shifts = {}
     for i, name in enumerate(names):
         x, y = (v[np.isfinite(v[:, i]), i] for v in (simulation, survey))
         if len(x) == 0 or len(y) == 0:
             continue
         scale = max(float(np.std(x)), 1e-9)
-        found[name] = {
+        shifts[name] = {
             "ks": float(stats.ks_2samp(x, y).statistic),
             "earth_mover": float(stats.wasserstein_distance(x, y) / scale),
             "median_shift": float((np.median(y) - np.median(x)) / scale),
@@ -79,38 +79,38 @@ def domain_shift(
         accuracy,
         float(roc_auc_score(side, probability)),
         float(stats.norm.sf((accuracy - 0.5) / sigma)),
-        found,
+        shifts,
     )
 
 
 def shift_weights(
     simulation: np.ndarray, survey: np.ndarray, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Return weights of simulated galaxies towards the survey's, and the effective share left.
+    """Return weights that match the simulation to the survey, and their effective fraction.
 
-    The odds of a classifier (Bickel et al. 2009), trained on other folds than it is asked for;
-    the largest are cut at 20 times the mean, and the mean is 1.
+    Weights are the odds of a classifier that is trained on the other folds (Bickel et al. 2009).
+    They are limited to 20 times the mean, and their mean is 1.
 
     Parameters
     ----------
     simulation, survey
         Features, [n, f] and [m, f].
     seed
-        Of the folds.
+        Seed of the folds.
 
     Returns
     -------
     weights : ndarray
-        [n].
-    share : float
-        (Σw)² / Σw² / n.
+        Weights of the simulated galaxies, [n].
+    fraction : float
+        The effective fraction, (Σw)² / Σw² / n.
     """
-    b = _thinned(survey, seed + 1)
+    b = _random_subset(survey, seed + 1)
     _require_enough(simulation, b)
     weights = np.empty(len(simulation))
     which = np.random.default_rng(seed).permutation(len(simulation)) % _FOLDS
     for fold in range(_FOLDS):
-        others = _thinned(simulation[which != fold], seed)
+        others = _random_subset(simulation[which != fold], seed)
         classifier = _classifier(seed).fit(
             np.concatenate([others, b]),
             np.concatenate([np.zeros(len(others)), np.ones(len(b))]),
@@ -118,15 +118,15 @@ def shift_weights(
         )
         p = np.clip(classifier.predict_proba(simulation[which == fold])[:, 1], 1e-4, 1 - 1e-4)
         weights[which == fold] = p / (1 - p)
-    weights = np.minimum(weights / weights.mean(), _HEAVIEST)
+    weights = np.minimum(weights / weights.mean(), _MAX_WEIGHT)
     weights /= weights.mean()
     return weights, float(weights.sum() ** 2 / (weights**2).sum() / len(weights))
 
 
-def _thinned(x: np.ndarray, seed: int) -> np.ndarray:
-    if len(x) <= _MOST:
+def _random_subset(x: np.ndarray, seed: int) -> np.ndarray:
+    if len(x) <= _MAX_GALAXIES:
         return x
-    return x[np.random.default_rng(seed).choice(len(x), _MOST, replace=False)]
+    return x[np.random.default_rng(seed).choice(len(x), _MAX_GALAXIES, replace=False)]
 
 
 def _require_enough(a: np.ndarray, b: np.ndarray) -> None:
@@ -147,7 +147,7 @@ def _balance(n: int, m: int) -> np.ndarray:
 
 
 def _classified(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return probabilities of being the survey's, each from other folds, and who is."""
+    """Return out-of-fold probabilities of belonging to the survey, and the true side."""
     _require_enough(a, b)
     x, side = np.concatenate([a, b]), np.concatenate([np.zeros(len(a)), np.ones(len(b))])
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)

@@ -1,4 +1,4 @@
-"""Which features a regressor relies on."""
+"""Importance of each feature to a regressor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["permutation_importance", "saliency"]
 def saliency(regressor: Regressor, x: np.ndarray) -> np.ndarray | None:
     """Return the mean of |d prediction / d feature| times the feature's spread, [targets, f].
 
-    In units of the target: by how much a prediction moves when a feature moves by its standard
-    deviation and no other does. None for regressors without gradient.
+    This is the change of a prediction, in units of the target, when one feature changes by its
+    standard deviation. None for regressors without gradient.
     """
     slope = regressor.gradient(x)
     if slope is None:
@@ -29,11 +29,11 @@ def permutation_importance(
     Parameters
     ----------
     regressor
-        What predicts.
+        The regressor.
     x, y
-        Features [n, f] and true values [n, targets] of galaxies not trained on.
+        Features [n, f] and true values [n, targets] of galaxies that were not used in training.
     seed, repeats
-        Of the permutations.
+        Seed and number of the permutations.
     """
     rng = np.random.default_rng(seed)
 

@@ -19,28 +19,28 @@ _DEFAULT = (
 
 
 def default_features(bands: Sequence[str]) -> list[str]:
-    """Return those of the 24 default features whose bands there are.
+    """Return those of the 24 default features whose bands are available.
 
     Bands are recognised by their short names, in upper or lower case; ``ks`` is ``k``.
 
     Raises
     ------
     SedumError
-        If there is none.
+        If there is no such feature.
     """
     known = {_plain(band): band for band in bands}
-    found = []
+    names = []
     for name in _DEFAULT:
         parts = name.removeprefix("M_").split("-")
         if all(part in known for part in parts):
-            told = [known[part] for part in parts]
-            found.append(f"M_{told[0]}" if len(told) == 1 else f"{told[0]}-{told[1]}")
-    if not found:
+            short = [known[part] for part in parts]
+            names.append(f"M_{short[0]}" if len(short) == 1 else f"{short[0]}-{short[1]}")
+    if not names:
         raise SedumError(
             "features: none of the default ones can be made of the bands "
             f"{', '.join(bands)}; list features such as M_{bands[0]}"
         )
-    return found
+    return names
 
 
 def _plain(band: str) -> str:
@@ -55,14 +55,14 @@ class FeatureSet:
     ----------
     names
         ``M_b`` is the absolute magnitude in band b (or, in the observed frame, the magnitude
-        less the distance modulus), ``a-b`` a colour, ``z`` the redshift.
+        minus the distance modulus), ``a-b`` a colour, and ``z`` the redshift.
     bands
         Short names of the bands.
 
     Raises
     ------
     SedumError
-        If a feature cannot be read, needs a band that there is not, or stands twice.
+        If a feature cannot be parsed, needs an absent band, or is listed twice.
 
     Examples
     --------
@@ -112,18 +112,18 @@ class FeatureSet:
     def __call__(self, magnitude: np.ndarray, redshift: np.ndarray) -> np.ndarray:
         """Return features, [n, f], of magnitudes [n, bands] and redshifts [n].
 
-        NaN where a band that the feature needs is NaN.
+        A feature is NaN if a band that it needs is NaN.
         """
         absent = ~np.isfinite(magnitude)
-        found = np.where(absent, 0.0, magnitude) @ self.matrix
+        values = np.where(absent, 0.0, magnitude) @ self.matrix
         if absent.any():
-            found[(absent.astype(np.float32) @ np.abs(self.matrix)) > 0] = np.nan
+            values[(absent.astype(np.float32) @ np.abs(self.matrix)) > 0] = np.nan
         if self.redshift.any():
-            found[:, self.redshift] = np.asarray(redshift)[:, None]
-        return found
+            values[:, self.redshift] = np.asarray(redshift)[:, None]
+        return values
 
     def needed(self) -> list[str]:
-        """Return the bands that some feature needs."""
+        """Return the bands that at least one feature needs."""
         return [b for b, row in zip(self.bands, self.matrix, strict=True) if row.any()]
 
     def without(self, dropped: Sequence[str]) -> FeatureSet:

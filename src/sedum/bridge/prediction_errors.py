@@ -1,4 +1,4 @@
-"""Errors of predictions: of the photometry, of the model, and both."""
+"""Errors of predictions, from the photometry and from the model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sedum.bridge.regressors.regressor import Regressor
 
 __all__ = ["ScatterModel", "photometric_errors"]
 
-#: Galaxies behind each point of the scatter, which then is known to a tenth, and the most points.
+#: Galaxies for each point of the scatter (an error of about 10%), and the maximum number of points.
 _EACH, _POINTS = 60, 12
-#: Rows perturbed together.
+#: Number of rows that are perturbed together.
 _PORTION = 50_000
 
 
@@ -28,26 +28,27 @@ def photometric_errors(
 ) -> np.ndarray:
     """Propagate photometric errors by perturbation.
 
-    Each galaxy is predicted from magnitudes with normal errors added, in pairs of opposite
-    sign; all features that share a band move together.
+    Normal errors are added to the magnitudes of each galaxy, in pairs of opposite sign. All
+    features of a band change together.
 
     Parameters
     ----------
     regressor, features
-        What predicts, from what.
+        The regressor and its features.
     magnitude, error
-        [n, bands]; NaN where a band is missing.
+        AB magnitudes and their errors, [n, bands]; NaN where a band is missing.
     redshift
-        [n].
+        Redshifts, [n].
     perturbations
-        Even; the error of the error is 1 / sqrt(2 perturbations).
+        Number of perturbations, even. The relative error of the result is
+        1 / sqrt(2 perturbations).
     seed
-        Of the perturbations.
+        Seed of the perturbations.
 
     Returns
     -------
     ndarray
-        One sigma, [n, targets].
+        One-sigma errors, [n, targets].
     """
     rng = np.random.default_rng(seed)
     pairs = max(perturbations // 2, 1)
@@ -60,9 +61,9 @@ def photometric_errors(
         for _ in range(pairs):
             step = e * rng.standard_normal(m.shape, dtype=np.float32)
             for sign in (1, -1):
-                found = regressor.predict(features(m + sign * step, z))
-                total = total + found
-                total_square = total_square + found**2
+                predicted = regressor.predict(features(m + sign * step, z))
+                total = total + predicted
+                total_square = total_square + predicted**2
         count = 2 * pairs
         variance = (total_square - total**2 / count) / (count - 1)
         parts.append(np.sqrt(np.maximum(variance, 0)))
@@ -70,12 +71,13 @@ def photometric_errors(
 
 
 class ScatterModel:
-    """The model's own scatter about the truth as a function of the predicted value.
+    """The scatter of the model about the truth as a function of the predicted value.
 
     Parameters
     ----------
     at, sigma
-        Predicted values, increasing, and one sigma there, [k]; linear between, constant beyond.
+        Increasing predicted values and the one-sigma scatter there, [k]. Values between are
+        interpolated linearly; outside, the nearest value is used.
     """
 
     def __init__(self, at: np.ndarray, sigma: np.ndarray):
@@ -85,15 +87,15 @@ class ScatterModel:
     def fit(
         cls, predicted: np.ndarray, residual: np.ndarray, known: np.ndarray | None = None
     ) -> ScatterModel:
-        """Measure it: half the distance of the 16th and 84th percentiles, in bins of equal count.
+        """Measure half the distance between the 16th and 84th percentiles, in bins of equal count.
 
         Parameters
         ----------
         predicted, residual
-            Of galaxies with known truth, [n].
+            Predicted values and residuals of galaxies with known truth, [n].
         known
-            Errors already accounted for (of photometry and reference), one sigma, [n]: their
-            mean square is taken off.
+            One-sigma errors that are accounted for elsewhere (photometry and reference), [n].
+            Their mean square is subtracted.
         """
         points = int(np.clip(len(predicted) // _EACH, 1, _POINTS))
         order = np.argsort(predicted)
@@ -102,7 +104,7 @@ class ScatterModel:
             low, high = np.percentile(residual[rows], [16, 84])
             square = ((high - low) / 2) ** 2
             if known is not None:
-                # A bin whose scatter is all explained keeps a tenth of it: none is exact.
+                # If known errors explain all scatter, a tenth is kept: no prediction is exact.
                 square = max(square - float(np.mean(known[rows] ** 2)), 0.01 * square)
             at.append(float(np.median(predicted[rows])))
             sigma.append(float(np.sqrt(square)))

@@ -1,4 +1,4 @@
-"""Range audit: where a survey's features lie among those of the simulation."""
+"""Range audit: comparison of the features of a survey with the range of the simulation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class FeatureRange:
     Attributes
     ----------
     name
-        Of the feature.
+        The name of the feature.
     low, high
-        The range that the simulation covers, its tails cut and the margin added.
+        The range of the simulation, without its tails and with the margin added.
     measured
-        Survey galaxies that have the feature.
+        The number of survey galaxies that have the feature.
     outside
-        The share of them outside the range.
+        The fraction of these outside the range.
     dropped
         Whether the feature is left out, and why: ``""``, ``"outside"`` or ``"not measured"``.
     """
@@ -63,7 +63,7 @@ def ranges_of(features: FeatureSet, x: np.ndarray, spec: AuditSettings) -> np.nd
         if np.ptp(values) < 1e-9:  # differences of equal magnitudes differ by rounding
             raise SedumError(
                 f"features: {name!r} is the same ({values[0]:g}) for all {len(values)} simulated "
-                "galaxies, and tells nothing; leave it out"
+                "galaxies; leave it out"
             )
         low, high = np.quantile(values, [spec.tail, 1 - spec.tail])
         out[i] = low - spec.margin, high + spec.margin
@@ -75,43 +75,45 @@ def audit_ranges(
 ) -> list[FeatureRange]:
     """Compare a survey's features [m, f] with the simulation's ranges [f, 2].
 
-    A feature of which more than ``drop_beyond`` of the survey's values lie outside is dropped,
-    and so is one that no galaxy of the survey has; unless ``keep`` names it.
+    A feature is dropped if more than a fraction ``drop_beyond`` of the survey's values are outside,
+    unless ``keep`` names it, or if no galaxy of the survey has it.
     """
-    found = []
+    audit = []
     outside = outside_ranges(survey, ranges)
     for i, name in enumerate(features.names):
         measured = int(np.isfinite(survey[:, i]).sum())
-        share = float(outside[:, i].sum() / measured) if measured else 0.0
-        dropped = "not measured" if not measured else "outside" if share > spec.drop_beyond else ""
+        fraction = float(outside[:, i].sum() / measured) if measured else 0.0
+        dropped = (
+            "not measured" if not measured else "outside" if fraction > spec.drop_beyond else ""
+        )
         if name in spec.keep and measured:
             dropped = ""
         low, high = map(float, ranges[i])
-        found.append(FeatureRange(name, low, high, measured, share, dropped))
-    return found
+        audit.append(FeatureRange(name, low, high, measured, fraction, dropped))
+    return audit
 
 
 def outside_ranges(x: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    """Say which features [n, f] are measured and lie outside their range."""
+    """Return which features [n, f] are measured and outside their range, as a mask."""
     return (x < ranges[:, 0]) | (x > ranges[:, 1])
 
 
-def kept_features(features: FeatureSet, found: Sequence[FeatureRange]) -> FeatureSet:
-    """Return the features that the audit left.
+def kept_features(features: FeatureSet, audit: Sequence[FeatureRange]) -> FeatureSet:
+    """Return the features that the audit kept.
 
     Raises
     ------
     SedumError
         If none is left: survey and simulation do not overlap.
     """
-    dropped = [f.name for f in found if f.dropped]
-    if len(dropped) == len(found):
+    dropped = [f.name for f in audit if f.dropped]
+    if len(dropped) == len(audit):
         worst = ", ".join(
             f"{f.name} ({'not measured' if not f.measured else f'{f.outside:.0%} outside'})"
-            for f in found[:6]
+            for f in audit[:6]
         )
         raise SedumError(
             f"the survey overlaps with the simulation in no feature: {worst}"
-            f"{' …' if len(found) > 6 else ''}; check units, zero-points and distances"
+            f"{' …' if len(audit) > 6 else ''}; check units, zero-points and distances"
         )
     return features.without(dropped) if dropped else features

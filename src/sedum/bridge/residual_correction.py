@@ -13,19 +13,19 @@ from sedum.statistics import MAD_TO_SIGMA
 
 __all__ = ["ResidualCorrection", "corrected_out_of_fold", "folds_of"]
 
-#: Residuals beyond so many sigma lose weight (Huber 1964): chance matches must not pull.
+#: Residuals beyond this many sigma are downweighted (Huber 1964), because of chance matches.
 _HUBER = 1.5
 _ROUNDS = 20
-#: Where knots or, for polynomials, limits are put: quantiles of the predicted values.
+#: Quantiles of the predicted values at which the outer knots, or the limits of polynomials, are.
 _ENDS = (0.02, 0.98)
 
 
 class ResidualCorrection:
-    """What is subtracted from predictions of one target.
+    """The expected residual of one target, which is subtracted from its predictions.
 
-    A natural cubic spline (Hastie, Tibshirani & Friedman 2009, eq. 5.4), which goes on as
-    straight lines, or a polynomial, which stays as it is beyond the 2nd and 98th percentiles
-    of what it was fitted on.
+    It is a natural cubic spline (Hastie, Tibshirani & Friedman 2009, eq. 5.4), which is linear
+    outside its knots, or a polynomial, which is constant beyond the 2nd and 98th percentiles of
+    the predicted values.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class ResidualCorrection:
     knots
         Knots of the spline; limits of the polynomial.
     coefficients
-        Of the basis.
+        Coefficients of the basis functions.
     """
 
     def __init__(self, kind: str, knots: np.ndarray, coefficients: np.ndarray):
@@ -45,23 +45,23 @@ class ResidualCorrection:
     def fit(
         cls, spec: CorrectionSettings, predicted: np.ndarray, truth: np.ndarray
     ) -> ResidualCorrection:
-        """Fit residuals (predicted - truth) robustly, by weights that fall beyond 1.5 sigma.
+        """Fit residuals (predicted - truth) robustly, with less weight beyond 1.5 sigma.
 
         Raises
         ------
         SedumError
-            If there are fewer galaxies than coefficients need.
+            If there are too few galaxies for the number of coefficients.
         """
         if spec.kind == "polynomial":
             knots = np.quantile(predicted, _ENDS)
-            least = 5 * (spec.degree + 1)
+            minimum = 5 * (spec.degree + 1)
         else:
             knots = np.unique(np.quantile(predicted, np.linspace(*_ENDS, spec.knots)))
-            least = 5 * spec.knots
-        if len(predicted) < least or np.ptp(knots) == 0:
+            minimum = 5 * spec.knots
+        if len(predicted) < minimum or np.ptp(knots) == 0:
             raise SedumError(
                 f"correction: {len(predicted)} galaxies with a reference value, or all with the "
-                f"same prediction; at least {least} are needed, or correction: {{kind: none}}"
+                f"same prediction; at least {minimum} are needed, or correction: {{kind: none}}"
             )
         made = cls(spec.kind, knots, np.zeros(0))
         basis = made._basis(predicted, spec.degree)
@@ -81,7 +81,7 @@ class ResidualCorrection:
 
     def _basis(self, predicted: np.ndarray, degree: int) -> np.ndarray:
         low, high = self.knots[0], self.knots[-1]
-        # Measured in units of the span, so that cubes stay small.
+        # In units of the span, so that cubes are not large.
         x = (np.asarray(predicted, float) - low) / (high - low)
         if self.kind == "polynomial":
             return np.clip(x, 0, 1)[:, None] ** np.arange(degree + 1)
@@ -121,7 +121,7 @@ def folds_of(n: int, folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.nda
 def corrected_out_of_fold(
     spec: CorrectionSettings, predicted: np.ndarray, truth: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Return predictions [n], each corrected by what was fitted on the other folds."""
+    """Return predictions [n], each corrected by a fit to the other folds."""
     if spec.kind == "none":
         return predicted.copy()
     out = np.empty_like(predicted)

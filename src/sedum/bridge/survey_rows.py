@@ -178,11 +178,11 @@ def _references(
     """Return known values of the targets, or their errors, [n, targets]."""
     out = np.full((len(table), len(run.targets)), np.nan)
     key = "survey.reference_error" if error else "survey.reference"
-    for i, (target, told) in enumerate(run.targets.items()):
+    for i, (target, settings) in enumerate(run.targets.items()):
         if target not in columns:
             continue
         values = numeric(table, columns[target], name, f"{key}.{target}")
-        if told.log and not spec.reference_is_log and not error:
+        if settings.log and not spec.reference_is_log and not error:
             values = np.log10(values, out=np.full_like(values, np.nan), where=values > 0)
         out[:, i] = np.where(np.isfinite(values), values, np.nan)
     return out

@@ -1,4 +1,4 @@
-"""From simulations to a trained bridge."""
+"""Training of a bridge on simulations."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sedum.progress import progress
 
 __all__ = ["Prepared", "prepare", "train"]
 
-#: Fewest simulated galaxies that a regressor is trained on.
-_LEAST = 50
-#: Share of the simulation that is never trained on, by which the model's scatter is measured.
+#: Minimum number of simulated galaxies for training.
+_MIN_GALAXIES = 50
+#: Fraction of the simulation that is not used in training, to measure the model's scatter.
 _TESTED = 0.1
 
 
@@ -38,17 +38,17 @@ class Prepared:
     Attributes
     ----------
     features
-        Those that the audit left.
+        The features that the audit kept.
     galaxies, y
-        Simulated galaxies that have all targets, and these, [n, targets].
+        Simulated galaxies that have all targets, and their targets, [n, targets].
     survey
         The survey, or None.
     audit
-        Of its features.
+        The range audit of its features.
     ranges
-        Of the features in the simulation, [f, 2].
+        Ranges of the features in the simulation, [f, 2].
     left_out
-        Simulated galaxies without a target, or without any feature.
+        The number of simulated galaxies without a target or without any feature.
     """
 
     features: FeatureSet
@@ -61,37 +61,37 @@ class Prepared:
 
 
 def prepare(run: BridgeFile, galaxies: SimulatedGalaxies, survey: SurveyRows | None) -> Prepared:
-    """Choose features and galaxies.
+    """Select features and galaxies.
 
     Raises
     ------
     SedumError
-        If a target or feature cannot be had, or too few galaxies are left.
+        If a target or feature cannot be computed, or too few galaxies are left.
     """
     names = run.features if run.features is not None else default_features(list(run.bands))
     features = FeatureSet(names, list(run.bands))
     y = galaxies.targets(run.targets)
     x = features(galaxies.magnitude, galaxies.redshift)
     use = np.isfinite(y).all(axis=1) & np.isfinite(x).any(axis=1)
-    if use.sum() < _LEAST:
+    if use.sum() < _MIN_GALAXIES:
         raise SedumError(
-            f"{int(use.sum())} of {len(galaxies)} simulated galaxies have all targets and some "
-            f"feature; at least {_LEAST} are needed"
+            f"{int(use.sum())} of {len(galaxies)} simulated galaxies have all targets and a "
+            f"feature; at least {_MIN_GALAXIES} are needed"
         )
     ranges = ranges_of(features, x[use], run.audit)
-    found: list[FeatureRange] = []
+    audit: list[FeatureRange] = []
     if survey is not None:
         seen = survey.row_status.ok
         if not seen.any():
-            raise SedumError("survey: no row can be used; 'status' of each says why")
-        found = audit_ranges(
+            raise SedumError("survey: no row can be used; the column 'status' gives the reasons")
+        audit = audit_ranges(
             features, ranges, features(survey.magnitude[seen], survey.redshift[seen]), run.audit
         )
-        kept = kept_features(features, found)
+        kept = kept_features(features, audit)
         ranges = ranges[[features.names.index(n) for n in kept.names]]
         features = kept
-    chosen = galaxies[use]
-    return Prepared(features, chosen, y[use], survey, found, ranges, int((~use).sum()))
+    used = galaxies[use]
+    return Prepared(features, used, y[use], survey, audit, ranges, int((~use).sum()))
 
 
 def train(
@@ -108,10 +108,10 @@ def train(
     run
         The run file.
     galaxies
-        The simulated galaxies; those of the run file where None.
+        The simulated galaxies; those of the run file if None.
     survey
-        The survey's rows; the run file's ``survey.file``, if it names one, where None. Its
-        features are audited, its known values fix the residual correction.
+        The survey. If None, ``survey.file`` of the run file is read if it is given. The features
+        of the survey are audited, and its known values fit the residual correction.
     show_progress
         Show progress bars.
 
@@ -128,25 +128,25 @@ def train(
     n = len(ready.y)
     order = np.random.default_rng(run.seed).permutation(n)
     tested, rest = np.split(order, [max(int(_TESTED * n), 5)])
-    regressor, share = fit_on(run, ready, rest, show_progress=show_progress)
+    regressor, effective = fit_on(run, ready, rest, show_progress=show_progress)
     x = ready.features(ready.galaxies.magnitude[tested], ready.galaxies.redshift[tested])
     if not regressor.partial:
         tested = tested[np.isfinite(x).all(1)]
         x = x[np.isfinite(x).all(1)]
-    found = regressor.predict(x)
+    predicted = regressor.predict(x)
     scatter = [
-        ScatterModel.fit(found[:, k], found[:, k] - ready.y[tested, k])
-        for k in range(found.shape[1])
+        ScatterModel.fit(predicted[:, k], predicted[:, k] - ready.y[tested, k])
+        for k in range(predicted.shape[1])
     ]
     about: dict[str, Any] = {
         "galaxies": n,
         "left_out": ready.left_out,
         "sources": ready.galaxies.sources,
-        "effective_share": share,
+        "effective_fraction": effective,
         "held_out": {
             name: {
-                "bias": float(np.mean(found[:, k] - ready.y[tested, k])),
-                "scatter": float(np.std(found[:, k] - ready.y[tested, k])),
+                "bias": float(np.mean(predicted[:, k] - ready.y[tested, k])),
+                "scatter": float(np.std(predicted[:, k] - ready.y[tested, k])),
                 "galaxies": len(tested),
             }
             for k, name in enumerate(run.targets)
@@ -170,14 +170,14 @@ def train(
 def fit_on(
     run: BridgeFile, ready: Prepared, rows: np.ndarray, *, show_progress: bool = False
 ) -> tuple[Regressor, float]:
-    """Train on some of the galaxies; return what predicts, and the effective share of weights."""
+    """Train on some rows; return the regressor and the effective fraction of the weights."""
     spec = run.regression
-    weight, share = np.ones(len(rows)), 1.0
+    weight, effective = np.ones(len(rows)), 1.0
     if (spec.noise or spec.missing or spec.reweight) and ready.survey is None:
         raise SedumError("regression: noise, missing and reweight need a survey with a file")
     if spec.reweight and ready.survey is not None:
         seen = ready.survey[ready.survey.row_status.ok]
-        weight, share = shift_weights(
+        weight, effective = shift_weights(
             ready.features(ready.galaxies.magnitude[rows], ready.galaxies.redshift[rows]),
             ready.features(seen.magnitude, seen.redshift),
             run.seed,
@@ -201,14 +201,14 @@ def fit_on(
         regressor = fit_regressor(
             run, examples[np.arange(stop, len(rows))], examples[np.arange(stop)], advance
         )
-    return regressor, share
+    return regressor, effective
 
 
 def calibrated(bridge: Bridge, survey: SurveyRows) -> Bridge:
     """Fit the residual correction and the scatter on survey galaxies of known values.
 
-    The scatter is measured out of fold, and what photometric errors explain is taken off it.
-    Targets without reference values stay as they are.
+    The scatter is measured out of fold, and the part due to photometric errors is subtracted.
+    Targets without reference values do not change.
     """
     from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A trained bridge: what predicts, its correction, its errors and the ranges it holds for."""
+"""A trained bridge: the regressor, its correction, its errors and its valid ranges."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
 from sedum.config.bridge_file import BridgeFile, parse
 from sedum.errors import SedumError
-from sedum.storage import digest, read_tensors, write_tensors
+from sedum.storage import ModelFile, digest, tensors_below
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
 
-_KIND, _FORMAT = "sedum bridge", 1
-#: What in a run file changes what is learnt.
-_LEARNT = {
+_FILE = ModelFile("bridge", "sedum bridge train", (1,))
+#: Keys of the run file that the training depends on.
+_TRAINED_ON = {
     "seed",
     "frame",
     "cosmology",
@@ -36,30 +36,30 @@ _LEARNT = {
 
 
 def bridge_fingerprint(run: BridgeFile) -> str:
-    """Return the hash of all that decides what a bridge learns and from what."""
-    stored = run.model_dump(mode="json", include=_LEARNT | {"audit", "survey", "correction"})
+    """Return the hash of all settings that the training of a bridge depends on."""
+    stored = run.model_dump(mode="json", include=_TRAINED_ON | {"audit", "survey", "correction"})
     (stored.get("survey") or {}).pop("file", None)
     return digest(stored)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions for galaxies, all [n, targets] but where said.
+    """Predictions for galaxies; all arrays are [n, targets] unless stated otherwise.
 
     Attributes
     ----------
     raw
-        As the regressor gives them.
+        Predictions of the regressor.
     value
-        Corrected.
+        Corrected predictions.
     photometric, model
-        Errors by the photometry and by the model itself, one sigma.
+        One-sigma errors from the photometry and of the model.
     total
-        Both in quadrature.
+        Both errors in quadrature.
     linear
-        Their sum, as published by Elson (2026).
+        The sum of both errors, as published by Elson (2026).
     outside
-        Which features lie outside the simulation's range, [n, f].
+        Which features are outside the range of the simulation, [n, f].
     """
 
     raw: np.ndarray
@@ -88,21 +88,21 @@ class Bridge:
     run
         The run file it was trained with.
     features
-        What it reads: those that the range audit left.
+        The features that it reads, which the range audit kept.
     regressor
-        What predicts.
+        The regressor.
     ranges
-        Of the features in the simulation, [f, 2].
+        Ranges of the features in the simulation, [f, 2].
     scatter
         The model's scatter for each target.
     correction
-        For each target, or None where there is none.
+        The residual correction of each target, or None.
     audit
-        The range audit of the survey it was trained for; empty without one.
+        The range audit of the survey that it was trained for; empty without a survey.
     about
-        Provenance and what training measured, for JSON.
+        Provenance and measures of the training, for JSON.
     source
-        Its file.
+        The file that it was read from.
     """
 
     run: BridgeFile
@@ -117,7 +117,7 @@ class Bridge:
 
     @property
     def targets(self) -> list[str]:
-        """Names of what it predicts."""
+        """Names of the targets."""
         return list(self.run.targets)
 
     def predict(
@@ -129,26 +129,26 @@ class Bridge:
         perturbations: int | None = None,
         seed: int = 1,
     ) -> Prediction:
-        """Predict for galaxies.
+        """Predict the targets of galaxies.
 
         Parameters
         ----------
         magnitude
-            AB magnitudes less the distance modulus in the bands of the run file, [n, bands]; NaN
+            AB magnitudes minus the distance modulus in the bands of the run file, [n, bands]; NaN
             where a band is missing.
         error
-            Their errors, [n, bands]; none are propagated where None.
+            Their errors, [n, bands]; no errors are propagated if None.
         redshift
-            [n]; zeros where None.
+            Redshifts, [n]; zeros if None.
         perturbations
-            Behind the photometric errors; those of the run file where None.
+            Number of perturbations for the photometric errors; that of the run file if None.
         seed
-            Of the perturbations.
+            Seed of the perturbations.
 
         Returns
         -------
         Prediction
-            NaN for galaxies without a feature that the regressor cannot do without.
+            The predictions; NaN for galaxies without a feature that the regressor needs.
         """
         z = np.zeros(len(magnitude)) if redshift is None else redshift
         count = perturbations or self.run.perturbations
@@ -173,13 +173,13 @@ class Bridge:
         )
 
     def usable(self, x: np.ndarray) -> np.ndarray:
-        """Say which galaxies have the features [n, f] that are needed, [n]."""
+        """Return which galaxies have the features [n, f] that are needed, as a mask [n]."""
         there = np.isfinite(x)
-        # Where nothing is measured there is only the prior.
+        # Without any measurement there is only the prior.
         return there.any(axis=1) if self.regressor.partial else there.all(axis=1)
 
     def corrected(self, raw: np.ndarray) -> np.ndarray:
-        """Return predictions [n, targets] less their expected residual."""
+        """Return predictions [n, targets] minus their expected residual."""
         value = raw.copy()
         for k, correction in enumerate(self.correction):
             if correction is not None:
@@ -188,9 +188,9 @@ class Bridge:
         return value
 
     def _model_error(self, x: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Return the model's error: its scatter by predicted value and the regressor's spread.
+        """Return the error of the model: its scatter, or the spread of the regressor if larger.
 
-        The flow knows its own error galaxy by galaxy; where it is larger, it counts.
+        The flow estimates its own error for each galaxy.
         """
         out = np.full_like(value, np.nan)
         use = np.isfinite(value).all(axis=1)
@@ -204,8 +204,6 @@ class Bridge:
     def write(self, path: str | Path) -> None:
         """Write to one ``.safetensors`` file, atomically; its metadata is JSON."""
         meta = {
-            "kind": _KIND,
-            "format": _FORMAT,
             "sedum": __version__,
             "run": self.run.model_dump(mode="json"),
             "features": self.features.names,
@@ -215,7 +213,7 @@ class Bridge:
             "about": self.about,
         }
         arrays = {f"regressor.{k}": v for k, v in self.regressor.arrays().items()}
-        write_tensors(path, {**arrays, "ranges": self.ranges}, meta)
+        _FILE.write(path, {**arrays, "ranges": self.ranges}, meta)
 
     @classmethod
     def read(cls, path: str | Path) -> Bridge:
@@ -224,54 +222,38 @@ class Bridge:
         Raises
         ------
         SedumError
-            If it is absent, damaged or not a bridge; it is named.
+            If the file is absent, damaged or not a bridge; it is named.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SedumError(f"bridge {path} does not exist; make it with 'sedum bridge train'")
-        try:
-            meta, arrays = read_tensors(path, "numpy")
-        except ValueError as error:
-            raise SedumError(
-                f"bridge {path} is damaged or not safetensors ({error}); train it again"
-            ) from None
-        if meta.get("kind") != _KIND or meta.get("format") != _FORMAT:
-            raise SedumError(f"{path} is not a bridge of format {_FORMAT}; train it again")
-        run = parse(meta["run"], source=f"run file stored in {path}")
-        try:
-            ranges = arrays.pop("ranges")
-            learnt = {k.removeprefix("regressor."): v for k, v in arrays.items()}
+
+        def build(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> Bridge:
+            run = parse(metadata["run"], source=f"run file stored in {path}")
+            corrections = metadata["correction"]
             return cls(
                 run,
-                FeatureSet(meta["features"], list(run.bands)),
-                read_regressor(run.regression, learnt),
-                ranges,
-                [ScatterModel.from_state(s) for s in meta["scatter"]],
-                [
-                    None if c is None else ResidualCorrection.from_state(c)
-                    for c in meta["correction"]
-                ],
-                [FeatureRange(**f) for f in meta["audit"]],
-                meta["about"],
+                FeatureSet(metadata["features"], list(run.bands)),
+                read_regressor(run.regression, tensors_below("regressor", arrays)),
+                arrays["ranges"],
+                [ScatterModel.from_state(s) for s in metadata["scatter"]],
+                [None if c is None else ResidualCorrection.from_state(c) for c in corrections],
+                [FeatureRange(**f) for f in metadata["audit"]],
+                metadata["about"],
                 str(path),
             )
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-            raise SedumError(
-                f"bridge {path} does not fit its own run file; train it again"
-            ) from None
+
+        return _FILE.read(path, "numpy", build)
 
     def require(self, run: BridgeFile) -> None:
-        """Make sure that it was trained with a run file.
+        """Check that the bridge was trained with a run file.
 
         Raises
         ------
         SedumError
-            If that differs in what is learnt.
+            If the run files differ in a setting of the training.
         """
         if bridge_fingerprint(run) != bridge_fingerprint(self.run):
             raise SedumError(
                 f"bridge {self.source} was trained with another run file; train it again, or use "
-                "the run file it was made with"
+                "the run file that it was trained with"
             )
 
     def with_run(self, run: BridgeFile) -> Bridge:

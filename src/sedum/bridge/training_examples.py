@@ -1,8 +1,8 @@
-"""What a regressor is trained on: features of simulated galaxies, as a survey would see them."""
+"""Training examples of a regressor: features of simulated galaxies as observed by a survey."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,14 +14,14 @@ __all__ = ["Examples", "Scaling", "SurveyErrors"]
 
 @dataclass(frozen=True)
 class Scaling:
-    """Mean and spread of columns, by which they are standardised, each [k]."""
+    """Mean and standard deviation of columns, [k] each, which standardise them."""
 
     mean: np.ndarray
     spread: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray) -> Scaling:
-        """Measure them on values [n, k], NaN left out; constant columns have spread 1."""
+        """Measure the scaling of values [n, k] without NaN; constant columns have spread 1."""
         mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         return cls(mean, np.where(spread > 1e-9, spread, 1.0))
 
@@ -35,17 +35,17 @@ class Scaling:
 
 
 class SurveyErrors:
-    """Error vectors and missing bands of a survey's galaxies, given to simulated ones.
+    """Error vectors and missing bands of survey galaxies, applied to simulated ones.
 
     Parameters
     ----------
     survey
-        The galaxies; those with something against them are left out.
+        The survey; only rows with status ``ok`` are used.
 
     Notes
     -----
-    A simulated galaxy takes after a survey galaxy of like brightness: one of the nearest tenth
-    in the magnitude of the band that most survey galaxies have.
+    A simulated galaxy gets the errors of a survey galaxy of similar brightness: one of the nearest
+    tenth in the magnitude of the band that most survey galaxies have.
     """
 
     def __init__(self, survey: SurveyRows):
@@ -80,17 +80,17 @@ class Examples:
     Attributes
     ----------
     features
-        How magnitudes become features.
+        The features computed from magnitudes.
     magnitude, redshift
-        [n, bands] and [n].
+        Magnitudes [n, bands] and redshifts [n].
     y
-        What is to be predicted, [n, targets].
+        The targets, [n, targets].
     weight
-        Of each galaxy, mean 1, [n].
+        Weights of the galaxies with mean 1, [n].
     errors
-        The survey's, or None.
+        The errors of the survey, or None.
     noise, missing
-        Whether galaxies are perturbed, and lose bands.
+        Whether magnitudes are perturbed, and whether bands are removed.
     """
 
     features: FeatureSet
@@ -106,15 +106,12 @@ class Examples:
         return len(self.magnitude)
 
     def __getitem__(self, rows: np.ndarray) -> Examples:
-        return Examples(
-            self.features,
-            self.magnitude[rows],
-            self.redshift[rows],
-            self.y[rows],
-            self.weight[rows],
-            self.errors,
-            self.noise,
-            self.missing,
+        return replace(
+            self,
+            magnitude=self.magnitude[rows],
+            redshift=self.redshift[rows],
+            y=self.y[rows],
+            weight=self.weight[rows],
         )
 
     @property
@@ -123,7 +120,7 @@ class Examples:
         return self.errors is not None and (self.noise or self.missing)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Return the features of all galaxies, [n, f], observed afresh."""
+        """Return the features of all galaxies, [n, f], with a new draw of the errors."""
         magnitude = self.magnitude
         if self.errors is not None and self.varied:
             magnitude = self.errors.observed(magnitude, rng, self.noise, self.missing)

@@ -1,4 +1,4 @@
-"""How far a bridge can be trusted: within the simulation, across simulations, on the survey."""
+"""Validation of a bridge: within the simulation, across simulations, and on the survey."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 #: A residual beyond this is an outlier: in dex, half an order of magnitude.
 _OUTLIER = 0.5
-#: Galaxies on which importance is measured, at most.
+#: Maximum number of galaxies on which importance is measured.
 _EXPLAINED = 2000
 _BINS = 6
 #: The quantile that 68.3% and 95.4% of a normal distribution lie within, in sigma.
@@ -48,7 +48,7 @@ def residual_measures(residual: np.ndarray) -> dict[str, float]:
     dict
         ``galaxies``; ``bias`` (median) and ``mean``; ``scatter`` (standard deviation), ``nmad``
         (1.4826 times the median absolute deviation) and their bootstrap errors; ``outliers``,
-        the share beyond 0.5; ``clipped``, the standard deviation of the others.
+        the fraction beyond 0.5; ``clipped``, the standard deviation of the others.
     """
     n = len(residual)
     if n == 0:
@@ -82,20 +82,20 @@ def binned_measures(by: np.ndarray, residual: np.ndarray) -> list[dict[str, floa
 
 @dataclass(frozen=True)
 class BridgeValidation:
-    """Everything that was measured, and what figures need.
+    """The measures of a validation, and the data for its figures.
 
     Attributes
     ----------
     card
         Plain values for JSON.
     bridge
-        What was judged.
+        The bridge that was validated.
     survey, prediction
-        The survey's rows and the predictions for them, or None.
+        The rows of the survey and their predictions, or None.
     corrected
-        Predictions corrected out of fold where the truth is known, else NaN, [n, targets].
+        Predictions corrected out of fold, [n, targets]; NaN where the truth is not known.
     shift
-        From the simulation to the survey, or None.
+        The domain shift from the simulation to the survey, or None.
     """
 
     card: dict[str, Any]
@@ -119,18 +119,18 @@ def validate(
     folds: int = 5,
     show_progress: bool = False,
 ) -> BridgeValidation:
-    """Measure a bridge.
+    """Measure the errors of a bridge.
 
     Parameters
     ----------
     bridge
-        Trained.
+        The trained bridge.
     galaxies
-        The simulated galaxies it was trained on.
+        The simulated galaxies that it was trained on.
     catalogue
-        The survey; ``survey.file`` of its run file where None.
+        The survey; ``survey.file`` of its run file if None.
     folds
-        Of the validation within the simulation, which trains as many times; 0 to leave out.
+        Folds of the validation within the simulation, each of which is a training; 0 for none.
     show_progress
         Show progress bars.
 
@@ -138,7 +138,7 @@ def validate(
     -------
     BridgeValidation
         Its ``card``: ``within`` (out-of-fold within all simulations), ``across`` (each
-        simulation predicted by the others, where there are several), ``importance``,
+        simulation predicted by the others, if there are several), ``importance``,
         ``audit``, ``shift`` and, for each target with reference values, ``survey``: measures
         before and after the out-of-fold correction, by value, and coverage.
     """
@@ -168,7 +168,7 @@ def validate(
             shift = domain_shift(bridge.features.names, x, seen_x, run.seed)
             card["shift"] = shift.as_dict()
         prediction = predict_rows(bridge, survey, show_progress=show_progress)
-        card["survey"], corrected = judge_survey(bridge, survey, prediction)
+        card["survey"], corrected = measure_survey(bridge, survey, prediction)
     return BridgeValidation(card, bridge, survey, prediction, corrected, shift)
 
 
@@ -201,23 +201,23 @@ def across_simulations(
         regressor, _ = fit_on(run, ready, rest, show_progress=show_progress)
         x = ready.features(ready.galaxies.magnitude[test], ready.galaxies.redshift[test])
         use = np.ones(len(x), bool) if regressor.partial else np.isfinite(x).all(1)
-        found, truth = regressor.predict(x[use]), ready.y[test[use]]
+        predicted, truth = regressor.predict(x[use]), ready.y[test[use]]
         corrected = np.stack(
             [
-                corrected_out_of_fold(run.correction, found[:, t], truth[:, t], run.seed)
+                corrected_out_of_fold(run.correction, predicted[:, t], truth[:, t], run.seed)
                 for t in range(truth.shape[1])
             ],
             axis=1,
         )
         out[name] = {
-            "before": _by_target(run, found, truth),
+            "before": _by_target(run, predicted, truth),
             "after": _by_target(run, corrected, truth),
         }
     return out
 
 
-def judge_survey(
-    bridge: Bridge, survey: SurveyRows, found: Prediction
+def measure_survey(
+    bridge: Bridge, survey: SurveyRows, prediction: Prediction
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Judge predictions by the survey's known values.
 
@@ -234,35 +234,35 @@ def judge_survey(
         Predictions corrected out of fold, NaN where the truth is not known, [n, targets].
     """
     run = bridge.run
-    corrected = np.full(found.raw.shape, np.nan)
+    corrected = np.full(prediction.raw.shape, np.nan)
     card: dict[str, Any] = {}
     for k, name in enumerate(bridge.targets):
         truth = survey.reference[:, k]
-        rows = np.flatnonzero(np.isfinite(truth) & np.isfinite(found.raw[:, k]))
+        rows = np.flatnonzero(np.isfinite(truth) & np.isfinite(prediction.raw[:, k]))
         if len(rows) < 20:
             continue
-        raw, true = found.raw[rows, k], truth[rows]
+        raw, true = prediction.raw[rows, k], truth[rows]
         value = corrected_out_of_fold(run.correction, raw, true, run.seed)
         corrected[rows, k] = value
-        residual, noise = value - true, found.photometric[rows, k]
+        residual, noise = value - true, prediction.photometric[rows, k]
         sigma = np.empty(len(rows))
         for others, fold in folds_of(len(rows), run.correction.folds, run.seed + 1):
             model = ScatterModel.fit(value[others], residual[others], noise[others])(value[fold])
             sigma[fold] = np.hypot(model, noise[fold])
         known = np.nan_to_num(survey.reference_error[rows, k])
-        # Errors of the reference are in the scatter already, which is measured against it.
+        # The scatter is measured against the reference, so it includes the errors of the reference.
         card[name] = {
             "before": residual_measures(raw - true),
             "after": residual_measures(residual),
-            "in_sample": residual_measures(found.value[rows, k] - true),
+            "in_sample": residual_measures(prediction.value[rows, k] - true),
             "by_value": binned_measures(true, residual),
             "error_photometric": float(np.median(noise)),
-            "error_model": float(np.median(found.model[rows, k])),
-            "error": float(np.median(np.hypot(found.model[rows, k], noise))),
-            "error_linear": float(np.median(found.model[rows, k] + noise)),
+            "error_model": float(np.median(prediction.model[rows, k])),
+            "error": float(np.median(np.hypot(prediction.model[rows, k], noise))),
+            "error_linear": float(np.median(prediction.model[rows, k] + noise)),
             "reference_error": float(np.median(known)),
             **{key: float(np.mean(np.abs(residual) < s * sigma)) for key, s in _SIGMAS.items()},
-            "outside": float(found.outside[rows].any(1).mean()),
+            "outside": float(prediction.outside[rows].any(1).mean()),
         }
     return card, corrected
 

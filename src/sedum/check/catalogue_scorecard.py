@@ -204,7 +204,8 @@ def validate_catalogue(
     if mapping.redshift is None and not references:
         raise SedumError(
             "the catalogue has nothing to validate with: name its column of known redshifts "
-            "(catalogue.redshift, or --redshift), or of others' estimates (--reference)"
+            "(catalogue.redshift, or argument redshift), or of others' estimates (argument "
+            "references)"
         )
     for name in references:
         if name not in posterior.names:
@@ -214,7 +215,7 @@ def validate_catalogue(
     source = name_of(catalogue)
     rows = to_photometry(table, mapping, model.filters, source)
     others = {
-        name: _estimates(numeric(table, column, source, f"--reference {name}"), mapping)
+        name: _estimates(numeric(table, column, source, f"argument references, {name}"), mapping)
         for name, column in references.items()
     }
     judge = _Judge(posterior, model, rows, others, n_draws, seed)
@@ -397,8 +398,8 @@ def parse_references(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, separator, column = text.partition("=")
         if not (name and separator and column):
-            raise SedumError(f"--reference {text!r}: expected QUANTITY=COLUMN")
+            raise SedumError(f"argument references: expected QUANTITY=COLUMN, not {text!r}")
         if name in found:
-            raise SedumError(f"--reference: {name} stands twice")
+            raise SedumError(f"argument references: {name} stands twice")
         found[name] = column
     return found

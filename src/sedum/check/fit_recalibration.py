@@ -120,6 +120,15 @@ def recalibrate(
     ------
     SedumError
         If there are fewer than 500 galaxies to fit or 100 to judge.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> result = recalibrate(posterior, model, n_galaxies=500, n_judged=100)
+    >>> gain, error = result.gain  # nat per galaxy of those that judge
+    >>> result.posterior.recalibration is not None
+    True
     """
     if n_galaxies < 500 or n_judged < 100:
         raise SedumError("recalibration needs at least 500 galaxies to fit and 100 to judge")

@@ -190,6 +190,15 @@ def validate(
     ------
     SedumError
         If the joint test is asked for and the package sbi is absent.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> from sedum.observe.mock_survey import mock_survey
+    >>> theta, seen = mock_survey(GalaxyModel.from_run(run), posterior.noise, 200, seed=1)
+    >>> card = validate(posterior, theta, seen, n_draws=100).scorecard()
+    >>> card["galaxies"], sorted(card["parameters"])[:2]
+    (200, ['av', 'log_mass'])
     """
     prior = posterior.prior
     drawn = posterior.sample(photometry, n_draws, seed)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from sedum.cli.options import ForceOption, QuietOption, out_option
+
+if TYPE_CHECKING:
+    from sedum.bridge.trained_bridge import Bridge
+    from sedum.config.bridge_file import BridgeFile
 
 __all__ = ["app"]
 
@@ -13,7 +19,7 @@ app = typer.Typer(
     name="bridge",
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Train small networks on galaxies of simulations, and carry them to surveys.",
+    help="Train small networks on simulated galaxies, and apply them to surveys.",
 )
 
 RunArgument = Annotated[
@@ -21,21 +27,20 @@ RunArgument = Annotated[
 ]
 GalaxiesOption = Annotated[
     Path | None,
-    typer.Option("--galaxies", "-g", help="Simulated galaxies. [default: NAME-galaxies.parquet]"),
+    typer.Option("--galaxies", "-g", help="Simulated galaxies. (default: NAME-galaxies.parquet)"),
 ]
 BridgeOption = Annotated[
     Path | None,
-    typer.Option("--bridge", "-b", help="The trained bridge. [default: NAME.safetensors]"),
+    typer.Option("--bridge", "-b", help="The trained bridge. (default: NAME.safetensors)"),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 
 
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="Where to write.")] = Path("bridge.yaml"),
-    force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
+    force: ForceOption = False,
 ) -> None:
-    """Write a commented run file of a bridge to edit.
+    """Write a commented run file of a bridge, to edit.
 
     Python: sedum.bridge.parse({...}), a mapping of the same keys
     """
@@ -46,7 +51,7 @@ def init(
 
     target = check_writable(path)
     if target.exists() and not force:
-        raise SedumError(f"{path} exists; name another file, or add --force to replace it")
+        raise SedumError(f"{path} exists; name another file, or add --force to overwrite it")
     with atomic_path(target) as temporary:
         temporary.write_text(files("sedum").joinpath("config/templates/bridge.yaml").read_text())
     print(f"wrote {path}; edit it, then: sedum bridge train {path}")
@@ -57,11 +62,13 @@ def simulate(
     run_file: RunArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Parquet to write. [default: NAME-galaxies.parquet]"),
+        out_option("Parquet to write. (default: NAME-galaxies.parquet)"),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Read the simulations, or draw and light their galaxies, and keep them in one file.
+    """Read or generate the simulated galaxies, and write them to one file.
+
+    Histories of star formation get synthetic photometry in the bands of the run file.
 
     Python: sedum.bridge.simulate(sedum.bridge.load("bridge.yaml"))
     """
@@ -71,8 +78,8 @@ def simulate(
 
     run = load(run_file)
     target = check_writable(out or Path(f"{run.name}-galaxies.parquet"))
-    found = galaxies_of(run, target, show_progress=not quiet)
-    print(f"{target}: {len(found):,} galaxies of {', '.join(found.sources)}")
+    galaxies = galaxies_of(run, target, show_progress=not quiet)
+    print(f"{target}: {len(galaxies):,} galaxies of {', '.join(galaxies.sources)}")
 
 
 @app.command()
@@ -81,11 +88,14 @@ def train(
     galaxies: GalaxiesOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Bridge to write. [default: NAME.safetensors]"),
+        out_option("Bridge to write. (default: NAME.safetensors)"),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Train on the simulated galaxies; with a survey, audit its ranges and fit the correction.
+    """Train on the simulated galaxies.
+
+    If the run file has a survey, its ranges are compared with those of the simulations, and the
+    correction is fitted.
 
     Python: sedum.bridge.train(sedum.bridge.load("bridge.yaml")).write("bridge.safetensors")
     """
@@ -106,36 +116,34 @@ def train(
         Console(highlight=False).print(audit_table([f.as_dict() for f in bridge.audit]))
     print(
         f"{target}: {len(bridge.features)} features, {bridge.about['galaxies']:,} galaxies "
-        f"({bridge.about['left_out']:,} without a target or feature left out)"
+        f"({bridge.about['left_out']:,} left out without a target or feature)"
     )
     for name, held in bridge.about["held_out"].items():
-        print(f"  {name}: scatter {held['scatter']:.4f}, bias {held['bias']:+.4f} on held-out ones")
+        print(f"  {name}: scatter {held['scatter']:.4f}, bias {held['bias']:+.4f} (held out)")
 
 
 @app.command()
 def validate(
     run_file: RunArgument,
     catalogue: Annotated[
-        Path | None, typer.Option("--catalogue", "-c", help="Survey. [default: survey.file]")
+        Path | None, typer.Option("--catalogue", "-c", help="Survey. (default: survey.file)")
     ] = None,
     bridge_file: BridgeOption = None,
     galaxies: GalaxiesOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="JSON to write, figures beside it. [default: NAME-validation.json]"
-        ),
+        out_option("JSON to write, figures beside it. (default: NAME-validation.json)"),
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="Of the test within the simulations; 0 for none.")
+        int, typer.Option(min=0, help="Folds of the test within the simulations; 0 for none.")
     ] = 5,
     quiet: QuietOption = False,
 ) -> None:
-    """Judge a bridge: within and across simulations, and on survey galaxies of known values.
+    """Test a bridge within and across simulations, and on survey galaxies of known values.
 
-    Survey galaxies are corrected by what others taught (out of fold), and as published, in
-    sample, for comparison. Also: which features count, and how far the survey is from the
-    simulation.
+    The correction of survey galaxies is fitted out of fold; the published in-sample correction is
+    given for comparison. The importance of each feature and the shift between survey and
+    simulation are measured, too.
 
     Python: sedum.bridge.validate(bridge, galaxies).card
     """
@@ -154,30 +162,30 @@ def validate(
     run, bridge = _trained(run_file, bridge_file)
     target = check_writable(out or Path(f"{run.name}-validation.json"))
     simulated = galaxies_of(run, _galaxies(run.name, galaxies), show_progress=not quiet)
-    found = validate(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
-    found.write(target)
+    validation = validate(bridge, simulated, catalogue, folds=folds, show_progress=not quiet)
+    validation.write(target)
     console = Console(highlight=False, width=max(Console().width, 110))
-    if "within" in found.card or "across" in found.card:
-        console.print(within_table(found.card))
-    if found.card.get("survey"):
-        console.print(survey_table(found.card["survey"]))
-        for name, row in found.card["survey"].items():
+    if "within" in validation.card or "across" in validation.card:
+        console.print(within_table(validation.card))
+    if validation.card.get("survey"):
+        console.print(survey_table(validation.card["survey"]))
+        for name, row in validation.card["survey"].items():
             print(
                 f"{name}: errors {row['error_photometric']:.3f} (photometry), "
                 f"{row['error_model']:.3f} (model), {row['error']:.3f} in quadrature, "
                 f"{row['error_linear']:.3f} as a sum; coverage {row['coverage_68']:.1%} at 1σ, "
                 f"{row['coverage_95']:.1%} at 2σ"
             )
-    if "shift" in found.card:
-        shift = found.card["shift"]
+    if "shift" in validation.card:
+        shift = validation.card["shift"]
         print(
-            f"survey and simulation are told apart for {shift['accuracy']:.1%} of galaxies "
-            f"(50% if alike; p = {shift['p_value']:.2g})"
+            f"a classifier separates survey and simulation for {shift['accuracy']:.1%} of "
+            f"galaxies (50% if they do not differ; p = {shift['p_value']:.2g})"
         )
     for k, name in enumerate(bridge.targets):
         stem = target.with_suffix("")
-        plot_features(found, Path(f"{stem}-{name}-features.png"), k)
-        plot_bridge(found, Path(f"{stem}-{name}.png"), k)
+        plot_features(validation, Path(f"{stem}-{name}-features.png"), k)
+        plot_bridge(validation, Path(f"{stem}-{name}.png"), k)
     print(f"{target}: scorecard; figures beside it")
 
 
@@ -185,20 +193,20 @@ def validate(
 def apply_(
     run_file: RunArgument,
     catalogue: Annotated[
-        Path | None, typer.Argument(help="Catalogue. [default: survey.file]")
+        Path | None, typer.Argument(help="Catalogue. (default: survey.file)")
     ] = None,
     bridge_file: BridgeOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-bridge.fits]"),
+        out_option("FITS, ECSV or Parquet. (default: CATALOGUE-bridge.fits)"),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict for every row of a catalogue, with each error term and flags.
+    """Predict the targets of every row of a catalogue, with each error term and flags.
 
-    Rows stay in their order; one without a value keeps its place, and its status says why.
+    Rows keep their order. One without a prediction keeps its place, and its status says why.
 
-    Python: sedum.bridge.apply(sedum.Bridge.read("bridge.safetensors"), "cat.fits", "out.fits")
+    Python: sedum.bridge.apply(bridge, "cat.fits", "out.fits")
     """
     from sedum.bridge.apply_bridge import apply
     from sedum.cli.catalogue_commands import print_status
@@ -211,7 +219,7 @@ def apply_(
     if source is None and run.survey is not None and run.survey.file is not None:
         source = Path(run.survey.file)
     if source is None:
-        raise SedumError("name a catalogue, or survey.file in the run file")
+        raise SedumError("name a catalogue, or give survey.file in the run file")
     target = out or Path(f"{source.stem}-bridge.fits")
     check_format(check_writable(target))
     table = apply(bridge, source, target, show_progress=not quiet)
@@ -223,7 +231,7 @@ def _galaxies(name: str, given: Path | None) -> Path:
     return given or Path(f"{name}-galaxies.parquet")
 
 
-def _trained(run_file: Path, bridge_file: Path | None):  # type: ignore[no-untyped-def]
+def _trained(run_file: Path, bridge_file: Path | None) -> tuple[BridgeFile, Bridge]:
     from sedum.bridge.trained_bridge import Bridge
     from sedum.config.bridge_file import load
 

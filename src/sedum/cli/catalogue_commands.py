@@ -8,20 +8,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sedum.cli.options import (
+    CatalogueArgument,
+    EstimatorOption,
+    QuietOption,
+    RunOption,
+    out_option,
+    read_estimator,
+)
+
+__all__ = ["inspect", "noise", "print_status", "zeropoints"]
+
 noise = typer.Typer(
+    name="noise",
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="Learn a survey's noise from its catalogue: [bold]sedum noise fit[/bold].",
 )
 
-CatalogueArgument = Annotated[
-    Path, typer.Argument(help="FITS, Parquet, HDF5, VOTable, CSV, ECSV, ASCII.")
-]
-RunOption = Annotated[Path, typer.Option("--run", "-r", metavar="RUN.yaml", help="Run file.")]
-
 
 def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
-    """Read a catalogue as fit would, and show what is in it: bands, depths, status of rows.
+    """Read a catalogue as fit does, and show its bands, depths and the status of its rows.
 
     Python: sedum.read_catalogue("cat.fits", run.catalogue, sedum.FilterSet.from_run(run))
     """
@@ -42,26 +49,24 @@ def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
 def noise_fit(
     catalogue: CatalogueArgument,
     run_file: RunOption,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to write. [default: NAME-noise.h5]")
-    ] = None,
+    out: Annotated[Path | None, out_option("Where to write. (default: NAME-noise.h5)")] = None,
     reference: Annotated[
         str | None,
         typer.Option(
             "--reference",
-            help="Band in which brightness is compared. [default: the selection band, else the "
-            "best measured]",
+            help="Band in which brightness is compared. (default: the selection band, or else the "
+            "best-measured one)",
         ),
     ] = None,
     galaxies: Annotated[
-        int, typer.Option(min=20, help="The most galaxies to keep as examples.")
+        int, typer.Option(min=20, help="Maximum number of galaxies to keep as examples.")
     ] = 20_000,
 ) -> None:
-    """Learn errors against brightness, their correlations, and the patterns of missing bands.
+    """Learn errors against brightness, their correlations, and patterns of missing bands.
 
-    The result is named in the run file, as noise: {kind: bootstrap, file: …}, where simulated
-    galaxies get whole error vectors of real ones, or kind: learned, where errors follow the
-    curves. A plot is written beside it.
+    The run file names the result. With noise: {kind: bootstrap, file: …}, simulated galaxies get
+    whole error vectors of real ones. With kind: learned, their errors follow the fitted curves. A
+    plot is written beside it.
 
     Python: sedum.fit_noise(rows, run.band_names()).write("noise.h5"), rows as of read_catalogue
     """
@@ -87,46 +92,40 @@ def noise_fit(
     console = Console(highlight=False, soft_wrap=True)
     console.print(coverage_table(rows, filters, sample.source))
     limits = " and limits: {sigma: …}" if sample.upper.any() else ""
-    print(f"{target}: say in the run file noise: {{kind: bootstrap, file: {target}}}{limits}")
+    print(f"{target}: add to the run file noise: {{kind: bootstrap, file: {target}}}{limits}")
 
 
 def zeropoints(
     catalogue: CatalogueArgument,
     run_file: RunOption,
-    estimator: Annotated[
-        Path | None,
-        typer.Option("--estimator", "-e", help="The estimator. [default: NAME.safetensors]"),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write.")] = Path(
-        "zeropoints.yaml"
-    ),
+    estimator: EstimatorOption = None,
+    out: Annotated[Path, out_option("Where to write.")] = Path("zeropoints.yaml"),
     anchor: Annotated[
         str | None,
         typer.Option(
-            help="Band whose zero-point is trusted. [default: the selection band, else the one "
-            "measured most often]"
+            help="Band whose zero-point is held fixed. (default: the selection band, or else the "
+            "one measured most often)"
         ),
     ] = None,
     prior: Annotated[
-        float, typer.Option(min=0.001, help="How far zero-points are expected to be off, mag.")
+        float, typer.Option(min=0.001, help="Expected size of zero-point errors, in mag.")
     ] = 0.1,
     galaxies: Annotated[
-        int, typer.Option(min=40, help="The most galaxies of known redshift to use.")
+        int, typer.Option(min=40, help="Maximum number of galaxies of known redshift to use.")
     ] = 1000,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Measure zero-point offsets on galaxies whose redshift is known.
+    """Measure zero-point offsets with galaxies of known redshift.
 
-    Each band is predicted from all others at the known redshift; offsets are those that bring
-    the median residuals of all bands nearest to zero, given how far off they may be. Half of the
-    galaxies measure, the other half judges. The run file names the result as
+    Each band is predicted from all others at the known redshift. The offsets bring the median
+    residuals of all bands nearest to zero, under a prior on their size. Half of the galaxies
+    measure them, and the other half tests them. The run file names the result as
     catalogue: {offsets: zeropoints.yaml}.
 
     Python: sedum.measure_zeropoints(run, posterior, rows), rows as of read_catalogue
     """
     from sedum.check.zeropoints import measure_zeropoints
     from sedum.config import load_run
-    from sedum.infer.posterior import Posterior
     from sedum.photometry.catalogue import read_for_run
     from sedum.photometry.filters import FilterSet
     from sedum.report.plots.checks.zeropoint_plot import plot_zeropoints, zeropoint_table
@@ -134,9 +133,9 @@ def zeropoints(
 
     run = load_run(run_file)
     check_writable(out)
-    posterior = Posterior.read(estimator or Path(f"{run.name}.safetensors"))
+    posterior = read_estimator(estimator, run)
     rows = read_for_run(catalogue, run, FilterSet.from_run(run))
-    found = measure_zeropoints(
+    offsets = measure_zeropoints(
         run,
         posterior,
         rows,
@@ -145,13 +144,13 @@ def zeropoints(
         n_galaxies=galaxies,
         show_progress=not quiet,
     )
-    found.write(out, source=catalogue.name)
-    plot_zeropoints(found, out.with_suffix(".png"))
-    Console(highlight=False, soft_wrap=True).print(zeropoint_table(found))
-    print(f"{out}: say in the run file catalogue: {{offsets: {out}}}")
+    offsets.write(out, source=catalogue.name)
+    plot_zeropoints(offsets, out.with_suffix(".png"))
+    Console(highlight=False, soft_wrap=True).print(zeropoint_table(offsets))
+    print(f"{out}: add to the run file catalogue: {{offsets: {out}}}")
 
 
 def print_status(counts: list[tuple[str, int]]) -> None:
-    """Print each status of rows and how many have it."""
+    """Print each row status and the number of rows that have it."""
     for reason, count in counts:
         print(f"  {count:8,}  {reason}")

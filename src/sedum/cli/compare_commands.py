@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sedum.cli.options import QuietOption, out_option
+
 __all__ = ["compare"]
 
 
@@ -25,42 +27,42 @@ def compare(
             "--run",
             "-r",
             metavar="RUN.yaml",
-            help="Run file that says how to read the catalogue. [default: that of A]",
+            help="Run file whose catalogue section is used. (default: that of A)",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="FITS, ECSV or Parquet. [default: CATALOGUE-compared.fits]"
-        ),
+        out_option("FITS, ECSV or Parquet. (default: CATALOGUE-compared.fits)"),
     ] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Draws of each galaxy and model.")] = 4000,
+    draws: Annotated[
+        int, typer.Option(min=100, help="Number of draws for each galaxy and model.")
+    ] = 4000,
     rounds: Annotated[
-        int, typer.Option(min=0, help="Rounds of refinement where weights are poor.")
+        int, typer.Option(min=0, help="Rounds of refinement where importance weights are poor.")
     ] = 4,
     nested: Annotated[
         int,
         typer.Option(
-            min=0, help="Galaxies, at random, to check by nested sampling: minutes for each."
+            min=0, help="Number of random galaxies to check by nested sampling (minutes for each)."
         ),
     ] = 0,
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Compare only so many rows, drawn at random.")
+        int | None, typer.Option(min=1, help="Compare only this number of rows, drawn at random.")
     ] = None,
     prior_odds: Annotated[
         str | None,
-        typer.Option(metavar="A,B,...", help="Prior odds of the models, as 2,1. [default: equal]"),
+        typer.Option(metavar="A,B,...", help="Prior odds of the models, as 2,1. (default: equal)"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws and choices.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of draws and of the random rows.")] = 1,
+    quiet: QuietOption = False,
 ) -> None:
-    """Compare models (stars, histories, dust, priors) by their evidence, galaxy by galaxy.
+    """Compare models (stars, histories, dust, priors) by their evidence for each galaxy.
 
-    Each estimator was trained with a run file of its own, all for the same bands and noise. The
-    output has ln evidence and probability of each model for each row, and a status that says
-    whose evidence is not verified. Printed, drawn and written to a .json beside it: the fraction of
-    the population that each model describes, and how far mass, age and star-formation rate move
-    from the first model to the others.
+    Each estimator was trained with its own run file, all for the same bands and noise. The output
+    has the ln evidence and probability of each model for each row, and a status that marks rows
+    whose evidence is not verified. The fraction of the population that each model describes, and
+    the shifts of mass, age and star-formation rate from the first model to the others, are
+    printed, drawn and written to a .json file beside the output.
 
     Python: sedum.compare(["a.safetensors", "b.safetensors"], "cat.fits", "out.fits")
     """
@@ -82,7 +84,7 @@ def compare(
     from sedum.results.posterior_table import count_status
 
     target = out or catalogue.with_name(f"{catalogue.stem}-compared.fits")
-    found = compare_models(
+    comparison = compare_models(
         estimators,
         catalogue,
         target,
@@ -95,14 +97,14 @@ def compare(
         seed=seed,
         show_progress=not quiet,
     )
-    found.write_summary(target.with_suffix(".json"))
-    plot_comparison(found, target.with_suffix(".png"))
+    comparison.write_summary(target.with_suffix(".json"))
+    plot_comparison(comparison, target.with_suffix(".png"))
     # Wide enough for the tables, also where output goes to a file.
     console = Console(highlight=False, width=max(Console().width, 110))
-    for table in comparison_tables(found):
+    for table in comparison_tables(comparison):
         console.print(table)
-    print(f"{target}: {len(found.table):,} rows")
-    print_status(count_status(found.table))
+    print(f"{target}: {len(comparison.table):,} rows")
+    print_status(count_status(comparison.table))
 
 
 def _numbers(text: str) -> list[float]:

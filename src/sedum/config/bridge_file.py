@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from sedum.config.catalogue_section import (
     ApertureCorrection,
@@ -16,11 +15,11 @@ from sedum.config.catalogue_section import (
     ExtinctionCorrection,
     ReportedLimits,
 )
-from sedum.config.run_file import anchored_band, read_mapping
+from sedum.config.run_file import resolve_band
 from sedum.config.run_sections import Band, CurveBand, EazyBand
 from sedum.config.section import Section, tag_of
-from sedum.config.validation_messages import describe
-from sedum.errors import SedumError, allowed
+from sedum.config.yaml_file import FileSchema, YamlFile
+from sedum.errors import allowed
 
 __all__ = [
     "BridgeFile",
@@ -43,19 +42,31 @@ __all__ = [
 
 
 class SyntheticPhotometrySettings(Section):
-    """How histories are lit: stars, the metals they form with, gas and dust."""
+    """Stars, metals, gas and dust of synthetic photometry."""
 
-    stellar: str = Field(default="bc03_miles", description="a library, or a grid's HDF5 file")
+    stellar: str = Field(
+        default="bc03_miles", description="Name of a stellar library, or the HDF5 file of a grid"
+    )
     metal_scatter: float = Field(
-        default=0.1, ge=0, description="dex about the mass-metallicity relation, of a galaxy"
+        default=0.1,
+        ge=0,
+        description="Scatter of galaxies about the mass-metallicity relation in dex",
     )
     dust: Literal["surface_density", "mass"] = Field(
-        default="surface_density", description="what the optical depth is tied to"
+        default="surface_density", description="Quantity that the optical depth depends on"
     )
-    dust_scatter: float = Field(default=0.3, ge=0, description="dex, in optical depth")
-    dust_slope: float = Field(default=0.7, ge=0, description="of the attenuation of old stars")
-    birth_clouds: float = Field(default=2.0, ge=1, description="attenuation of young stars / old")
-    log_u: float = Field(default=-3.0, ge=-4, le=-1, description="log10 ionisation parameter")
+    dust_scatter: float = Field(
+        default=0.3, ge=0, description="Scatter of the optical depth in dex"
+    )
+    dust_slope: float = Field(
+        default=0.7, ge=0, description="Slope of the attenuation of old stars"
+    )
+    birth_clouds: float = Field(
+        default=2.0, ge=1, description="Attenuation of young stars relative to old ones"
+    )
+    log_u: float = Field(
+        default=-3.0, ge=-4, le=-1, description="log10 of the ionisation parameter"
+    )
 
 
 class TableSimulation(Section):
@@ -64,59 +75,75 @@ class TableSimulation(Section):
     kind: Literal["table"]
     name: str | None = None
     file: str
-    unit: str = Field(default="ABmag", description="'ABmag', or a flux density at 10 pc")
-    columns: dict[str, str] = Field(min_length=1, description="band: column")
+    unit: str = Field(
+        default="ABmag", description="Unit of the columns: 'ABmag', or a flux density at 10 pc"
+    )
+    columns: dict[str, str] = Field(min_length=1, description="Column of each band")
     properties: dict[str, str] = Field(
-        default_factory=dict, description="property: column, where they are named otherwise"
+        default_factory=dict, description="Column of each property whose column has another name"
     )
     extension: str | int | None = None
-    missing_beyond: float | None = Field(default=90.0, gt=0, description="of magnitudes")
+    missing_beyond: float | None = Field(
+        default=90.0, gt=0, description="Magnitudes beyond this, positive or negative, are missing"
+    )
 
 
 class SharkFiles(Section):
-    """Which of Shark's outputs: MODEL/SNAPSHOT/SUBVOLUME/galaxies.hdf5."""
+    """Output files of Shark: MODEL/SNAPSHOT/SUBVOLUME/galaxies.hdf5."""
 
     name: str | None = None
-    folder: str = Field(description="the folder of the model")
+    folder: str = Field(description="Folder of the model")
     snapshots: list[int] = Field(min_length=1)
-    subvolumes: list[int] | None = Field(default=None, description="all there are if not given")
-    min_mass: float = Field(default=1e8, gt=0, description="stellar mass in Msun")
-    galaxies: int | None = Field(default=None, ge=1, description="the most to use, at random")
+    subvolumes: list[int] | None = Field(
+        default=None, description="Numbers of the subvolumes; all subvolumes if not given"
+    )
+    min_mass: float = Field(default=1e8, gt=0, description="Minimum stellar mass in Msun")
+    galaxies: int | None = Field(
+        default=None, ge=1, description="Maximum number of galaxies, drawn at random"
+    )
 
 
 class SharkSimulation(SharkFiles):
-    """Galaxies of Shark with the photometry that its own light pipeline gave them."""
+    """Galaxies of Shark with the photometry of its own pipeline."""
 
     kind: Literal["shark"]
-    photometry: str = Field(default="Photometry", description="folder, inside that of the model")
+    photometry: str = Field(
+        default="Photometry", description="Folder of the photometry, in the folder of the model"
+    )
     light: Literal["ab_dust", "ab_nodust"] = "ab_dust"
 
 
 class SharkHistories(SharkFiles):
-    """Galaxies of Shark, their histories lit by sedum in any bands."""
+    """Galaxies of Shark with synthetic photometry of their histories in any bands."""
 
     kind: Literal["shark_histories"]
     synthetic_photometry: SyntheticPhotometrySettings = SyntheticPhotometrySettings()
 
 
 class PopulationSimulation(Section):
-    """The diffstarpop model of histories, calibrated on a simulation, lit by sedum."""
+    """Synthetic photometry of the diffstarpop model of histories, calibrated on a simulation."""
 
     kind: Literal["population"]
     name: str | None = None
     calibration: Literal["tng", "galacticus_in_situ", "galacticus_in_plus_ex_situ", "smdpl_dr1"] = (
-        Field(default="tng", description="the simulation whose histories it reproduces")
+        Field(default="tng", description="Simulation whose histories it reproduces")
     )
     galaxies: int = Field(default=50_000, ge=100)
     redshift: tuple[float, float] = Field(
-        default=(0.0, 0.1), description="of the survey; filled by volume where frame is observed"
+        default=(0.0, 0.1),
+        description="Redshift range of the survey, filled by volume if frame is observed",
     )
-    halo_mass: tuple[float, float] = Field(default=(10.8, 14.5), description="log10 Msun")
+    halo_mass: tuple[float, float] = Field(
+        default=(10.8, 14.5), description="Range of log10 halo mass in Msun"
+    )
     flatten: float = Field(
-        default=0.3, ge=0, le=1, description="power of the halo mass function; 0 is uniform"
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Power of the halo mass function that haloes are drawn from; 0 is uniform",
     )
-    satellites: float = Field(default=0.25, ge=0, lt=1, description="share that are satellites")
-    min_mass: float = Field(default=1e7, gt=0, description="surviving stellar mass in Msun")
+    satellites: float = Field(default=0.25, ge=0, lt=1, description="Fraction of satellites")
+    min_mass: float = Field(default=1e7, gt=0, description="Minimum surviving stellar mass in Msun")
     synthetic_photometry: SyntheticPhotometrySettings = SyntheticPhotometrySettings()
 
     @model_validator(mode="after")
@@ -144,22 +171,27 @@ Simulation = Annotated[
 
 
 class TargetSettings(Section):
-    """What is predicted."""
+    """A predicted property."""
 
-    property: str = Field(description="of the simulation, such as stellar_mass")
-    log: bool = Field(default=True, description="predict its log10")
+    property: str = Field(description="Property of the simulation, such as stellar_mass")
+    log: bool = Field(default=True, description="Predict log10 of the property")
     floor: float | None = Field(
-        default=None, description="lower values count as this one; without it they are left out"
+        default=None,
+        description="Lower values are set to this; without it, zeros have no log10",
     )
 
 
 class RegressionSettings(Section):
-    """What all regressors are trained with."""
+    """Training settings of all regressors."""
 
-    held_out: float = Field(default=0.1, gt=0, lt=0.5, description="share that stops the training")
-    noise: bool = Field(default=False, description="perturb galaxies by errors of the survey's")
-    missing: bool = Field(default=False, description="hide bands that survey galaxies lack")
-    reweight: bool = Field(default=False, description="weigh galaxies towards the survey's")
+    held_out: float = Field(
+        default=0.1, gt=0, lt=0.5, description="Fraction of galaxies whose error stops the training"
+    )
+    noise: bool = Field(
+        default=False, description="Perturb magnitudes by the errors of survey galaxies"
+    )
+    missing: bool = Field(default=False, description="Remove bands that survey galaxies lack")
+    reweight: bool = Field(default=False, description="Weight galaxies to match the survey")
 
 
 class SingleLayerSettings(RegressionSettings):
@@ -170,8 +202,10 @@ class SingleLayerSettings(RegressionSettings):
     activation: Literal["relu", "tanh", "gelu", "silu"] = "relu"
     weight_decay: float = Field(default=1e-4, ge=0)
     members: int = Field(default=8, ge=1, le=256)
-    epochs: int = Field(default=200, ge=1, description="the most")
-    patience: int = Field(default=15, ge=1, description="epochs without progress until it stops")
+    epochs: int = Field(default=200, ge=1, description="Maximum number of epochs")
+    patience: int = Field(
+        default=15, ge=1, description="Number of epochs without progress before training stops"
+    )
     batch: int = Field(default=256, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
 
@@ -186,7 +220,7 @@ class TreeSettings(RegressionSettings):
 
 
 class FlowRegressionSettings(RegressionSettings):
-    """sedum's conditional flow: the full posterior of the targets."""
+    """The conditional flow of sedum, which gives the full posterior of the targets."""
 
     kind: Literal["flow"]
     layers: int = Field(default=2, ge=1)
@@ -197,7 +231,9 @@ class FlowRegressionSettings(RegressionSettings):
     steps: int = Field(default=3000, ge=1)
     batch: int = Field(default=512, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
-    draws: int = Field(default=200, ge=10, description="behind each median and percentile")
+    draws: int = Field(
+        default=200, ge=10, description="Number of draws for each median and percentile"
+    )
 
 
 _REGRESSORS: dict[str, tuple[str, Any]] = {
@@ -217,77 +253,90 @@ class CorrectionSettings(Section):
     """Smooth function of the predicted value that is subtracted from it."""
 
     kind: Literal["spline", "polynomial", "none"] = "spline"
-    knots: int = Field(default=3, ge=2, le=12, description="of the spline")
-    degree: int = Field(default=2, ge=0, le=6, description="of the polynomial")
-    folds: int = Field(default=5, ge=2, description="no galaxy corrects itself")
+    knots: int = Field(default=3, ge=2, le=12, description="Number of knots of the spline")
+    degree: int = Field(default=2, ge=0, le=6, description="Degree of the polynomial")
+    folds: int = Field(
+        default=5,
+        ge=2,
+        description="Number of folds, so that no galaxy is used for its own correction",
+    )
 
 
 class AuditSettings(Section):
-    """Which features may be used, by where the survey's values lie among the simulation's."""
+    """Limits for features, by the range of the simulation that the survey must lie in."""
 
     tail: float = Field(
-        default=0.001, ge=0, lt=0.2, description="share cut from either end of the simulation"
+        default=0.001,
+        ge=0,
+        lt=0.2,
+        description="Fraction cut from each end of the simulation's range",
     )
-    margin: float = Field(default=0.1, ge=0, description="mag allowed beyond")
+    margin: float = Field(default=0.1, ge=0, description="Margin in mag that is added to the range")
     drop_beyond: float = Field(
-        default=0.05, gt=0, le=1, description="share of survey values outside that drops a feature"
+        default=0.05,
+        gt=0,
+        le=1,
+        description="A feature is dropped if a larger fraction of the survey is outside",
     )
-    keep: list[str] = Field(default_factory=list, description="features never dropped")
+    keep: list[str] = Field(default_factory=list, description="Features that are never dropped")
 
 
 class RestFitSettings(Section):
-    """Absolute magnitudes by sedum's own fit at the known redshift."""
+    """Absolute magnitudes by a fit of sedum at the known redshift."""
 
-    run: str = Field(description="run file of the fit, for the same bands")
+    run: str = Field(description="Run file of the fit, for the same bands")
     estimator: str
     draws: int = Field(default=100, ge=10)
 
 
 class SurveySettings(Section):
-    """The catalogue to predict for."""
+    """The survey whose galaxies are predicted."""
 
     file: str | None = None
     catalogue: CatalogueSettings
     magnitudes: Literal["apparent", "absolute"] = "apparent"
     rest_fit: RestFitSettings | None = None
-    min_snr: float = Field(default=2.0, gt=0, description="below it a band counts as missing")
-    floor: float = Field(default=0.0, ge=0, description="mag, added to errors in quadrature")
-    reference: dict[str, str] = Field(default_factory=dict, description="target: column")
-    reference_error: dict[str, str] = Field(default_factory=dict, description="target: column")
+    min_snr: float = Field(
+        default=2.0, gt=0, description="Minimum signal-to-noise; a band below it is missing"
+    )
+    floor: float = Field(default=0.0, ge=0, description="Error in mag that is added in quadrature")
+    reference: dict[str, str] = Field(
+        default_factory=dict, description="Column of known values of each target"
+    )
+    reference_error: dict[str, str] = Field(
+        default_factory=dict, description="Column of the errors of known values of each target"
+    )
     reference_is_log: bool = Field(
-        default=True, description="columns of targets with log: true hold log10 already"
+        default=True, description="Whether the columns of targets with log: true hold log10"
     )
 
 
-class BridgeFile(Section):
-    """A whole bridge."""
+class BridgeFile(YamlFile):
+    """The run file of a bridge."""
 
     name: str = "bridge"
     seed: int = Field(default=1, ge=0)
     frame: Literal["rest", "observed"] = Field(
-        default="rest", description="observed: m - distance modulus, without k-corrections"
+        default="rest",
+        description="Frame of magnitudes; observed is m - distance modulus, without k-corrections",
     )
     cosmology: Literal["Planck18", "Planck15", "WMAP9"] = "Planck18"
-    bands: dict[str, Band] = Field(min_length=1, description="short name: band")
+    bands: dict[str, Band] = Field(min_length=1, description="Band of each short name")
     simulations: list[Simulation] = Field(min_length=1)
     targets: dict[str, TargetSettings] = Field(
         default_factory=lambda: {"log_mass": TargetSettings(property="stellar_mass")}, min_length=1
     )
     features: list[str] | None = Field(
-        default=None, description="M_r, u-r, z; those of GAMA that the bands allow if not given"
+        default=None,
+        description="Features such as M_r, u-r, z; by default, those of GAMA that the bands allow",
     )
     regression: Regression = SingleLayerSettings()
     correction: CorrectionSettings = CorrectionSettings()
     audit: AuditSettings = AuditSettings()
-    perturbations: int = Field(default=32, ge=2, description="behind errors; by linear at 10^7")
+    perturbations: int = Field(
+        default=32, ge=2, description="Number of perturbations that propagate photometric errors"
+    )
     survey: SurveySettings | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w.-]+", value):
-            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
-        return value
 
     @field_validator("bands")
     @classmethod
@@ -296,7 +345,7 @@ class BridgeFile(Section):
             if not re.fullmatch(r"\w+", name):
                 raise ValueError(
                     f"band {name!r}: short names are of letters, digits and '_', so that "
-                    "features such as u-r can be told"
+                    "features such as u-r can be parsed"
                 )
         return value
 
@@ -347,10 +396,6 @@ class BridgeFile(Section):
                     f"{key}: {band!r} is not among the bands{allowed(band, self.bands)}"
                 )
 
-    def to_yaml(self) -> str:
-        """Return the complete run file, defaults included, as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
 
 _KINDS = {
     "simulations": list(_SIMULATIONS),
@@ -376,32 +421,8 @@ _SECTIONS: dict[str, Any] = {
 }
 
 
-def load(path: str | Path) -> BridgeFile:
-    """Read and check the run file of a bridge; relative paths are taken from its folder.
-
-    Raises
-    ------
-    SedumError
-        One line that names the file, the key, what was found and what is allowed.
-    """
-    path = Path(path)
-    return parse(read_mapping(path), source=str(path), folder=path.parent)
-
-
-def parse(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
-    """Check a bridge's run file that is already a mapping; see :func:`load`."""
-    if not isinstance(data, dict):
-        raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
-    if folder is not None:
-        data = _anchored(data, folder)
-    try:
-        return BridgeFile.model_validate(data)
-    except ValidationError as error:
-        raise SedumError(f"{source}: {describe(error, BridgeFile, _SECTIONS, _KINDS)}") from None
-
-
-def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the relative paths in a run file relative to its own folder instead."""
+def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the run file with its relative paths joined to a folder."""
 
     def join(section: Any, *keys: str) -> Any:
         if not isinstance(section, dict):
@@ -411,10 +432,57 @@ def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     data = dict(data)
     if isinstance(data.get("bands"), dict):
-        data["bands"] = {k: anchored_band(v, folder) for k, v in data["bands"].items()}
+        data["bands"] = {k: resolve_band(v, folder) for k, v in data["bands"].items()}
     if isinstance(data.get("simulations"), list):
         data["simulations"] = [join(s, "file", "folder") for s in data["simulations"]]
     if isinstance(data.get("survey"), dict):
         survey = join(data["survey"], "file")
         data["survey"] = {**survey, "rest_fit": join(survey.get("rest_fit"), "run", "estimator")}
     return data
+
+
+_SCHEMA = FileSchema(BridgeFile, _SECTIONS, _KINDS, _resolve_paths)
+
+
+def load(path: str | Path) -> BridgeFile:
+    """Read and check the run file of a bridge.
+
+    Relative paths in the file are relative to its own folder.
+
+    Parameters
+    ----------
+    path
+        The run file, in YAML.
+
+    Raises
+    ------
+    SedumError
+        One line that names the file, the key, its value and what is allowed.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> load(files("sedum") / "config" / "templates" / "bridge.yaml").name
+    'bridge'
+    """
+    return _SCHEMA.load(path)
+
+
+def parse(data: Any, source: str = "run file", folder: Path | None = None) -> BridgeFile:
+    """Check the run file of a bridge that is a mapping already; see :func:`load`.
+
+    Parameters
+    ----------
+    data
+        The mapping of sections.
+    source
+        Its name in error messages.
+    folder
+        The folder that relative paths are relative to; the working folder if None.
+
+    Raises
+    ------
+    SedumError
+        One line that names the source, the key, its value and what is allowed.
+    """
+    return _SCHEMA.parse(data, source, folder)

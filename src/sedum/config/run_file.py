@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from sedum.config import history_section as histories
 from sedum.config import prior_section as priors
@@ -51,34 +50,57 @@ from sedum.config.run_sections import (
     VerifySettings,
 )
 from sedum.config.section import Section
-from sedum.config.validation_messages import describe
+from sedum.config.yaml_file import FileSchema, YamlFile
 from sedum.errors import SedumError, allowed
 from sedum.storage import read_text
 
-__all__ = ["RunFile", "anchored_band", "load_run", "parse_run", "read_mapping"]
+__all__ = ["RunFile", "load_run", "parse_run", "resolve_band"]
 
 
-class RunFile(Section):
-    """A whole analysis."""
+class RunFile(YamlFile):
+    """A complete analysis.
 
-    name: str = "run"
-    filters: list[Band] = Field(min_length=1)
-    model: AnyModel = ModelSettings()
-    priors: dict[str, AnyPrior] = Field(default_factory=dict)
-    noise: AnyNoise
-    features: FeatureSettings = FeatureSettings()
-    library: LibrarySettings = LibrarySettings()
-    estimator: AnyEstimator = FlowSettings()
-    training: TrainingSettings = TrainingSettings()
-    catalogue: CatalogueSettings | None = None
-    output: OutputSettings = OutputSettings()
+    Examples
+    --------
+    >>> from sedum.config import parse_run
+    >>> run = parse_run({"filters": ["sdss_r0"], "noise": {"depths": {"sdss_r0": 25.0}}})
+    >>> run.band_names()
+    ['sdss_r0']
+    >>> run.model.stellar
+    'bc03_miles'
+    >>> run.prior("av").kind
+    'log_uniform'
+    """
 
-    @field_validator("name")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w.-]+", value):
-            raise ValueError(f"found {value!r}; allowed: letters, digits, '.', '_' and '-'")
-        return value
+    name: str = Field(default="run", description="Name of the analysis: letters, digits, . _ and -")
+    filters: list[Band] = Field(
+        min_length=1,
+        description="The bands, in the order in which fluxes are stored: names that sedum filters "
+        "lists, or filter curves in files",
+    )
+    model: AnyModel = Field(default=ModelSettings(), description="The forward model")
+    priors: dict[str, AnyPrior] = Field(
+        default_factory=dict, description="Priors by parameter, in place of the default priors"
+    )
+    noise: AnyNoise = Field(description="The noise of the survey")
+    features: FeatureSettings = Field(
+        default=FeatureSettings(), description="Inputs of the estimator"
+    )
+    library: LibrarySettings = Field(
+        default=LibrarySettings(), description="Simulated galaxies to train on"
+    )
+    estimator: AnyEstimator = Field(
+        default=FlowSettings(), description="The network that estimates posteriors"
+    )
+    training: TrainingSettings = Field(
+        default=TrainingSettings(), description="How the estimator is trained"
+    )
+    catalogue: CatalogueSettings | None = Field(
+        default=None, description="How to read the catalogue to fit"
+    )
+    output: OutputSettings = Field(
+        default=OutputSettings(), description="What is written of each posterior"
+    )
 
     def band_names(self) -> list[str]:
         """Return the names of the bands, in order."""
@@ -110,7 +132,7 @@ class RunFile(Section):
 
     @staticmethod
     def _check_kind(name: str, kind: str) -> None:
-        """Refuse priors that only other parameters can have."""
+        """Raise an error for priors that only other parameters can have."""
         for only, suffixes in _ONLY_FOR.items():
             fits = name.endswith(suffixes)
             if kind == only and not fits:
@@ -126,86 +148,17 @@ class RunFile(Section):
         if complete and (absent := [n for n in known if n not in found]):
             raise ValueError(f"{path}: missing for {', '.join(absent)}")
 
+    def embeds_bands(self) -> bool:
+        """Return whether the estimator reads bands by their wavelengths (``embedding: bands``)."""
+        return getattr(self.estimator, "embedding", "mlp") == "bands"
+
     def prior(self, name: str) -> Any:
         """Return the prior of a parameter, the default one where the file gives none."""
         return self.priors[name] if name in self.priors else default_prior(name)
 
-    def to_yaml(self) -> str:
-        """Return the complete run file, defaults included, as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
-
-class _TwiceError(Exception):
-    """A key that stands twice in one mapping."""
-
-    def __init__(self, key: Any, line: int):
-        self.key, self.line = key, line
-
-
-class _UniqueLoader(yaml.SafeLoader):
-    """Refuses what YAML forbids and PyYAML lets pass: a key twice, of which the last wins."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float):
-                continue
-            if key in seen:
-                raise _TwiceError(key, key_node.start_mark.line + 1)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def load_run(path: str | Path) -> RunFile:
-    """Read and check a run file.
-
-    Relative paths inside the file (filter curves) are taken from the file's own folder.
-
-    Raises
-    ------
-    SedumError
-        One line that names the file, the key, what was found and what is allowed.
-    """
-    path = Path(path)
-    return parse_run(read_mapping(path), source=str(path), folder=path.parent)
-
-
-def read_mapping(path: Path) -> Any:
-    """Read the YAML of a run file; a key that stands twice is refused."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise SedumError(
-            f"cannot read run file {path}: {error.strerror}; make one with 'sedum init'"
-        ) from None
-    except UnicodeDecodeError:
-        raise SedumError(f"run file {path} is not text; make one with 'sedum init'") from None
-    try:
-        return yaml.load(text, Loader=_UniqueLoader)
-    except _TwiceError as error:
-        raise SedumError(f"{path} line {error.line}: key {error.key!r} stands twice") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "unreadable"
-        raise SedumError(f"{path}{where}: not valid YAML: {problem}") from None
-
-
-def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -> RunFile:
-    """Check a run file that is already a mapping; see :func:`load_run`."""
-    if not isinstance(data, dict):
-        raise SedumError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
-    if folder is not None:
-        data = _anchor_paths(data, folder)
-    try:
-        return RunFile.model_validate(data)
-    except ValidationError as error:
-        raise SedumError(f"{source}: {describe(error, RunFile, _SECTIONS, _KINDS)}") from None
-
-
-def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the relative paths in a run file relative to its own folder instead."""
+def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the run file with its relative paths joined to a folder."""
     data = dict(data)
     model, noise, bands = data.get("model"), data.get("noise"), data.get("filters")
     if isinstance(model, dict) and str(model.get("stellar", "")).endswith(GRID_SUFFIXES):
@@ -216,11 +169,11 @@ def _anchor_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(catalogue, dict) and isinstance(catalogue.get("offsets"), str):
         data["catalogue"] = {**catalogue, "offsets": read_offsets(folder / catalogue["offsets"])}
     if isinstance(bands, list):
-        data["filters"] = [anchored_band(band, folder) for band in bands]
+        data["filters"] = [resolve_band(band, folder) for band in bands]
     return data
 
 
-def anchored_band(band: Any, folder: Path) -> Any:
+def resolve_band(band: Any, folder: Path) -> Any:
     """Return the entry of a band with its relative path taken from a folder."""
     if not isinstance(band, dict):
         return band
@@ -312,3 +265,61 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "typicality": TypicalitySettings,
     "verify": VerifySettings,
 }
+
+_SCHEMA = FileSchema(RunFile, _SECTIONS, _KINDS, _resolve_paths)
+
+
+def load_run(path: str | Path) -> RunFile:
+    """Read and check a run file.
+
+    Relative paths in the file, such as those of filter curves, are relative to its folder.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+
+    Returns
+    -------
+    RunFile
+        The checked run file, with defaults filled in.
+
+    Raises
+    ------
+    SedumError
+        If the file cannot be read or is invalid. The message is one line that names the file, the
+        key, its value and what is allowed.
+
+    Examples
+    --------
+    >>> from sedum import load_run
+    >>> _ = Path("run.yaml").write_text(run.to_yaml())
+    >>> load_run("run.yaml").band_names()
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
+    """
+    return _SCHEMA.load(path)
+
+
+def parse_run(data: Any, source: str = "run file", folder: Path | None = None) -> RunFile:
+    """Check a run file that is a mapping already; see :func:`load_run`.
+
+    Parameters
+    ----------
+    data
+        The mapping of sections.
+    source
+        Its name in error messages.
+    folder
+        The folder that relative paths are relative to; the working folder if None.
+
+    Raises
+    ------
+    SedumError
+        One line that names the source, the key, its value and what is allowed.
+
+    Examples
+    --------
+    >>> parse_run(run.model_dump(mode="json")) == run
+    True
+    """
+    return _SCHEMA.parse(data, source, folder)

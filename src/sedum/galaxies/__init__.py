@@ -1,4 +1,4 @@
-"""The forward model: from parameters of galaxies to their light."""
+"""The forward model: photometry and spectra of galaxies from their parameters."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The logarithmic wavelength axis on which every spectrum of the forward model lives.
+"""The logarithmic wavelength axis of all spectra of the forward model.
 
-Spectra are stored as averages over cells that are equally wide in ln λ, so that a redshift is
-a shift and any integral over whole cells is exact. One cell edge lies on Lyman alpha and one
-on 911.7525 Å (3/4 of it), where the intergalactic medium makes the spectrum jump.
+Spectra are stored as averages over cells of equal width in ln λ, so that a redshift is a shift and
+any integral over whole cells is exact. One cell edge lies on Lyman alpha and one on 911.7525 Å (3/4
+of it), where the absorption by the intergalactic medium sets in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["LYMAN_ALPHA", "LYMAN_LIMIT", "WavelengthAxis", "fineness_of"]
 LYMAN_ALPHA = 1215.67
 LYMAN_LIMIT = 0.75 * LYMAN_ALPHA
 
-#: Cells between the Lyman limit and Lyman alpha by default; the step is ln(4/3)/96, so that
-#: λ/Δλ = 334.
+#: Default number of cells between the Lyman limit and Lyman alpha. The step is ln(4/3)/96, which
+#: gives λ/Δλ = 334.
 CELLS_PER_LYMAN = 96
 
 
@@ -29,11 +29,17 @@ class WavelengthAxis:
     Parameters
     ----------
     first
-        Index of the first cell, counted from the one whose lower edge is Lyman alpha.
+        Index of the first cell, counted from the cell whose lower edge is Lyman alpha.
     size
-        The number of cells.
+        Number of cells.
     fineness
-        Cells between the Lyman limit and Lyman alpha.
+        Number of cells between the Lyman limit and Lyman alpha.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(4000.0, 9000.0)
+    >>> axis.edges[[0, -1]].round()
+    array([3995., 9026.])
     """
 
     first: int
@@ -42,7 +48,7 @@ class WavelengthAxis:
 
     @property
     def step(self) -> float:
-        """The width of a cell in ln λ."""
+        """Width of a cell in ln λ."""
         return float(np.log(4 / 3) / self.fineness)
 
     @classmethod
@@ -54,7 +60,7 @@ class WavelengthAxis:
         return cls(first, last - first, fineness)
 
     def part(self, low: float, high: float) -> slice:
-        """Return the slice of the cells that cover ``low`` to ``high``, as far as they are here."""
+        """Return the slice of the cells that cover ``low`` to ``high``, within this axis."""
         other = WavelengthAxis.covering(low, high, self.fineness)
         start = min(max(other.first - self.first, 0), self.size)
         stop = min(max(other.first + other.size - self.first, start), self.size)
@@ -81,36 +87,36 @@ class WavelengthAxis:
         return np.diff(self.edges)
 
     def cell_of(self, wavelength: np.ndarray | float) -> np.ndarray:
-        """Return the index of the cell that holds each wavelength (may lie outside)."""
+        """Return the index of the cell of each wavelength; it may lie outside the axis."""
         offset = np.log(np.asarray(wavelength) / LYMAN_ALPHA) / self.step - self.first
-        # The edge itself belongs to the cell below, so that the Lyman-alpha line lies on the
-        # side which the intergalactic medium absorbs.
+        # An edge belongs to the cell below it, so that the Lyman-alpha line lies on the side that
+        # the intergalactic medium absorbs.
         return np.ceil(offset - 1e-9).astype(int) - 1
 
     def slice_of(self, part: WavelengthAxis) -> slice:
-        """Return the slice of this axis's cells that are those of ``part``."""
+        """Return the slice of the cells that are those of ``part``."""
         start = part.first - self.first
         if start < 0 or start + part.size > self.size or part.fineness != self.fineness:
             raise IndexError("the part leaves the axis")
         return slice(start, start + part.size)
 
     def average(self, wavelength: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-        """Return the averages over the cells of spectra sampled elsewhere.
+        """Return the averages over the cells of spectra that are sampled elsewhere.
 
-        The spectra are taken as linear between their samples and zero beyond them; the
-        averages conserve their integrals over λ.
+        The spectra are linear between their samples and zero outside; the averages conserve their
+        integrals over λ.
 
         Parameters
         ----------
         wavelength
-            In Angstrom, increasing, [m].
+            Wavelengths in Angstrom, increasing, [m].
         spectra
-            Per unit wavelength, [..., m].
+            Spectra per unit wavelength, [..., m].
 
         Returns
         -------
         ndarray
-            [..., size]
+            Averages, [..., size].
         """
         edges = self.edges
         steps = np.diff(wavelength)
@@ -126,5 +132,11 @@ class WavelengthAxis:
 
 
 def fineness_of(resolving_power: float) -> int:
-    """Return how many cells lie between the Lyman limit and Lyman alpha at λ/Δλ, rounded up."""
+    """Return the number of cells from the Lyman limit to Lyman alpha for a resolving power.
+
+    Examples
+    --------
+    >>> fineness_of(334.0)
+    96
+    """
     return int(np.ceil(resolving_power * np.log(4 / 3) - 0.5))

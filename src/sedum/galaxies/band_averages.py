@@ -1,9 +1,9 @@
 """Averages of redshifted spectra over filters, as sums over cells.
 
-The response of a filter to the cell [x, x + 1] of the logarithmic axis is C(x + 1) - C(x),
-with C the running integral of T λ dλ. C is tabulated in 32nds of a cell and linear between,
-so a redshift, which shifts x, only chooses and blends two rows of a table: the average is
-exact for any shift, with no interpolation of spectra.
+The response of a filter to the cell [x, x + 1] of the logarithmic axis is C(x + 1) - C(x), where C
+is the running integral of T λ dλ. C is tabulated in 32nds of a cell and linear between them. A
+redshift shifts x, so it selects and mixes two rows of a table: the average is exact for any shift,
+without interpolating spectra.
 """
 
 from __future__ import annotations
@@ -18,19 +18,26 @@ from sedum.photometry.filters import Filter, FilterSet
 __all__ = ["BandProjection"]
 
 _FINE = 32
-#: Bands that are summed together.
+#: Number of bands that are summed together.
 _TOGETHER = 16
 
 
 class BandProjection(torch.nn.Module):
-    """Photon-counting averages of rest-frame spectra seen at a redshift.
+    """Photon-counting averages of rest-frame spectra observed at a redshift.
 
     Parameters
     ----------
     filters
         The bands.
     axis
-        Axis of the rest-frame spectra. Cells that a band would need below it count as dark.
+        Axis of the rest-frame spectra. Outside it the spectra count as zero.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(3000.0, 12000.0)
+    >>> project = BandProjection(FilterSet.from_names(["sdss_r0", "sdss_i0"]), axis)
+    >>> project(torch.ones(5, axis.size), torch.zeros(5, dtype=torch.float64)).shape
+    torch.Size([5, 2])
     """
 
     rows: torch.Tensor
@@ -46,8 +53,8 @@ class BandProjection(torch.nn.Module):
             rows.append(response)
             offsets.append(first - axis.first + np.arange(response.shape[1]))
             sizes.append(response.shape[1])
-        # Sums over the cells of each band as products with ones, for some bands at a time:
-        # one matrix for all of them would cost the square of their number.
+        # Sums over the cells of each band are products with ones, for some bands at a time: one
+        # matrix for all bands would cost the square of their number.
         self._parts: list[tuple[slice, slice]] = []
         starts = np.concatenate([[0], np.cumsum(sizes)])
         members = np.zeros((starts[-1], min(_TOGETHER, len(sizes))))
@@ -67,15 +74,15 @@ class BandProjection(torch.nn.Module):
         Parameters
         ----------
         spectra
-            Luminosity per Angstrom at rest, [n, cells].
+            Luminosity per Angstrom in the rest frame, [n, cells].
         redshift
-            [n], float64.
+            Redshifts, [n], float64.
 
         Returns
         -------
         Tensor
-            Averages over each band of λ_obs² L_λ / c, in L Hz⁻¹ with λ in Å, [n, bands].
-            Division by 4π d_L² (1 + z) makes them flux densities per unit frequency.
+            Averages of λ_obs² L_λ / c over each band, in L Hz⁻¹ with λ in Å, [n, bands]. Division
+            by 4π d_L² (1 + z) gives flux densities per unit frequency.
         """
         shift = torch.log1p(redshift) / self.axis.step
         whole = shift.detach().floor()
@@ -94,9 +101,9 @@ class BandProjection(torch.nn.Module):
 
 
 def _response(band: Filter, step: float) -> tuple[int, np.ndarray]:
-    """Return the first cell that a filter sees, and its response [_FINE + 1, cells].
+    """Return the first cell that a filter covers, and its response, [_FINE + 1, cells].
 
-    Row q holds the response to cells shifted up by q / _FINE.
+    Row q is the response to cells that are shifted up by q / _FINE.
     """
     low, high = (np.log(w / LYMAN_ALPHA) / step for w in band.limits)
     first = int(np.floor(low)) - 1

@@ -31,7 +31,13 @@ class CosmologyTable:
     Parameters
     ----------
     name
-        A cosmology of astropy, such as ``"Planck18"``.
+        Name of a cosmology in astropy, such as ``"Planck18"``.
+
+    Examples
+    --------
+    >>> cosmology = CosmologyTable("Planck18")
+    >>> cosmology.age_gyr(np.array([0.0, 1.0])).round(2)
+    array([13.79,  5.85])
     """
 
     def __init__(self, name: str = "Planck18"):
@@ -56,5 +62,5 @@ class CosmologyTable:
         return self._interpolate(self._age, z)
 
     def age_gyr(self, z: np.ndarray) -> np.ndarray:
-        """Return the age of the Universe in Gyr of redshifts [n], for priors."""
+        """Return the age of the Universe in Gyr at redshifts [n], as an array for priors."""
         return self.age(torch.as_tensor(np.asarray(z, float))).numpy() / 1e9

@@ -1,4 +1,4 @@
-"""Whether bands and priors stay within a grid, and which of its cells the bands see."""
+"""Checks that bands and priors stay within a grid, and the cells of the grid that bands cover."""
 
 from __future__ import annotations
 
@@ -16,16 +16,28 @@ from sedum.priors.joint import Prior
 
 __all__ = ["check_bands", "check_priors", "parameter_bounds", "redshift_range", "seen_cells"]
 
-#: Without dust emission spectra mean nothing redward of this, in Angstrom.
+#: Maximum wavelength in Angstrom at which spectra without dust emission are meaningful.
 _STARLIGHT_TO = 3.2e5
-#: What passes less than this hides what a band would see beyond the spectra.
-_HIDDEN = 0.01
-#: Cells through which less than this passes at every redshift that shows them are left out.
+#: Below this transmission, what a band covers beyond the spectra does not matter.
+_OPAQUE = 0.01
+#: Cells with less transmission than this at all redshifts at which a band covers them are omitted.
 _DARK = 1e-6
 
 
 def redshift_range(prior: Prior) -> tuple[float, float]:
-    """Return the least and greatest redshift of a prior; refuse those without a cosmology."""
+    """Return the minimum and maximum redshift of a prior.
+
+    Raises
+    ------
+    SedumError
+        If the range leaves that of the tabulated cosmology.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> redshift_range(GalaxyModel.from_run(run).prior)
+    (0.05, 1.0)
+    """
     low, high = prior.support("redshift")
     if not (0 <= low <= high <= MAX_REDSHIFT):
         raise SedumError(
@@ -35,7 +47,15 @@ def redshift_range(prior: Prior) -> tuple[float, float]:
 
 
 def parameter_bounds(prior: Prior, grid: StellarGrid) -> dict[str, tuple[float, float]]:
-    """Return the range of each parameter: where it has a meaning, and the grid reaches."""
+    """Return the range of each parameter in which it is defined and the grid has values.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> parameter_bounds(model.prior, model.grid)["log_u"]
+    (-4.0, 0.0)
+    """
     bounds = {}
     for name in prior.names:
         known = config.parameter(name)
@@ -53,7 +73,27 @@ def check_priors(
     grid: StellarGrid,
     bounds: dict[str, tuple[float, float]],
 ) -> None:
-    """Refuse priors that leave the grid, and an axis of ionisation that it has not."""
+    """Refuse priors that leave the grid, and a mode of ionisation that the grid does not allow.
+
+    Parameters
+    ----------
+    spec
+        The components of the model.
+    prior
+        The joint prior.
+    grid
+        The stellar grid.
+    bounds
+        Range of each parameter, from :func:`parameter_bounds`.
+
+    Raises
+    ------
+    SedumError
+        If a prior leaves its range, or the grid does not fit ``spec.ionisation``.
+
+    Examples -------- >>> from sedum import GalaxyModel >>> model = GalaxyModel.from_run(run) >>>
+    check_priors(model.config, model.prior, model.grid, parameter_bounds(model.prior, model.grid))
+    """
     single = len(grid.log_u) == 1
     if spec.nebular and single and spec.ionisation == "free":
         raise SedumError(
@@ -67,11 +107,12 @@ def check_priors(
         )
     for name in prior.names:
         low, high = prior.support(name)
-        least, most = bounds[name]
-        if low < least - 1e-9 * (1 + abs(least)) or high > most + 1e-9 * (1 + abs(most)):
+        minimum, maximum = bounds[name]
+        below = low < minimum - 1e-9 * (1 + abs(minimum))
+        if below or high > maximum + 1e-9 * (1 + abs(maximum)):
             raise SedumError(
                 f"priors.{name}: runs from {low:g} to {high:g}; the grid {grid.name!r} covers "
-                f"{least:g} to {most:g}"
+                f"{minimum:g} to {maximum:g}"
             )
 
 
@@ -89,14 +130,29 @@ def check_bands(
     filters
         The bands.
     spec
-        The components: without dust emission spectra end in the mid-infrared.
+        The components of the model. Without dust emission spectra end in the mid-infrared.
     grid
-        The grid.
+        The stellar grid.
     redshifts
-        Least and greatest redshift.
+        Minimum and maximum redshift.
     medium
-        Transmission of the intergalactic medium, [redshifts, blue cells], which may hide what a
-        band would see beyond the spectra; None without.
+        Transmission of the intergalactic medium, [redshifts, blue cells], or None. A band may
+        extend beyond the spectra where the medium is opaque.
+
+    Raises
+    ------
+    SedumError
+        If a band leaves the spectra.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> check_bands(model.filters, model.config, model.grid, (0.05, 1.0), None)
+    >>> check_bands(model.filters, model.config, model.grid, (0.05, 19.0), None)
+    Traceback (most recent call last):
+    ...
+    sedum.errors.SedumError: filters: band 'sdss_g0' (...) leaves the spectra, ...
     """
     z_low, z_high = redshifts
     edges = grid.axis.edges
@@ -110,7 +166,7 @@ def check_bands(
             _refuse_band(band, z_low, blue, red)
         if band.limits[0] / (1 + z_high) < blue:
             first = max(band.limits[0] / blue - 1, z_low)
-            if medium is None or medium[int(first / TABLE_STEP), bluest] >= _HIDDEN:
+            if medium is None or medium[int(first / TABLE_STEP), bluest] >= _OPAQUE:
                 _refuse_band(band, z_high, blue, red)
 
 
@@ -128,7 +184,26 @@ def seen_cells(
     redshifts: tuple[float, float],
     medium: torch.Tensor | None,
 ) -> slice:
-    """Return the cells that the bands can see, less those that are always dark."""
+    """Return the cells that the bands cover at any redshift, except those that are always dark.
+
+    Parameters
+    ----------
+    filters
+        The bands.
+    axis
+        Axis of the rest-frame spectra.
+    redshifts
+        Minimum and maximum redshift.
+    medium
+        As for :func:`check_bands`.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(900.0, 20000.0)
+    >>> cells = seen_cells(FilterSet.from_names(["sdss_r0"]), axis, (0.0, 1.0), None)
+    >>> axis.cut(cells).edges[[0, -1]].round()
+    array([2610., 7231.])
+    """
     z_low, z_high = redshifts
     blue = min(band.limits[0] for band in filters) / (1 + z_high)
     red = max(band.limits[1] for band in filters) / (1 + z_low)
@@ -141,6 +216,6 @@ def seen_cells(
     edges = axis.edges[seen.start + 1 : seen.start + 1 + count]
     seen_from = np.maximum(bluest / edges - 1, z_low)
     rows = np.minimum((seen_from / TABLE_STEP).astype(int), len(table) - 1)
-    lit = np.flatnonzero(table[rows, seen.start + np.arange(count)] > _DARK)
-    skip = int(lit[0]) if len(lit) else 0
+    bright = np.flatnonzero(table[rows, seen.start + np.arange(count)] > _DARK)
+    skip = int(bright[0]) if len(bright) else 0
     return slice(seen.start + skip, seen.stop)

@@ -1,16 +1,16 @@
 """Derived quantities: deterministic functions of a galaxy's parameters.
 
-They are computed from posterior draws, never regressed, so they always agree with each other
-and with the parameters. A run file names those it wants under ``output.derived``; ``N``, ``X``,
-``LINE`` and ``FILTER`` stand for a number, a percentage, a line and a filter:
+They are computed from posterior draws, never regressed, so they always agree with each other and
+with the parameters. A run file selects them under ``output.derived``. ``N``, ``X``, ``LINE`` and
+``FILTER`` stand for a number, a percentage, an emission line and a filter:
 
 ========================== ===================================================================
-``log_mass_surviving``     log10 mass in living stars
-``log_sfr_N``              log10 mean star-formation rate of the last N Myr
+``log_mass_surviving``     log10 mass in living stars, Msun
+``log_sfr_N``              log10 mean star-formation rate of the last N Myr, Msun/yr
 ``log_ssfr_N``             the same per surviving mass
 ``mass_weighted_age``      mean age of the stars by mass formed, Gyr
 ``light_weighted_age``     mean age by luminosity at 5500 Å before dust, Gyr
-``lookback_tX``            time in Gyr since which all but X% of the mass formed
+``lookback_tX``            lookback time in Gyr by which X% of the mass had formed
 ``absmag_FILTER``          absolute AB magnitude in the rest frame, dust included
 ``colour_A_minus_B``       difference of two such magnitudes
 ``m_uv``                   absolute AB magnitude at 1450-1550 Å, dust included
@@ -67,17 +67,23 @@ UV_WINDOWS = (
     (2400, 2580),
 )
 
-#: Below this no star formation is told apart from none: one star in the age of the Universe.
-_LEAST_SFR = 1e-10
-#: Keeps logarithms of no light at all finite.
-_LEAST = 1e-35
+#: Minimum star-formation rate in Msun/yr, one star in the age of the Universe, for logarithms.
+_MIN_SFR = 1e-10
+#: Minimum luminosity and flux, for logarithms.
+_MIN_LIGHT = 1e-35
 
 Compute = Callable[["GalaxyLight", "GalaxyBatch"], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Derived:
-    """Name, unit and description of a derived quantity, and how it is computed: [n]."""
+    """Name, unit and description of a derived quantity, and the function that computes it, [n].
+
+    Examples
+    --------
+    >>> derived_quantities(["log_sfr_100"])[0].unit
+    'dex(solMass / yr)'
+    """
 
     name: str
     unit: str
@@ -86,20 +92,31 @@ class Derived:
 
 
 def derived_quantities(names: Sequence[str]) -> list[Derived]:
-    """Return the quantities of some names.
+    """Return derived quantities by their names.
 
     Raises
     ------
     SedumError
-        If there is no such quantity, line or filter.
+        If there is no such quantity, line or filter; the message suggests similar names.
+
+    Examples
+    --------
+    >>> [quantity.name for quantity in derived_quantities(["uv_slope", "ew_Ha"])]
+    ['uv_slope', 'ew_Ha']
     """
     return [_quantity(name) for name in names]
 
 
 def describe_derived(name: str) -> tuple[str, str]:
-    """Return unit and description of a derived quantity."""
-    found = _quantity(name)
-    return found.unit, found.description
+    """Return the unit and the description of a derived quantity.
+
+    Examples
+    --------
+    >>> describe_derived("lookback_t50")
+    ('Gyr', 'lookback time by which 50% of the mass had formed')
+    """
+    quantity = _quantity(name)
+    return quantity.unit, quantity.description
 
 
 def _quantity(name: str) -> Derived:
@@ -114,7 +131,7 @@ def _quantity(name: str) -> Derived:
     known = [*_PLAIN, "log_sfr_100", "log_ssfr_100", "lookback_t50", "absmag_sdss_r0", "ew_Ha"]
     raise SedumError(
         f"output.derived: there is no quantity {name!r}{nearest(name, known)}; known: "
-        f"{', '.join(known)} and their kin"
+        f"{', '.join(known)} and others like them"
     )
 
 
@@ -127,10 +144,10 @@ def _surviving(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
 
 def _sfr(model: GalaxyLight, galaxies: GalaxyBatch, window: float) -> torch.Tensor:
     """Return log10 of the mean rate in Msun/yr over the last ``window`` yr."""
-    # At high redshift the Universe may be younger than the window; the mean is over its age.
+    # If the Universe is younger than the window, the mean is over its age.
     since = galaxies.universe.clamp(max=window)[:, None]
     formed = model.formed_since(galaxies, since) / since
-    return torch.log10((10**galaxies.log_mass * formed[:, 0]).clamp(min=_LEAST_SFR))
+    return torch.log10((10**galaxies.log_mass * formed[:, 0]).clamp(min=_MIN_SFR))
 
 
 def _ssfr(model: GalaxyLight, galaxies: GalaxyBatch, window: float) -> torch.Tensor:
@@ -142,14 +159,14 @@ def _mean_age(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
 
 
 def _light_age(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
-    """Return the age in Gyr weighted by stellar light at 5500 Å, bins at their centres."""
+    """Return the age in Gyr weighted by stellar light at 5500 Å, with bins at their centres."""
     edges = torch.from_numpy(model.grid.age_edges).to(model.device)
     _, cells = model.rest_axis(5450, 5550)
     bright = torch.from_numpy(model.grid.stellar[:, :, cells].mean(-1)).to(model.device)
     light = galaxies.mixture.stars * bright[galaxies.mixture.nodes]
     middle = (edges[1:] + edges[:-1]).float() / 2e9
     by_age = light.sum(1)
-    # The oldest bin reaches beyond the Big Bang, at which its stars end.
+    # The oldest bin extends beyond the Big Bang.
     ages = torch.minimum(middle, galaxies.universe[:, None].float() / 1e9)
     return (by_age * ages).sum(1) / by_age.sum(1)
 
@@ -201,13 +218,13 @@ def _uv_slope(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     weights = torch.from_numpy((x / (x**2).sum()).astype(np.float32)).to(model.device)
     slope = torch.empty(len(galaxies.universe), dtype=torch.float64, device=model.device)
     for rows, light in model.emergent.spectra(galaxies, cells):
-        slope[rows] = (torch.log(light.clamp(min=_LEAST)) @ weights).double()
+        slope[rows] = (torch.log(light.clamp(min=_MIN_LIGHT)) @ weights).double()
     return slope
 
 
 def _magnitude(model: GalaxyLight, galaxies: GalaxyBatch, f_nu: torch.Tensor) -> torch.Tensor:
     """Return absolute AB magnitudes of means of λ² L_λ / c per solar mass."""
-    microjansky = f_nu.clamp(min=_LEAST) * model.flux_scale(galaxies, rest=True)
+    microjansky = f_nu.clamp(min=_MIN_LIGHT) * model.flux_scale(galaxies, rest=True)
     return 23.9 - 2.5 * torch.log10(microjansky)
 
 
@@ -254,7 +271,7 @@ def _require_gas(model: GalaxyLight, what: str) -> None:
 
 
 def _line(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> tuple[torch.Tensor, list[int]]:
-    """Return luminosities before dust of the members of a line in Lsun/Msun, [n, members]."""
+    """Return the luminosities of a line's members before dust in Lsun/Msun, [n, members]."""
     _require_gas(model, f"the line {line}")
     which = line_indices(line, model.grid.line_names, model.grid.line_wavelengths)
     if not which:
@@ -265,7 +282,7 @@ def _line(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> tuple[torch.T
 def _screen(
     model: GalaxyLight, galaxies: GalaxyBatch, which: list[int], clouds: bool
 ) -> torch.Tensor:
-    """Return the share of light at lines that dust lets pass, [n, members]."""
+    """Return the transmission of dust at lines, [n, members]."""
     if model.emergent.line_attenuation is None:
         return torch.ones(1, len(which), dtype=torch.float64, device=model.device)
     diffuse, extra = model.emergent.line_attenuation.depths(galaxies.p)
@@ -277,19 +294,22 @@ def _screen(
 
 def _line_luminosity(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
     bright = _line(model, galaxies, line)[0].sum(1) * SOLAR_LUMINOSITY
-    return galaxies.log_mass + torch.log10(bright.clamp(min=_LEAST))
+    return galaxies.log_mass + torch.log10(bright.clamp(min=_MIN_LIGHT))
 
 
 def _line_flux(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
     bright, which = _line(model, galaxies, line)
     seen = (bright * _screen(model, galaxies, which, clouds=True)).sum(1) * SOLAR_LUMINOSITY
-    # The scale to µJy at rest, without the factor (1 + z) of bandwidths and the units.
+    # The scale to µJy, without the factor (1 + z) of bandwidths and without the units.
     scale = model.flux_scale(galaxies) * (1 + galaxies.p["redshift"]) / SOLAR_LUMINOSITY / 1e29
     return torch.log10((seen * scale).clamp(min=1e-60))
 
 
 def _equivalent_width(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> torch.Tensor:
-    """Return line over continuum, the stars' from both sides of the line and the gas's at it."""
+    """Return the equivalent width: line over continuum.
+
+    The stellar continuum is from both sides of the line, the nebular continuum at the line.
+    """
     bright, which = _line(model, galaxies, line)
     bright = bright * _screen(model, galaxies, which, clouds=True)
     centre = float(np.mean(model.grid.line_wavelengths[which]))
@@ -300,7 +320,7 @@ def _equivalent_width(model: GalaxyLight, galaxies: GalaxyBatch, line: str) -> t
         gas_free += model.emergent.stellar_continuum(galaxies, cells) / 2
     beneath = model.starlight.lines(galaxies.mixture, which, continuum=True).double()
     beneath = (beneath * _screen(model, galaxies, which, clouds=True)).mean(1)
-    return bright.sum(1) / (gas_free + beneath).clamp(min=_LEAST)
+    return bright.sum(1) / (gas_free + beneath).clamp(min=_MIN_LIGHT)
 
 
 def _ionising(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
@@ -310,14 +330,14 @@ def _ionising(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
 
 def _xi_ion(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     light = _mean_light(model, galaxies, 1450, 1550, dust=False) / LIGHT_SPEED
-    density = torch.log10((light * SOLAR_LUMINOSITY).clamp(min=_LEAST))
+    density = torch.log10((light * SOLAR_LUMINOSITY).clamp(min=_MIN_LIGHT))
     return _ionising(model, galaxies) - galaxies.log_mass - density
 
 
 def _infrared(model: GalaxyLight, galaxies: GalaxyBatch) -> torch.Tensor:
     _, cells = model.rest_axis(LYMAN_LIMIT, 5e4)
     lost = model.emergent.absorbed(galaxies, cells).double()
-    return galaxies.log_mass + torch.log10(lost.clamp(min=_LEAST))
+    return galaxies.log_mass + torch.log10(lost.clamp(min=_MIN_LIGHT))
 
 
 _LINE_KEYS = "|".join(LINES)

@@ -1,7 +1,7 @@
-"""Light of galaxies from the components of a model, in Lsun/Hz of one solar mass formed.
+"""The light of galaxies from the components of a model, in Lsun/Hz per solar mass formed.
 
-What photometry, spectra and derived quantities share: the components, made for one stellar grid
-and one set of bands, and the way of the light from the stars to the telescope.
+Photometry, spectra and derived quantities use it: the components for one stellar grid and one set
+of bands, and the path of the light from the stars to the telescope.
 """
 
 from __future__ import annotations
@@ -39,9 +39,18 @@ _TEN_PARSEC = 3.0856775814913674e19  # cm
 
 
 class GalaxyLight:
-    """The components of a forward model, and what they give for galaxies as tensors.
+    """The components of a forward model, and their light for galaxies given as tensors.
 
-    Parameters are those of :class:`sedum.GalaxyModel`. Nothing here checks its input.
+    Parameters are those of :class:`sedum.GalaxyModel`. The input is not checked.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> model.mean_age(galaxies).shape
+    torch.Size([5])
     """
 
     def __init__(
@@ -76,11 +85,11 @@ class GalaxyLight:
     def galaxies(
         self, theta: torch.Tensor, histories: TabulatedHistories | None = None
     ) -> GalaxyBatch:
-        """Return what galaxies are made of, from parameters [n, d]; without checks."""
+        """Return the stellar populations of galaxies with parameters [n, d], without checks."""
         p = dict(zip(self.prior.names, theta.unbind(1), strict=True))
         universe = self.cosmology.age(p["redshift"])
         if histories is not None:
-            metals = histories.shares(self._age_edges, self.grid.log_z).to(self.device)
+            metals = histories.mass_fractions(self._age_edges, self.grid.log_z).to(self.device)
             mixture = self.starlight.mixture(metals.sum(1), p, metals)
             mass = torch.from_numpy(np.log10(histories.mass)).to(self.device)
             return GalaxyBatch(p, universe, mass, mixture, histories)
@@ -89,13 +98,13 @@ class GalaxyLight:
         return GalaxyBatch(p, universe, p["log_mass"], mixture)
 
     def formed_since(self, galaxies: GalaxyBatch, lookback: torch.Tensor) -> torch.Tensor:
-        """Return the share of the mass formed since lookback times in yr, [n, k]."""
+        """Return the fraction of the mass formed since lookback times in yr, [n, k]."""
         if galaxies.histories is not None:
             return galaxies.histories.formed_since(lookback)
         return self.history.formed_since(lookback, galaxies.p, galaxies.universe)
 
     def mean_age(self, galaxies: GalaxyBatch) -> torch.Tensor:
-        """Return the mean age of the mass formed in yr, [n]."""
+        """Return the mean age by mass formed in yr, [n]."""
         if galaxies.histories is not None:
             return mean_age(galaxies.histories.formed_since, galaxies.universe)
         return self.history.mean_age(galaxies.p, galaxies.universe)
@@ -115,7 +124,7 @@ class GalaxyLight:
         return light
 
     def flux_scale(self, galaxies: GalaxyBatch, rest: bool = False) -> torch.Tensor:
-        """Return what turns Lsun/Hz of one solar mass into µJy of the galaxy, [n]."""
+        """Return the factor from Lsun/Hz per solar mass formed to µJy, [n]."""
         redshift = galaxies.p["redshift"]
         if rest:
             redshift = torch.zeros_like(redshift)

@@ -1,8 +1,8 @@
-"""The assembled forward model: from parameters of galaxies to what a telescope sees.
+"""The complete forward model: what a telescope observes of galaxies with given parameters.
 
-Stars and gas (:mod:`~sedum.galaxies.components.starlight`) are attenuated by dust, which emits
-what it absorbs; an active nucleus may be added; then come the intergalactic medium, distance, the
-Milky Way and the filters.
+Dust attenuates the light of stars and gas (:mod:`~sedum.galaxies.components.starlight`) and emits
+what it absorbs; an active nucleus may be added. The intergalactic medium, the distance, the Milky
+Way and the filters follow.
 """
 
 from __future__ import annotations
@@ -38,32 +38,46 @@ class GalaxyModel(GalaxyLight):
     filters
         The bands.
     model
-        The components, from the run file.
+        The components: the ``model`` section of a run file. None uses the defaults.
     priors
-        Priors of the parameters that ``model.parameters()`` lists; defaults where absent. They
-        fix the range of redshift.
+        Priors of the parameters in ``model.parameters()``, with defaults for those not given. They
+        also set the range of redshifts.
     grid
-        Stellar grid; the one the model names where None.
+        Stellar grid. None loads the one that the model names.
     device
-        Where to compute.
+        Torch device on which to compute, such as ``"cuda"``.
 
     Attributes
     ----------
     prior : Prior
-        The joint prior; ``prior.names`` is the order of the columns of ``theta``.
+        The joint prior. ``prior.names`` gives the order of the columns of ``theta``.
+
+    Raises
+    ------
+    SedumError
+        If a prior leaves the stellar grid, or a band leaves the spectra at some redshift.
 
     Examples
     --------
     >>> from sedum import FilterSet, GalaxyModel
-    >>> model = GalaxyModel(FilterSet.from_names(["jwst_f444w"]))      # doctest: +SKIP
-    >>> theta = model.prior.sample(1000, np.random.default_rng(1))     # doctest: +SKIP
-    >>> model.photometry(theta).shape                                  # doctest: +SKIP
-    (1000, 1)
+    >>> model = GalaxyModel(FilterSet.from_names(["sdss_r0"]))
+    >>> theta = model.prior.sample(100, np.random.default_rng(1))
+    >>> model.photometry(theta).shape
+    (100, 1)
+    >>> model.prior.names[:3]
+    ['redshift', 'log_mass', 'log_z']
     """
 
     @classmethod
     def from_run(cls, run: config.RunFile, device: str | torch.device = "cpu") -> GalaxyModel:
-        """Build the model of a run file."""
+        """Build the model of a run file.
+
+        Raises
+        ------
+        SedumError
+            If the run file has an external simulator, or names an unknown filter or derived
+            quantity.
+        """
         if isinstance(run.model, config.ExternalModelSettings):
             raise SedumError(
                 f"model: {run.model.name!r} is an external simulator; run it from Python, with "
@@ -73,7 +87,7 @@ class GalaxyModel(GalaxyLight):
         return cls(FilterSet.from_run(run), run.model, dict(run.priors), device=device)
 
     def fingerprint(self) -> dict[str, str]:
-        """Describe everything that fluxes depend on: equal fingerprints, equal fluxes."""
+        """Return hashes of everything that fluxes depend on; equal hashes mean equal fluxes."""
         return {
             "filters": self.filters.digest(),
             "grid": self.grid.digest,
@@ -91,21 +105,33 @@ class GalaxyModel(GalaxyLight):
         Parameters
         ----------
         theta
-            Parameters in the order of ``prior.names``, [n, d]. At redshift 0 exactly, fluxes
-            are those at 10 pc: absolute magnitudes.
+            Parameters in the order of ``prior.names``, [n, d]. At redshift 0 the fluxes are those
+            at 10 pc, so that they correspond to absolute magnitudes.
         histories
-            Tabulated histories that take the place of the mass, the history and the
-            metallicity of the parameters.
+            Tabulated histories of the n galaxies. They replace the mass, the star-formation history
+            and the metallicity of the parameters.
 
         Returns
         -------
         ndarray
-            µJy, float32, [n, bands].
+            Flux densities in µJy, float32, [n, bands].
 
         Raises
         ------
         SedumError
-            If a value is not finite or lies outside the model's range; names row and value.
+            If a value is not finite or lies outside the range of the model; the message names the
+            row and the value.
+
+        Examples
+        --------
+        >>> from sedum import GalaxyModel
+        >>> model = GalaxyModel.from_run(run)
+        >>> theta = model.prior.sample(2, np.random.default_rng(1))
+        >>> theta[1] = theta[0]
+        >>> theta[1, model.prior.names.index("log_mass")] += 1
+        >>> flux = model.photometry(theta)
+        >>> (flux[1] / flux[0]).round(3)
+        array([10., 10., 10.], dtype=float32)
         """
         theta = self.check(theta)
         out = np.empty((len(theta), len(self.filters)), np.float32)
@@ -115,7 +141,7 @@ class GalaxyModel(GalaxyLight):
         return out
 
     def flux(self, theta: torch.Tensor) -> torch.Tensor:
-        """Return fluxes in µJy, [n, bands]; differentiable, and without checks of the input."""
+        """Return flux densities in µJy, [n, bands], as a differentiable tensor, without checks."""
         return self._flux(self.galaxies(theta))
 
     def spectrum(
@@ -134,21 +160,36 @@ class GalaxyModel(GalaxyLight):
         theta
             Parameters, [n, d].
         wavelength
-            Wavelengths in Angstrom in the frame asked for, [m]; the cells of :attr:`axis`, and
-            in the observed frame those redshifted for each galaxy, where None.
+            Wavelengths in Angstrom in the requested frame, [m]. None returns the cells of
+            :attr:`axis`; in the observed frame they are redshifted for each galaxy.
         frame
-            ``"observed"``, or ``"rest"``: as seen from 10 pc, without the intergalactic medium
-            and the Milky Way.
+            ``"observed"``, or ``"rest"``: as seen from 10 pc, without the intergalactic medium and
+            the Milky Way.
         resolution
-            λ/Δλ at half maximum to which a Gaussian smooths the spectrum. Finer than the cells
-            (``model.resolving_power``) is refused.
+            Resolving power λ/Δλ (full width at half maximum) to which a Gaussian smooths the
+            spectrum. It must not exceed that of the cells, ``model.resolving_power``.
         histories
             As for :meth:`photometry`.
 
         Returns
         -------
         ndarray
-            f_ν in µJy, [n, m]; NaN beyond the model's wavelengths.
+            Flux densities f_ν in µJy, [n, m]; NaN outside the wavelengths of the model.
+
+        Raises
+        ------
+        SedumError
+            If a parameter is outside the model, or ``wavelength``, ``frame`` or ``resolution`` is
+            invalid.
+
+        Examples
+        --------
+        >>> from sedum import GalaxyModel
+        >>> model = GalaxyModel.from_run(run)
+        >>> theta = model.prior.sample(2, np.random.default_rng(1))
+        >>> wavelength = np.linspace(4000.0, 9000.0, 100)
+        >>> model.spectrum(theta, wavelength, resolution=100).shape
+        (2, 100)
         """
         theta = self.check(theta)
         size = self.axis.size if wavelength is None else len(wavelength)
@@ -164,9 +205,37 @@ class GalaxyModel(GalaxyLight):
         names: Sequence[str] = DEFAULTS,
         histories: TabulatedHistories | None = None,
     ) -> dict[str, np.ndarray]:
-        """Return derived quantities, each [n]; see :mod:`sedum.galaxies.derived`."""
+        """Return derived quantities; :mod:`sedum.galaxies.derived` lists them.
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, d].
+        names
+            Names of the quantities.
+        histories
+            As for :meth:`photometry`.
+
+        Returns
+        -------
+        dict
+            Values by name, each [n].
+
+        Raises
+        ------
+        SedumError
+            If a parameter is outside the model or a name is unknown.
+
+        Examples
+        --------
+        >>> from sedum import GalaxyModel
+        >>> model = GalaxyModel.from_run(run)
+        >>> theta = model.prior.sample(2, np.random.default_rng(1))
+        >>> sorted(model.derived(theta, ["log_sfr_100", "mass_weighted_age"]))
+        ['log_sfr_100', 'mass_weighted_age']
+        """
         quantities: list[Derived] = derived_quantities(names)
-        if not quantities:  # nor need any star be mixed
+        if not quantities:  # without any, the stellar populations are not needed
             return {}
         theta = self.check(theta)
         parts: list[dict[str, np.ndarray]] = []
@@ -191,11 +260,26 @@ class GalaxyModel(GalaxyLight):
             Parameters, [n, d].
         edges
             Lookback times in yr, increasing, [k + 1].
+        histories
+            As for :meth:`photometry`.
 
         Returns
         -------
         ndarray
-            Msun/yr, [n, k]; zero before the Big Bang.
+            Rates in Msun/yr, [n, k]; zero before the Big Bang.
+
+        Raises
+        ------
+        SedumError
+            If a parameter is outside the model.
+
+        Examples
+        --------
+        >>> from sedum import GalaxyModel
+        >>> model = GalaxyModel.from_run(run)
+        >>> theta = model.prior.sample(2, np.random.default_rng(1))
+        >>> model.star_formation_rate(theta, np.array([0.0, 1e8, 1e9])).shape
+        (2, 2)
         """
         theta = self.check(theta)
         times = torch.from_numpy(np.asarray(edges, float)).to(self.device)
@@ -208,13 +292,13 @@ class GalaxyModel(GalaxyLight):
         return out
 
     def check(self, theta: np.ndarray) -> np.ndarray:
-        """Return the parameters as float64 [n, d], or say which row lies outside the model."""
+        """Return the parameters as float64, [n, d]; refuse rows outside the model."""
         return check_parameters(theta, self.prior.names, self._bounds, self.cosmology)
 
     def _portions(
         self, theta: np.ndarray, histories: TabulatedHistories | None, portion: int = _PORTION
     ) -> Iterator[tuple[slice, GalaxyBatch]]:
-        """Yield galaxies of checked parameters in portions that bound the memory."""
+        """Yield the galaxies of checked parameters in portions that limit the memory."""
         if histories is not None:
             if len(histories) != len(theta):
                 raise SedumError(f"{len(histories)} histories for {len(theta)} rows of parameters")
@@ -227,7 +311,7 @@ class GalaxyModel(GalaxyLight):
 
     def _flux(self, galaxies: GalaxyBatch) -> torch.Tensor:
         p = galaxies.p
-        # index_copy rather than assignment, so that gradients pass.
+        # index_copy, unlike assignment, lets gradients pass.
         out = p["redshift"].new_zeros(len(p["redshift"]), len(self.filters))
         scale = self.flux_scale(galaxies)
         for rows, light in self.emergent.spectra(galaxies, self._seen):

@@ -16,19 +16,24 @@ __all__ = ["prior_of"]
 
 
 def prior_of(model: config.AnyModel, priors: Mapping[str, config.AnyPrior]) -> Prior:
-    """Return the joint prior of a model, without building the model itself.
+    """Return the joint prior of a model without building the model itself.
 
     Parameters
     ----------
     model
-        The components, from the run file.
+        The components: the ``model`` section of a run file.
     priors
-        Priors of the parameters that ``model.parameters()`` lists; defaults where absent.
+        Priors of the parameters in ``model.parameters()``, with defaults for those not given.
 
     Raises
     ------
     SedumError
-        If a prior allows values that mean nothing for its parameter.
+        If a prior allows values at which its parameter is not defined.
+
+    Examples
+    --------
+    >>> prior_of(run.model, run.priors).names[:3]
+    ['redshift', 'log_mass', 'log_z']
     """
     if isinstance(model, config.ExternalModelSettings):
         specs = {name: priors[name] for name in model.parameters()}
@@ -43,11 +48,11 @@ def prior_of(model: config.AnyModel, priors: Mapping[str, config.AnyPrior]) -> P
 
 
 def _check_range(name: str, spec: config.AnyPrior) -> None:
-    """Refuse values at which the parameter has no meaning."""
+    """Refuse priors that allow values at which the parameter is not defined."""
     known = config.parameter(name)
     values = [getattr(spec, key, None) for key in ("value", "low", "high")]
     values += getattr(spec, "x", [])
-    # Unbounded normal priors of bounded parameters would give such values some day.
+    # Unbounded normal priors of bounded parameters would give such values sooner or later.
     if isinstance(spec, config.NormalPrior | config.StudentTPrior):
         values += [-math.inf if spec.low is None else spec.low]
         values += [math.inf if spec.high is None else spec.high]

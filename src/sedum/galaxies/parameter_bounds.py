@@ -1,4 +1,4 @@
-"""Refusing parameters that the model is not defined for."""
+"""Checks that parameters lie in the range of the model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,30 @@ def check_parameters(
     bounds: Mapping[str, tuple[float, float]],
     cosmology: CosmologyTable,
 ) -> np.ndarray:
-    """Return the parameters as float64 [n, d], or say which row lies outside the model.
+    """Return the parameters as float64, [n, d]; refuse rows outside the model.
+
+    Parameters
+    ----------
+    theta
+        Parameters, [n, d].
+    names
+        Names of the d parameters.
+    bounds
+        Minimum and maximum of each parameter.
+    cosmology
+        Cosmology that limits ages.
 
     Raises
     ------
     SedumError
-        Naming the row, the parameter, its value and what is allowed: its range, the age of the
-        Universe for ages, and for times of mass assembly their order.
+        If a value is not finite or outside its range, an age exceeds that of the Universe, or times
+        of mass assembly are out of order. The message names the row, the parameter and its value.
+
+    Examples
+    --------
+    >>> bounds = {"redshift": (0.0, 6.0)}
+    >>> check_parameters([[0.5]], ["redshift"], bounds, CosmologyTable())
+    array([[0.5]])
     """
     theta = np.ascontiguousarray(np.atleast_2d(np.asarray(theta, float)))
     if theta.shape[1] != len(names):

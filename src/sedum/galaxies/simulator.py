@@ -1,4 +1,4 @@
-"""What the rest of sedum asks of a forward model."""
+"""The interface of a forward model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ __all__ = ["Simulator"]
 
 
 class Simulator(Protocol):
-    """A forward model: :class:`sedum.GalaxyModel` is one, a Synthesizer model another."""
+    """A forward model, as simulation, training and fitting use it.
+
+    :class:`sedum.GalaxyModel` and :class:`sedum.library.SynthesizerModel` are two.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model: Simulator = GalaxyModel.from_run(run)
+    >>> model.filters.names
+    ['sdss_g0', 'sdss_r0', 'sdss_i0']
+    """
 
     @property
     def prior(self) -> Prior:
@@ -25,10 +35,10 @@ class Simulator(Protocol):
         """The bands."""
 
     def fingerprint(self) -> dict[str, str]:
-        """Return hashes of all that fluxes depend on: filters, grid, model and priors."""
+        """Return hashes of everything that fluxes depend on: filters, grid, model and priors."""
 
     def photometry(self, theta: np.ndarray) -> np.ndarray:
-        """Return noiseless flux densities of parameters [n, d] in µJy, [n, bands]."""
+        """Return the noiseless flux densities in µJy, [n, bands], of parameters [n, d]."""
 
     def derived(self, theta: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return derived quantities by name, each [n]."""

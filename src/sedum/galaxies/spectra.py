@@ -27,7 +27,17 @@ def observed_spectrum(
     frame: str,
     resolution: float | None,
 ) -> np.ndarray:
-    """Return f_ν in µJy, [n, m]; see :meth:`sedum.GalaxyModel.spectrum`."""
+    """Return flux densities f_ν in µJy, [n, m]; see :meth:`sedum.GalaxyModel.spectrum`.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> observed_spectrum(model, galaxies, np.array([5000.0, 6000.0]), "observed", None).shape
+    (5, 2)
+    """
     if frame not in ("observed", "rest"):
         raise SedumError(f"frame: found {frame!r}{allowed(frame, ['observed', 'rest'])}")
     rest = frame == "rest"
@@ -58,7 +68,7 @@ def _needed(
     stretch: torch.Tensor,
     resolution: float | None,
 ) -> slice:
-    """Return the cells that the wavelengths of any galaxy fall in, and some around them."""
+    """Return the cells that contain the wavelengths of any galaxy, with a margin."""
     if wavelength is None or not len(wavelength) or not len(stretch):
         return slice(0, axis.size)
     wavelength = np.asarray(wavelength, float)
@@ -70,14 +80,14 @@ def _needed(
     cells = axis.part(low, high)
     if cells.stop - cells.start < 2:
         raise SedumError(
-            f"wavelength: nothing lies within the spectra, {axis.edges[0]:.0f} to "
+            f"wavelength: no value lies within the spectra, {axis.edges[0]:.0f} to "
             f"{axis.edges[-1]:.3g} Å at rest"
         )
     return cells
 
 
 def _kernel(step: float, resolution: float | None, device: torch.device) -> torch.Tensor | None:
-    """Return the Gaussian, in cells, that brings spectra to a resolution."""
+    """Return the Gaussian, in cells, that smooths spectra to a resolution."""
     if resolution is None:
         return None
     own = 1 / step
@@ -86,7 +96,7 @@ def _kernel(step: float, resolution: float | None, device: torch.device) -> torc
             f"resolution: {resolution:g} is finer than the model's cells, {own:.0f}; raise "
             "model.resolving_power"
         )
-    # A cell is a box: its variance, step² / 12, is already in the spectrum.
+    # A cell averages over a box, whose variance step² / 12 the spectrum already contains.
     variance = (1 / (resolution * _FWHM)) ** 2 - step**2 / 12
     sigma = max(variance, 0.0) ** 0.5 / step
     reach = max(int(np.ceil(4 * sigma)), 1)
@@ -111,6 +121,6 @@ def _sample(
     at = (log.to(stretch.device) - torch.log(stretch)[:, None]) / axis.step
     i = at.floor().long().clamp(0, axis.size - 2)
     value = torch.lerp(torch.gather(spectra, 1, i), torch.gather(spectra, 1, i + 1), at - i)
-    # Half a cell beyond the outermost centres still belongs to the axis.
+    # The axis extends half a cell beyond the outermost centres.
     inside = (at >= -0.5) & (at <= axis.size - 0.5)
     return value.masked_fill(~inside, float("nan"))

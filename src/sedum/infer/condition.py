@@ -1,4 +1,4 @@
-"""What the estimator is conditioned on: the features of an observation and its known redshift."""
+"""The condition of the estimator: features of an observation and its known redshift."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Condition", "condition_of", "latent_redshift"]
 
 
 class Condition(NamedTuple):
-    """Observations of n galaxies, as the estimator takes them.
+    """Observations of n galaxies, as inputs of the estimator.
 
     Attributes
     ----------
     features
-        What the network reads, [n, features].
+        The inputs of the network, [n, features].
     redshift
-        Centre and width of the latent redshift that a known redshift implies, [n, 2]; (0, 1),
-        those of the prior, where no redshift is known.
+        Centre and width of the latent redshift that a known redshift implies, [n, 2]; those of
+        the prior, (0, 1), if no redshift is known.
     """
 
     features: torch.Tensor
@@ -52,8 +52,9 @@ def condition_of(prior: Prior, transform: FeatureTransform, photometry: Photomet
 def latent_redshift(prior: Prior, photometry: Photometry) -> np.ndarray:
     """Return centre and width of the latent redshift that known redshifts imply, [n, 2].
 
-    (0, 1), the prior's, where no redshift is known. They only choose the coordinate in which
-    the estimator works, so that a known redshift just outside the prior is moved to its edge.
+    They are those of the prior, (0, 1), if no redshift is known. They only define the coordinate
+    in which the estimator works, so that a known redshift just outside the prior is moved to its
+    edge.
     """
     latent = np.tile([0.0, 1.0], (len(photometry), 1))
     known = np.isfinite(photometry.redshift)

@@ -13,12 +13,12 @@ __all__ = ["BandTransformer", "ResidualNetwork"]
 
 
 class ResidualBlock(nn.Module):
-    """x + f(x), with f two linear maps behind a layer normalisation."""
+    """x + f(x), where f is a layer normalisation followed by two linear maps."""
 
     def __init__(self, width: int):
         super().__init__()
         last = nn.Linear(width, width)
-        # A block that starts as the identity lets depth be added without harm.
+        # Blocks start as the identity, so that deep networks train well.
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.inner = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), last)
@@ -28,7 +28,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """A residual multilayer perceptron over all features at once.
+    """A residual multilayer perceptron of all features.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class ResidualNetwork(nn.Module):
     width
         The size of the context.
     blocks
-        Residual blocks.
+        The number of residual blocks.
     """
 
     def __init__(self, features: int, width: int, blocks: int):
@@ -55,27 +55,27 @@ class ResidualNetwork(nn.Module):
 
 
 class BandTransformer(nn.Module):
-    """Self-attention over bands: each is a token of its flux, error, kind and wavelength.
+    """Self-attention over bands, each a token of flux, error, kind and wavelength.
 
-    A band that is missing is no token at all, and nothing depends on the order of bands: a
-    network that was trained with many sets of bands reads others by their wavelengths. A last
-    token holds what is known of the redshift, and gathers the context.
+    Missing bands are no tokens, and the order of bands has no effect. A network that was trained
+    with many sets of bands can therefore read other bands by their wavelengths. One more token
+    holds the known redshift, and its output is the context.
 
     Parameters
     ----------
     layout
-        Where features stand.
+        The layout of the features.
     width
         The size of tokens and context.
     blocks
-        Layers of attention.
+        The number of attention layers.
     heads
-        Heads of each.
+        The number of heads of each layer.
     pivots
         Pivot wavelengths of the bands in Angstrom.
     """
 
-    #: Wavelengths are told apart by sines of their logarithm, of these periods in ln(wavelength).
+    #: Periods in ln(wavelength) of the sines that encode wavelengths.
     _PERIODS = (16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125)
     pivots: torch.Tensor
 

@@ -1,4 +1,4 @@
-"""The estimator: a network that reads the observation, and a density it conditions."""
+"""The estimator: a network that reads the observation, and a conditional density."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sedum.observe.features import FeatureLayout
 
 __all__ = ["ROWS", "Ensemble", "Estimator", "build_estimator"]
 
-#: Galaxies whose observations go through the network together when draws are made.
+#: Number of galaxies that the network evaluates together for draws.
 ROWS = 256
 
 
@@ -29,17 +29,17 @@ class Estimator(nn.Module):
     Parameters
     ----------
     embedding
-        Turns features into the context.
+        The network that turns features into the context.
     density
-        Of the latent coordinates given the context.
+        The density of the latent coordinates given the context.
     redshift_index
         Index of the latent coordinate of the redshift, or None if it is not inferred.
 
     Notes
     -----
-    The estimator works in (y - centre) / width of the latent redshift, where centre and width
-    are those of the condition. Where the redshift is known, that is a number of order one: the
-    same network serves redshifts known to 0.1% and not at all.
+    The latent redshift y is replaced by (y - centre) / width with the centre and width of the
+    condition. This is of order one for known redshifts, too, so that the same network works for
+    redshifts that are known to 0.1% and for unknown ones.
     """
 
     def __init__(self, embedding: nn.Module, density: Density, redshift_index: int | None):
@@ -48,11 +48,11 @@ class Estimator(nn.Module):
 
     @property
     def n_base(self) -> int:
-        """How many random numbers a draw needs."""
+        """The number of base samples of one draw."""
         return self.density.n_base
 
     def at(self, y: torch.Tensor, condition: Condition) -> LogProb:
-        """Go to y once; return its log densities for any map of the base normals."""
+        """Return a function that gives log densities of y for any base transform."""
         y, log_width = self._rescaled(y, condition.redshift)
         density = self.density.at(y, self.embedding(condition.features))
         return lambda transform: density(transform) - log_width
@@ -82,7 +82,7 @@ class Estimator(nn.Module):
         return self.at(y, condition)(transform)
 
     def loss(self, y: torch.Tensor, condition: Condition) -> torch.Tensor:
-        """Return what training makes small, [n]; for most kinds the negative log density."""
+        """Return the training loss, [n]; for most kinds the negative log density."""
         y, log_width = self._rescaled(y, condition.redshift)
         return self.density.loss(y, self.embedding(condition.features)) + log_width
 
@@ -94,8 +94,8 @@ class Estimator(nn.Module):
     ) -> torch.Tensor:
         """Return latent draws, [n, draws, d]."""
         n = len(condition.features)
-        # Matrix products round differently for different numbers of rows: up to so many are
-        # always that many, so that a galaxy's draws do not depend on its company.
+        # Matrix products round differently for different numbers of rows. Fewer rows are padded,
+        # so that the draws of a galaxy do not depend on the others.
         padded = pad(condition.features, (0, 0, 0, max(ROWS - n, 0)))
         y = self.density.sample(
             samples, self.density.prepare(self.embedding(padded))[:n], transform
@@ -107,7 +107,7 @@ class Estimator(nn.Module):
     def _rescaled(
         self, y: torch.Tensor, redshift: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return y in the coordinates of the density, and the log of the change of volume."""
+        """Return y in the coordinates of the density, and the log of the volume factor."""
         centre, width = (redshift[:, None] if y.dim() == 3 else redshift).unbind(-1)
         if self.redshift_index is None:
             return y, torch.zeros_like(width)
@@ -135,14 +135,14 @@ class Ensemble(nn.Module):
 
     @property
     def n_base(self) -> int:
-        """How many random numbers a draw needs: one of them chooses the member."""
+        """The number of base samples of one draw; the last one selects the member."""
         return max(m.n_base for m in self._estimators()) + 1
 
     def _estimators(self) -> list[Estimator]:
         return [m for m in self.members if isinstance(m, Estimator)]
 
     def at(self, y: torch.Tensor, condition: Condition) -> LogProb:
-        """Return the log density; see :class:`Estimator`. One map serves all members."""
+        """Return the log density; see :class:`Estimator`. All members have the same transform."""
         members = [m.at(y, condition) for m in self._estimators()]
 
         def log_prob(transform: BaseTransform | None) -> torch.Tensor:
@@ -168,26 +168,26 @@ class Ensemble(nn.Module):
     ) -> torch.Tensor:
         """Return latent draws; see :class:`Estimator`."""
         uniform = torch.from_numpy(samples.uniforms()[..., -1]).to(condition.features)
-        chosen = (
+        selected = (
             uniform[..., None] > self.log_weights.exp().cumsum(-1)[:-1].to(condition.features)
         ).sum(-1)
         drawn = None
         for k, member in enumerate(self._estimators()):
             part = BaseSamples(samples.points[: member.n_base], samples.shifts[:, : member.n_base])
             y = member.sample(part, condition, transform)
-            drawn = y if drawn is None else torch.where((chosen == k)[..., None], y, drawn)
+            drawn = y if drawn is None else torch.where((selected == k)[..., None], y, drawn)
         assert drawn is not None
         return drawn
 
     def weigh(self, log_probs: torch.Tensor, rounds: int = 500) -> None:
-        """Choose the weights that predict held-out galaxies best (stacking, Yao et al. 2018).
+        """Set the weights that predict held-out galaxies best (stacking, Yao et al. 2018).
 
         Parameters
         ----------
         log_probs
-            Of held-out galaxies under each member, [galaxies, members].
+            Log densities of held-out galaxies under each member, [galaxies, members].
         rounds
-            Of expectation and maximisation.
+            Number of steps of expectation and maximisation.
         """
         log_weights = torch.zeros_like(log_probs[0]).log_softmax(-1)
         for _ in range(rounds):
@@ -210,14 +210,14 @@ def build_estimator(
     spec
         The estimator section of the run file.
     layout
-        Of the features.
+        The layout of the features.
     dimension
         The number of latent coordinates.
     redshift_index
         Index of the latent coordinate of the redshift, or None if it is not inferred.
     pivots
         Pivot wavelengths in Angstrom, needed by the embedding ``bands``; they are stored with
-        its weights, so that an estimator that is read needs none.
+        its weights, so that an estimator read from a file does not need them.
     """
     if isinstance(spec, config.EnsembleSettings):
         members = [

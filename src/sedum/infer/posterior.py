@@ -21,14 +21,14 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
-from sedum.storage import array_digest, digest, read_tensors, require_same, write_tensors
+from sedum.storage import ModelFile, array_digest, digest, require_same, tensors_below
 
 __all__ = ["Posterior", "training_fingerprint"]
 
-_KIND = "sedum estimator"
 _FORMAT = 2
-#: Of recalibrated ones, which code that knows nothing of that must not read.
+#: The format of recalibrated estimators, which older code must not read.
 _RECALIBRATED = 3
+_FILE = ModelFile("estimator", "sedum train", (_FORMAT, _RECALIBRATED))
 #: Galaxies drawn together.
 _PORTION = ROWS
 
@@ -258,7 +258,7 @@ class Posterior:
         SedumError
             If the estimator is bound to its bands, or model, priors or estimator differ.
         """
-        if not _alike(self.run):
+        if not self.run.embeds_bands():
             raise SedumError(
                 f"estimator {self.source} is bound to its bands; train one with "
                 "estimator: {embedding: bands}"
@@ -298,16 +298,15 @@ class Posterior:
         tensors |= _stored("features", self.features.state())
         tensors |= _stored("noise", self.noise.state())
         meta = {
-            "kind": _KIND,
-            "format": _FORMAT,
             "run": self.run.model_dump(mode="json"),
             "fingerprint": self.fingerprint,
             "history": self.history,
         }
         if self.recalibration is not None:
             tensors |= _stored("recalibration", self.recalibration.state())
-            meta |= {"format": _RECALIBRATED, "recalibration": self.recalibration.about}
-        write_tensors(path, tensors, meta)
+            meta["recalibration"] = self.recalibration.about
+        version = _FORMAT if self.recalibration is None else _RECALIBRATED
+        _FILE.write(path, tensors, meta, version)
 
     @classmethod
     def read(cls, path: str | Path) -> Posterior:
@@ -318,47 +317,34 @@ class Posterior:
         SedumError
             If it is absent, damaged or not an estimator; it is named.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SedumError(f"estimator {path} does not exist; make it with 'sedum train'")
-        try:
-            meta, tensors = read_tensors(path, "pt")
-        except ValueError as error:
-            raise SedumError(
-                f"estimator {path} is damaged or not safetensors ({error}); train it again"
-            ) from None
-        known = (_FORMAT, _RECALIBRATED)
-        if meta.get("kind") != _KIND or meta.get("format") not in known:
-            raise SedumError(f"{path} is not a sedum estimator of format {_FORMAT}; train it again")
-        run = parse_run(meta["run"], source=f"run file stored in {path}")
-        try:
+
+        def build(metadata: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Posterior:
+            run = parse_run(metadata["run"], source=f"run file stored in {path}")
             noise = NoiseModel.from_state(run.band_names(), run.noise, _arrays("noise", tensors))
             features = FeatureTransform.from_state(
                 _arrays("features", tensors),
                 run.features.colours,
                 run.noise.limits is not None,
-                _alike(run),
+                run.embeds_bands(),
             )
             estimator = make_estimator(run, features)
-            estimator.load_state_dict(_part("weights", tensors))
+            estimator.load_state_dict(tensors_below("weights", tensors))
             recalibration = None
-            if meta["format"] == _RECALIBRATED:
+            if metadata["format"] == _RECALIBRATED:
                 state = _arrays("recalibration", tensors)
-                recalibration = Recalibration.from_state(state, meta["recalibration"])
+                recalibration = Recalibration.from_state(state, metadata["recalibration"])
             return cls(
                 estimator,
                 features,
                 run,
-                meta["fingerprint"],
-                meta["history"],
+                metadata["fingerprint"],
+                metadata["history"],
                 str(path),
                 noise,
                 recalibration,
             )
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
-            raise SedumError(
-                f"estimator {path} does not fit its own run file; train it again"
-            ) from None
+
+        return _FILE.read(path, "pt", build)
 
     def require(self, fingerprint: dict[str, str]) -> None:
         """Make sure that the estimator was trained for a run file, or say what differs.
@@ -381,18 +367,8 @@ def _stored(part: str, state: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {f"{part}.{k}": torch.from_numpy(np.array(v, order="C")) for k, v in state.items()}
 
 
-def _part(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    prefix = f"{part}."
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
 def _arrays(part: str, tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
-    return {k: v.numpy() for k, v in _part(part, tensors).items()}
-
-
-def _alike(run: RunFile) -> bool:
-    """Say whether the estimator reads bands by their wavelengths."""
-    return getattr(run.estimator, "embedding", "mlp") == "bands"
+    return {k: v.numpy() for k, v in tensors_below(part, tensors).items()}
 
 
 def training_fingerprint(

@@ -1,11 +1,11 @@
-"""Recalibration: a small map of the normal numbers that every draw starts from.
+"""Recalibration: a small map of the normal base samples of every draw.
 
-Whatever its kind, an estimator turns standard normal numbers into draws. Numbers of another
-distribution, the same map g of standard normals for all galaxies but for a few coarse properties
-of the observation, widen, shift, skew or correlate its posteriors. Since g is invertible, the
-density of the draws stays exact and normalised: the density of the numbers takes the place of
-the standard normal's. In a mixture g acts within every component, so that separate peaks stay
-where they are and each becomes wider or narrower.
+An estimator of any kind turns standard normal base samples into draws. A map g of the base samples
+widens, shifts, skews or correlates its posteriors. It is the same for all galaxies except for a
+few coarse properties of the observation. Since g is invertible, the density of the draws remains
+exact and normalised: the density of the mapped base samples replaces the standard normal density.
+In a mixture, g acts within every component, so that separate peaks keep their places and each
+becomes wider or narrower.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sedum.photometry.observed import Photometry
 __all__ = ["BaseTransform", "Covariates", "Recalibration", "log_standard"]
 
 _LOG_TWO_PI = math.log(2 * math.pi)
-#: Arguments of hyperbolic sines are kept within this, so that squares stay finite.
-_LARGEST = 30.0
-#: Covariates are kept within this many standard deviations of those the map was fitted to.
+#: Arguments of hyperbolic sines are limited to this, so that squares remain finite.
+_MAX_ARGUMENT = 30.0
+#: Covariates are limited to this many standard deviations of those that the map was fitted to.
 _REACH = 2.5
 
 
@@ -32,15 +32,15 @@ _REACH = 2.5
 class BaseTransform:
     """The map g of n galaxies: x = shift + scale (1 + lower) sinh(tail asinh(z) + skew).
 
-    The innermost part is the sinh-arcsinh transformation (Jones & Pewsey 2009): the tail's
-    weight and the skewness of a normal. Zeros give the identity.
+    The innermost part is the sinh-arcsinh transformation (Jones & Pewsey 2009), which changes the
+    tails and the skewness of a normal distribution. Zeros give the identity.
 
     Attributes
     ----------
     shift, log_scale, log_tail, skew
-        [n, d]
+        Parameters of each galaxy and coordinate, [n, d] each.
     lower
-        Below the diagonal, the correlations, common to all galaxies, [d, d].
+        The correlations below the diagonal, the same for all galaxies, [d, d].
     """
 
     shift: torch.Tensor
@@ -52,7 +52,7 @@ class BaseTransform:
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Map standard normals [n, ..., d]."""
         shift, scale, tail, skew = self._like(z)
-        u = torch.sinh((tail.exp() * torch.asinh(z) + skew).clamp(-_LARGEST, _LARGEST))
+        u = torch.sinh((tail.exp() * torch.asinh(z) + skew).clamp(-_MAX_ARGUMENT, _MAX_ARGUMENT))
         return shift + scale.exp() * (u + u @ self.lower.to(z).mT)
 
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,12 +62,14 @@ class BaseTransform:
         unit = torch.eye(len(lower), dtype=x.dtype, device=x.device)
         back = torch.linalg.solve_triangular(unit + lower, unit, upper=False, unitriangular=True)
         u = ((x - shift) * (-scale).exp()) @ back.mT
-        z = torch.sinh(((torch.asinh(u) - skew) * (-tail).exp()).clamp(-_LARGEST, _LARGEST))
+        z = torch.sinh(
+            ((torch.asinh(u) - skew) * (-tail).exp()).clamp(-_MAX_ARGUMENT, _MAX_ARGUMENT)
+        )
         slope = tail + 0.5 * torch.log1p(u.square()) - 0.5 * torch.log1p(z.square())
         return (-0.5 * (z.square() + _LOG_TWO_PI) - slope - scale).sum(-1)
 
     def packed(self) -> np.ndarray:
-        """Return all numbers of each galaxy for compiled loops, float32, [n, 4 d + d²]."""
+        """Return all parameters of each galaxy for compiled loops, float32, [n, 4 d + d²]."""
         n, d = self.shift.shape
         lower = self.lower.reshape(1, d * d).expand(n, -1)
         parts = [self.shift, self.log_scale.exp(), self.log_tail.exp(), self.skew, lower]
@@ -81,7 +83,7 @@ class BaseTransform:
 
 
 def log_standard(x: torch.Tensor, transform: BaseTransform | None) -> torch.Tensor:
-    """Return log densities of mapped standard normals at x [n, ..., d]; not mapped if None."""
+    """Return log densities of mapped standard normals at x [n, ..., d]; without a map if None."""
     if transform is None:
         return -0.5 * (x.square() + _LOG_TWO_PI).sum(-1)
     return transform.log_prob(x)
@@ -91,8 +93,8 @@ def log_standard(x: torch.Tensor, transform: BaseTransform | None) -> torch.Tens
 class Covariates:
     """The coarse properties of an observation that a recalibration may depend on.
 
-    One; the log of the total signal-to-noise, standardised and kept within the range of those
-    that it was fitted to; and whether a redshift is given.
+    They are a constant 1, the standardised log of the total signal-to-noise, limited to the range
+    that the map was fitted to, and whether a redshift is given.
 
     Attributes
     ----------
@@ -105,12 +107,12 @@ class Covariates:
 
     @classmethod
     def of(cls, photometry: Photometry) -> Covariates:
-        """Standardise by n observations."""
-        found = photometry.log_snr
-        return cls(float(found.mean()), max(float(found.std()), 1e-6))
+        """Return covariates standardised on n observations."""
+        log_snr = photometry.log_snr
+        return cls(float(log_snr.mean()), max(float(log_snr.std()), 1e-6))
 
     def __call__(self, photometry: Photometry) -> np.ndarray:
-        """Return them for n observations, [n, 3]."""
+        """Return the covariates of n observations, [n, 3]."""
         standard = np.clip((photometry.log_snr - self.centre) / self.scale, -_REACH, _REACH)
         known = np.isfinite(photometry.redshift)
         return np.stack([np.ones(len(standard)), standard, known], axis=1)
@@ -118,19 +120,19 @@ class Covariates:
 
 @dataclass(frozen=True)
 class Recalibration:
-    """The map of all galaxies.
+    """The base transforms of all galaxies, as functions of covariates.
 
     Attributes
     ----------
     weights
-        How shift, log scale, log tail and skew of each coordinate depend on each covariate,
+        Coefficients of shift, log scale, log tail and skew of each coordinate for each covariate,
         [covariates, 4, d].
     lower
-        As for :class:`BaseTransform`, [d, d].
+        The correlations, as of :class:`BaseTransform`, [d, d].
     covariates
         The covariates.
     about
-        How it was fitted and what it improved, ready for JSON.
+        Record of the fit and of the improvement, for JSON.
     """
 
     weights: np.ndarray
@@ -143,7 +145,7 @@ class Recalibration:
     ) -> BaseTransform:
         """Return the maps of n observations."""
         known = self.covariates(photometry)
-        # Sums by hand: matrix products round differently for different numbers of rows.
+        # Explicit sums, since matrix products round differently for different numbers of rows.
         parts = sum(known[:, k, None, None] * self.weights[k] for k in range(known.shape[1]))
         tensor = torch.from_numpy(np.asarray(parts, np.float32)).to(device)
         lower = torch.from_numpy(np.tril(self.lower, -1).astype(np.float32)).to(device)
@@ -151,7 +153,7 @@ class Recalibration:
         return BaseTransform(shift, log_scale, log_tail, skew, lower)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return the arrays that define it, for storing."""
+        """Return the arrays that are stored."""
         standard = np.array([self.covariates.centre, self.covariates.scale])
         return {"weights": self.weights, "lower": self.lower, "signal_to_noise": standard}
 

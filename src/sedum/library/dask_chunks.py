@@ -1,7 +1,7 @@
-"""Chunks of a library, computed by the workers of a Dask cluster.
+"""Chunks of a library that the workers of a Dask cluster compute.
 
-The forward model is made once in each worker. Chunks come back to the process that asked, which
-writes them: workers elsewhere need no file of the library.
+The forward model is created once in each worker. Chunks return to the calling process, which writes
+them, so workers elsewhere need no access to the library file.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from sedum.parallel.dask_cluster import brought, completed, connected, held
 __all__ = ["chunks_on_dask"]
 
 
-class _Make:
-    """Makes the forward model in a worker, and makes sure that it is the same."""
+class _MakeModel:
+    """Creates the forward model in a worker, and checks that it is the same."""
 
     def __init__(self, run: RunFile, model: Simulator):
         self.run, self.fingerprint = run, model.fingerprint()
         own = isinstance(model, GalaxyModel) and not isinstance(run.model, ExternalModelSettings)
-        # Grids are big and lie on every machine; somebody else's simulator has to travel.
+        # Workers have their own copy of the large grids, but an external simulator must be sent.
         self.model = None if own else model
 
     def __call__(self) -> Simulator:
-        """Make it."""
+        """Create the model."""
         model = self.model or GalaxyModel.from_run(self.run)
-        found = model.fingerprint()
-        differing = [k for k, v in self.fingerprint.items() if found.get(k) != v]
+        fingerprint = model.fingerprint()
+        differing = [k for k, v in self.fingerprint.items() if fingerprint.get(k) != v]
         if differing:
             raise SedumError(
                 f"a Dask worker has other {' and '.join(differing)} than this process; give it the "
@@ -45,7 +45,7 @@ class _Make:
 
 
 def _draw(token: str, seed: int, index: int, n: int) -> dict[str, np.ndarray]:
-    """Compute a chunk in a worker, on one thread: each is one of Dask's."""
+    """Compute a chunk in a worker, on one thread, because Dask starts one worker for each core."""
     import torch
 
     torch.set_num_threads(1)
@@ -55,16 +55,23 @@ def _draw(token: str, seed: int, index: int, n: int) -> dict[str, np.ndarray]:
 def chunks_on_dask(
     run: RunFile, model: Simulator, missing: Mapping[int, int], **connection: Any
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yield the numbers of chunks and their parameters and fluxes, as they are done.
+    """Yield the numbers of chunks with their parameters and fluxes, as they complete.
 
     Parameters
     ----------
     run, model
         The run file and its forward model.
     missing
-        The numbers of the chunks to make, and the galaxies in each.
+        Number of galaxies in each chunk to compute, by the number of the chunk.
     **connection
         As for :func:`sedum.parallel.dask_cluster.connected`.
+
+    Yields
+    ------
+    index : int
+        Number of the chunk.
+    arrays : dict
+        ``theta`` and ``flux``; see :func:`sedum.library.chunks.draw_chunk`.
 
     Raises
     ------
@@ -73,8 +80,8 @@ def chunks_on_dask(
     """
     if not missing:
         return
-    make = _Make(run, model)
-    # Of this call alone: when it ends, it takes away from the workers what it has brought.
+    make = _MakeModel(run, model)
+    # A token of this call alone: when it ends, the workers remove its model.
     token = uuid4().hex
     with connected(**connection) as client, brought(client, token, make):
         seed = run.library.seed

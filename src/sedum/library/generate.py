@@ -82,6 +82,12 @@ def simulate(
         If the path cannot be written, or holds a library or parts of another run file; if
         ``sedum[survey]`` is not installed where several processes are asked for, there is no
         such scheduler, or its workers have other versions, filter curves or grids.
+
+    Examples
+    --------
+    >>> made = simulate(run, "example.h5")
+    >>> len(made), made.bands
+    (2000, ['sdss_g0', 'sdss_r0', 'sdss_i0'])
     """
     path = Path(path)
     parts = PartFolder(path.with_name(path.name + ".parts"), ["*.safetensors"], "run file")

@@ -48,6 +48,11 @@ class Library:
         What the fluxes depend on; see :meth:`sedum.GalaxyModel.fingerprint`.
     provenance
         Run file and versions.
+
+    Examples
+    --------
+    >>> library.names[:2], library.theta.shape[0], library.flux.shape
+    (['redshift', 'log_mass'], 2000, (2000, 3))
     """
 
     names: list[str]

@@ -1,7 +1,7 @@
-"""A user's own Synthesizer model behind the interface of sedum's simulators.
+"""Your own Synthesizer model as a forward model of sedum.
 
-Synthesizer (Lovell et al. 2025) computes one galaxy at a time; what comes after, from the library
-to the fitted catalogue, does not depend on who made the fluxes.
+Synthesizer (Lovell et al. 2025) computes one galaxy at a time. All later steps, from the library to
+the fitted catalogue, do not depend on the origin of the fluxes.
 """
 
 from __future__ import annotations
@@ -22,49 +22,51 @@ __all__ = ["SynthesizerModel"]
 
 
 class SynthesizerModel:
-    """Photometry, spectra and derived quantities by Synthesizer.
+    """Photometry, spectra and derived quantities of galaxies, computed by Synthesizer.
 
     Parameters
     ----------
     run
-        A run file whose model is ``kind: external``: it names the parameters, and its priors
-        and cosmology count. ``redshift`` must be among the parameters. Its ``filters`` must be
-        those of the instrument, in its order.
+        A run file whose model is of ``kind: external``. It gives the parameters, which must include
+        ``redshift``, their priors and the cosmology. Its ``filters`` must be those of the
+        instrument, in the same order.
     galaxy
-        Function from the parameters of one galaxy, by name, to a Synthesizer ``Galaxy`` with
-        stars; its redshift is set here.
+        Function that takes the parameters of one galaxy, by name, and returns a Synthesizer
+        ``Galaxy`` with stars. Its redshift is set afterwards.
     emission_model
-        Synthesizer emission model; its label names the spectrum that is observed.
+        Synthesizer emission model. Its label names the spectrum that is observed.
     filters
         Synthesizer ``FilterCollection``, or an instrument that has one.
     igm
-        Synthesizer class of intergalactic absorption or an object of it, or None.
+        Class or object of Synthesizer for intergalactic absorption, or None.
     derived
-        Functions from a galaxy, its spectra computed, to a number, by the name of the quantity.
+        Functions by the name of a derived quantity. Each takes a galaxy with spectra and returns a
+        number.
 
     Raises
     ------
     SedumError
         If Synthesizer is not installed, or the run file does not fit.
 
-    Examples
-    --------
+    Notes
+    -----
     A run file has ``model: {kind: external, name: mine, parameter_names: [redshift, log_mass,
-    duration]}`` and a prior for each; then
+    duration]}`` and a prior for each parameter. Then::
 
-    >>> def galaxy(p):                                                 # doctest: +SKIP
-    ...     stars = Stars(
-    ...         grid.log10ages,
-    ...         grid.metallicities,
-    ...         sf_hist=SFH.Constant(max_age=p["duration"] * Myr),
-    ...         metal_dist=ZDist.DeltaConstant(metallicity=0.01),
-    ...         initial_mass=10 ** p["log_mass"] * Msun,
-    ...     )
-    ...     return Galaxy(stars=stars, redshift=p["redshift"])
-    >>> model = SynthesizerModel(run, galaxy, emission, filters, igm=Inoue14)  # doctest: +SKIP
-    >>> library = sedum.simulate(run, "library.h5", model=model)       # doctest: +SKIP
-    >>> posterior = sedum.train(run, library)                          # doctest: +SKIP
-    >>> table = sedum.fit(run, posterior, "in.fits", "out.fits", model=model)  # doctest: +SKIP
+        def galaxy(p):
+            stars = Stars(
+                grid.log10ages,
+                grid.metallicities,
+                sf_hist=SFH.Constant(max_age=p["duration"] * Myr),
+                metal_dist=ZDist.DeltaConstant(metallicity=0.01),
+                initial_mass=10 ** p["log_mass"] * Msun,
+            )
+            return Galaxy(stars=stars, redshift=p["redshift"])
+
+        model = SynthesizerModel(run, galaxy, emission, filters, igm=Inoue14)
+        library = sedum.simulate(run, "library.h5", model=model)
+        posterior = sedum.train(run, library)
+        table = sedum.fit(run, posterior, "in.fits", "out.fits", model=model)
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class SynthesizerModel:
         self._spec = run.model
         self._version = str(synthesizer.__version__)
         self._build, self._emission = galaxy, emission_model
-        # Synthesizer would make an object of a class, and read its tables, for every galaxy.
+        # Given a class, Synthesizer would create an object and read its tables for every galaxy.
         self._igm = igm() if isinstance(igm, type) else igm
         self._collection = collection_of(filters)
         self._derived = dict(derived or {})
@@ -107,7 +109,7 @@ class SynthesizerModel:
         self._cosmology = getattr(astropy.cosmology, run.model.cosmology)
 
     def fingerprint(self) -> dict[str, str]:
-        """Describe what fluxes depend on; the user's functions count by the model's name."""
+        """Return hashes of what fluxes depend on; your functions count by the name of the model."""
         parts = {
             "run": self._spec.model_dump(mode="json"),
             "emission": sorted(label for label, _ in self._emission.items()),
@@ -121,13 +123,18 @@ class SynthesizerModel:
         }
 
     def photometry(self, theta: np.ndarray) -> np.ndarray:
-        """Return flux densities of parameters [n, d] in µJy, float32, [n, bands].
+        """Return flux densities in µJy, float32, [n, bands].
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, d].
 
         Raises
         ------
         SedumError
-            If a parameter is not finite, a band sees light that the grid does not have, or
-            Synthesizer fails or gives fluxes that are not finite; the row is named.
+            If a parameter is not finite, a band extends beyond the grid, or Synthesizer fails or
+            returns fluxes that are not finite; the message names the row.
         """
         theta = self.check(theta)
         out = np.empty((len(theta), len(self.filters)), np.float32)
@@ -146,7 +153,7 @@ class SynthesizerModel:
         return out
 
     def _require_light(self, row: int, wavelength: np.ndarray) -> None:
-        """Refuse bands beyond the grid, whose light Synthesizer takes for zero."""
+        """Refuse bands that extend beyond the grid, where Synthesizer assumes zero flux."""
         beyond = (self._limits[:, 0] < wavelength[0]) | (self._limits[:, 1] > wavelength[-1])
         if beyond.any():
             raise SedumError(
@@ -178,12 +185,19 @@ class SynthesizerModel:
         return np.array(rows)
 
     def derived(self, theta: np.ndarray, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-        """Return the user's derived quantities by name, each [n]; all where none are named.
+        """Return your derived quantities by name, each [n].
+
+        Parameters
+        ----------
+        theta
+            Parameters, [n, d].
+        names
+            Names of the quantities; all if empty.
 
         Raises
         ------
         SedumError
-            If a quantity is not known.
+            If there is no quantity of a name.
         """
         theta = self.check(theta)
         names = list(names or self._derived)
@@ -200,7 +214,7 @@ class SynthesizerModel:
         return out
 
     def check(self, theta: np.ndarray) -> np.ndarray:
-        """Return the parameters as float64 [n, d], or say which row cannot be."""
+        """Return the parameters as float64, [n, d]; refuse invalid rows."""
         theta = np.atleast_2d(np.asarray(theta, float))
         names = self.prior.names
         if theta.shape[1] != len(names):
@@ -230,7 +244,7 @@ class SynthesizerModel:
         return galaxy
 
     def _observe(self, row: int, values: np.ndarray) -> Any:
-        """Return the emission of a galaxy as it is observed."""
+        """Return the observed emission of a galaxy."""
         galaxy = self._galaxy(row, values)
         with named(row):
             emission = galaxy.stars.spectra[self._emission.label]
@@ -240,7 +254,7 @@ class SynthesizerModel:
 
 @contextmanager
 def named(row: int, what: str = "Synthesizer") -> Iterator[None]:
-    """Turn whatever the user's code and Synthesizer raise into an error that names the row."""
+    """Turn any exception of the user's code or of Synthesizer into an error that names the row."""
     try:
         yield
     except SedumError:
@@ -251,10 +265,10 @@ def named(row: int, what: str = "Synthesizer") -> Iterator[None]:
 
 
 def grid_digest(emission_model: Any) -> str:
-    """Return the SHA-256 of the spectra of all grids that an emission model reads."""
+    """Return the SHA-256 hash of the spectra of all grids that an emission model reads."""
     # Parts that combine or attenuate others have no grid of their own.
-    found = [getattr(part, "grid", None) for _, part in emission_model.items()]
-    grids = {id(grid): grid for grid in found if grid is not None}
+    parts = [getattr(part, "grid", None) for _, part in emission_model.items()]
+    grids = {id(grid): grid for grid in parts if grid is not None}
     digests = {
         array_digest(
             np.asarray(grid.log10ages),
@@ -268,16 +282,17 @@ def grid_digest(emission_model: Any) -> str:
 
 
 def collection_of(filters: Any) -> Any:
-    """Return a ``FilterCollection``, taken from the instrument where one is given."""
+    """Return a ``FilterCollection``, taken from the instrument if one is given."""
     from synthesizer.instruments import FilterCollection
 
-    found = filters if isinstance(filters, FilterCollection) else getattr(filters, "filters", None)
-    if not isinstance(found, FilterCollection):
+    own = getattr(filters, "filters", None)
+    collection = filters if isinstance(filters, FilterCollection) else own
+    if not isinstance(collection, FilterCollection):
         raise SedumError(
             f"filters: found {type(filters).__name__}; give a Synthesizer FilterCollection or a "
             "photometric instrument"
         )
-    return found
+    return collection
 
 
 def filter_set(collection: Any) -> FilterSet:
@@ -286,9 +301,9 @@ def filter_set(collection: Any) -> FilterSet:
     for band in collection:
         wavelength = np.asarray(band.lam.to_value("angstrom"), float)
         transmission = np.asarray(band.t, float)
-        lit = np.flatnonzero(transmission > 0)
-        if not len(lit):
-            raise SedumError(f"filters: {band.filter_code} is dark at all wavelengths")
-        keep = slice(max(lit[0] - 1, 0), lit[-1] + 2)
+        open_at = np.flatnonzero(transmission > 0)
+        if not len(open_at):
+            raise SedumError(f"filters: {band.filter_code} has no transmission at any wavelength")
+        keep = slice(max(open_at[0] - 1, 0), open_at[-1] + 2)
         bands.append(Filter(band.filter_code, wavelength[keep], transmission[keep]))
     return FilterSet(bands)

@@ -189,13 +189,13 @@ def _bins(magnitude: np.ndarray) -> list[np.ndarray]:
     return np.split(order, kept[1:])
 
 
-def _reference(snr: np.ndarray, measured: np.ndarray, bands: list[str], wanted: str | None) -> int:
-    if wanted is not None:
-        if wanted not in bands:
+def _reference(snr: np.ndarray, measured: np.ndarray, bands: list[str], name: str | None) -> int:
+    if name is not None:
+        if name not in bands:
             raise SedumError(
-                f"reference band {wanted!r} is not among the filters{allowed(wanted, bands)}"
+                f"reference band {name!r} is not among the filters{allowed(name, bands)}"
             )
-        return bands.index(wanted)
+        return bands.index(name)
     fraction = measured.mean(axis=0)
     median = np.array([np.median(snr[m, i]) for i, m in enumerate(measured.T)])
     return int(np.argmax(np.where(fraction >= fraction.max() - 0.01, median, -np.inf)))

@@ -25,7 +25,15 @@ Measure = Callable[[int, np.ndarray], np.ndarray]
 
 
 class ErrorModel(Protocol):
-    """The errors of the bands, as a noise model uses them."""
+    """The errors of the bands, as a noise model uses them.
+
+    Examples
+    --------
+    >>> errors: ErrorModel = DepthErrors(["r"], config.DepthNoise(depths={"r": 25.0}))
+    >>> latent, present = errors.draw(5, np.random.default_rng(1), lambda band, latent: latent)
+    >>> latent.shape, present.all()
+    ((5, 1), np.True_)
+    """
 
     depth: np.ndarray
     """Typical 1-sigma error of a faint source in µJy, [bands]."""

@@ -244,9 +244,9 @@ def to_photometry(
         factor = corrections.factor(band)
         flux[:, i], error[:, i], upper[:, i] = reader.band(band, factor)
     status.mark(~np.isfinite(flux).any(axis=1), Reason.NO_BAND_OBSERVED)
-    for name, wanted in mapping.require.items():
+    for name, values_allowed in mapping.require.items():
         values = number_or_text(table, name, source, f"catalogue.require.{name}")
-        allowed = [str(w) if values.dtype.kind == "U" else w for w in wanted]
+        allowed = [str(v) if values.dtype.kind == "U" else v for v in values_allowed]
         status.mark(~np.isin(values, allowed), Reason.FLAGGED, name)
     redshift, redshift_error = reader.redshift()
     ids = np.arange(first, first + n)

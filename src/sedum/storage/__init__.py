@@ -9,10 +9,12 @@ from sedum.storage.digests import (
     require_same,
 )
 from sedum.storage.locks import lock_path, locked
+from sedum.storage.model_files import ModelFile, tensors_below
 from sedum.storage.part_folder import PartFolder
 from sedum.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
+    "ModelFile",
     "PartFolder",
     "array_digest",
     "atomic_path",
@@ -27,5 +29,6 @@ __all__ = [
     "read_text",
     "require_same",
     "sweep",
+    "tensors_below",
     "write_tensors",
 ]

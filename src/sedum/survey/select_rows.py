@@ -52,18 +52,23 @@ def select_rows(
         If no row is selected, or a number or identifier is not in the catalogue or not unique.
     """
     if not rows and not ids:
-        raise SedumError("name at least one galaxy: --row NUMBER (from 0) or --id IDENTIFIER")
+        raise SedumError(
+            "name at least one galaxy: by its number from 0 (argument rows), or by its identifier "
+            "(argument ids)"
+        )
     selected = []
     for row in rows:
         if not 0 <= row < len(catalogue):
-            raise SedumError(f"--row {row}: the catalogue has rows 0 to {len(catalogue) - 1}")
+            raise SedumError(
+                f"argument rows: {row} is no row; the catalogue has rows 0 to {len(catalogue) - 1}"
+            )
         selected.append(row)
     known = catalogue.ids.astype(str)
     for name in ids:
         at = np.flatnonzero(known == str(name))
         if len(at) != 1:
             many = "no row has" if not len(at) else f"{len(at)} rows have"
-            raise SedumError(f"--id {name}: {many} this identifier")
+            raise SedumError(f"argument ids: {many} this identifier: {name}")
         selected.append(int(at[0]))
     return np.array(list(dict.fromkeys(selected)))
 

@@ -66,15 +66,28 @@ def init_run(
     SedumError
         If the file exists and ``force`` is not set, it cannot be written, or the catalogue
         cannot be read.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> init_run("run.yaml")
+    []
+    >>> len(sedum.load_run("run.yaml").filters)
+    14
     """
     path = check_writable(path)
     if path.exists() and not force:
-        raise SedumError(f"{path} exists; give another name, or --force to overwrite it")
+        raise SedumError(
+            f"{path} exists; name another file, or set argument force=True to overwrite it"
+        )
     text = template()
     notes: list[str] = []
     if catalogue is None:
         if any(option is not None for option in (layout, unit, filter_file, translate, zeropoints)):
-            raise SedumError("--layout, --unit and EAZY's files go together with --catalogue")
+            raise SedumError(
+                "argument layout, argument unit and EAZY's files go together with "
+                "argument catalogue"
+            )
     else:
         reading = read_layout(
             catalogue,

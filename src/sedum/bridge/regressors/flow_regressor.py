@@ -18,6 +18,7 @@ from sedum.infer.embedding import ResidualNetwork
 from sedum.infer.estimator import Estimator
 from sedum.infer.training.training_state import TrainingState
 from sedum.progress import Advance
+from sedum.storage import tensors_below
 
 __all__ = ["FlowRegressor", "fit_flow"]
 
@@ -32,7 +33,7 @@ class FlowRegressor:
     Parameters
     ----------
     spec
-        Sizes of the flow; the number of draws.
+        Settings of the flow and its number of draws.
     inputs, outputs
         Scaling of features and targets.
     estimator
@@ -87,10 +88,10 @@ class FlowRegressor:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return weights and scalings; see :class:`Regressor`."""
-        found = {f"flow.{k}": v.numpy() for k, v in self.estimator.state_dict().items()}
-        found |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
-        found |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
-        return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
+        arrays = {f"flow.{k}": v.numpy() for k, v in self.estimator.state_dict().items()}
+        arrays |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
+        arrays |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
+        return {**arrays, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
     def from_arrays(
@@ -100,10 +101,8 @@ class FlowRegressor:
         inputs = Inputs(Scaling(arrays["x.mean"], arrays["x.spread"]), bool(arrays["masks"][0]))
         outputs = Scaling(arrays["y.mean"], arrays["y.spread"])
         estimator = _build(spec, inputs.size, len(outputs.mean))
-        weights = {k: v for k, v in arrays.items() if k.startswith("flow.")}
-        estimator.load_state_dict(
-            {k.removeprefix("flow."): torch.from_numpy(v.copy()) for k, v in weights.items()}
-        )
+        weights = tensors_below("flow", arrays)
+        estimator.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
         return cls(spec, inputs, outputs, estimator)
 
 
@@ -119,7 +118,7 @@ def fit_flow(
     seed: int,
     advance: Advance | None = None,
 ) -> FlowRegressor:
-    """Train by maximum likelihood; keeps the weights that held-out galaxies liked best."""
+    """Train by maximum likelihood; keep the weights with the best held-out loss."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     first = examples.draw(rng)

@@ -1,4 +1,4 @@
-"""What every regressor can do, and how its inputs are prepared."""
+"""The interface of regressors, and the preparation of their inputs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Inputs", "Regressor"]
 
 
 class Inputs:
-    """Features as a network takes them: standardised, 0 where missing, and what is missing.
+    """Features as inputs of a network: standardised, 0 where missing, with a mask of missing ones.
 
     Parameters
     ----------
     scaling
-        Of the features.
+        Scaling of the features.
     masks
-        Whether it is told which are missing.
+        Whether the mask of missing features is an input.
     """
 
     def __init__(self, scaling: Scaling, masks: bool):
@@ -40,19 +40,19 @@ class Inputs:
 
 
 class Regressor(Protocol):
-    """A trained regressor: the same for networks, trees and the flow."""
+    """The interface of a trained regressor: networks, trees and the flow."""
 
-    #: Whether it predicts from features of which some are missing.
+    #: Whether it can predict if some features are missing.
     partial: bool
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return predictions, [n, targets], of features [n, f]."""
 
     def spread(self, x: np.ndarray) -> np.ndarray:
-        """Return how uncertain the regressor is by itself, one sigma, [n, targets]."""
+        """Return the one-sigma error that the regressor estimates itself, [n, targets]."""
 
     def gradient(self, x: np.ndarray) -> np.ndarray | None:
-        """Return d prediction / d feature, [n, targets, f]; None where it has none."""
+        """Return d prediction / d feature, [n, targets, f]; None without a gradient."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what it has learnt, to be stored."""
+        """Return its weights, to be stored."""

@@ -1,8 +1,6 @@
-"""The kinds of regressors that a run file can name: trained, and read back."""
+"""Training and reading of the kinds of regressors that a run file can name."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +20,7 @@ __all__ = ["fit_regressor", "read_regressor"]
 def fit_regressor(
     run: BridgeFile, examples: Examples, held_out: Examples, advance: Advance | None = None
 ) -> Regressor:
-    """Train the regressor that a run file asks for; ``held_out`` galaxies stop the training."""
+    """Train the regressor of a run file; ``held_out`` galaxies stop the training."""
     spec = run.regression
     if isinstance(spec, TreeSettings):
         from sedum.bridge.regressors.trees import fit_trees
@@ -40,18 +38,15 @@ def fit_regressor(
 def read_regressor(
     spec: SingleLayerSettings | TreeSettings | FlowRegressionSettings, arrays: dict[str, np.ndarray]
 ) -> Regressor:
-    """Make a regressor of what :meth:`Regressor.arrays` returned."""
-    kinds: dict[str, Any] = {}
+    """Return the regressor whose :meth:`Regressor.arrays` are given."""
     if isinstance(spec, TreeSettings):
         from sedum.bridge.regressors.trees import BoostedTrees
 
-        kinds["trees"] = BoostedTrees
-    elif isinstance(spec, FlowRegressionSettings):
+        return BoostedTrees.from_arrays(spec, arrays)
+    if isinstance(spec, FlowRegressionSettings):
         from sedum.bridge.regressors.flow_regressor import FlowRegressor
 
-        kinds["flow"] = FlowRegressor
-    else:
-        from sedum.bridge.regressors.single_layer import SingleLayerEnsemble
+        return FlowRegressor.from_arrays(spec, arrays)
+    from sedum.bridge.regressors.single_layer import SingleLayerEnsemble
 
-        kinds["single_layer"] = SingleLayerEnsemble
-    return kinds[spec.kind].from_arrays(spec, arrays)
+    return SingleLayerEnsemble.from_arrays(spec, arrays)

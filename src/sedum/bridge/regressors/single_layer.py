@@ -1,4 +1,4 @@
-"""An ensemble of networks with one hidden layer, trained side by side."""
+"""An ensemble of networks with one hidden layer, trained together."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sedum.bridge.regressors.regressor import Inputs
 from sedum.bridge.training_examples import Examples, Scaling
 from sedum.config.bridge_file import SingleLayerSettings
 from sedum.progress import Advance
+from sedum.storage import tensors_below
 
 __all__ = ["SingleLayerEnsemble", "fit_single_layer"]
 
@@ -22,14 +23,14 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": nn.functional.gelu,
     "silu": nn.functional.silu,
 }
-#: Rows that go through the network together: small enough for the processor's cache.
+#: Number of rows evaluated together, small enough for the cache of the processor.
 _PORTION = 512
-#: The learning rate is halved after so many epochs without progress.
+#: The learning rate is halved after this number of epochs without progress.
 _STALLED = 5
 
 
 class _Layers(nn.Module):
-    """All members' layers: inputs [members, n, inputs] to outputs [members, n, targets]."""
+    """The layers of all members: inputs [members, n, inputs] to outputs [members, n, targets]."""
 
     def __init__(
         self, members: int, inputs: int, width: int, targets: int, activation: str, seed: int
@@ -52,14 +53,14 @@ class _Layers(nn.Module):
 
 
 class SingleLayerEnsemble:
-    """The mean of networks that differ in their random start and order of galaxies.
+    """The mean of networks that differ in their initial weights and order of galaxies.
 
     Parameters
     ----------
     spec
-        Width and activation.
+        Settings: width and activation.
     inputs
-        How features become inputs.
+        Conversion of features to inputs.
     outputs
         Scaling of the targets.
     layers
@@ -72,7 +73,7 @@ class SingleLayerEnsemble:
         self.spec, self.inputs, self.outputs, self.layers = spec, inputs, outputs, layers
         self.partial = inputs.masks
         self.layers.requires_grad_(False)
-        # The members side by side are one layer: one matrix product serves them all.
+        # All members are one wide layer, so that one matrix product evaluates them.
         members, size, width = layers.first.shape
         self._wide = layers.first.permute(1, 0, 2).reshape(size, members * width).contiguous()
         self._wide_bias = layers.first_bias.reshape(-1)
@@ -117,10 +118,10 @@ class SingleLayerEnsemble:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return weights and scalings; see :class:`Regressor`."""
-        found = {f"layers.{k}": v.numpy() for k, v in self.layers.state_dict().items()}
-        found |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
-        found |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
-        return {**found, "masks": np.array([self.inputs.masks], np.uint8)}
+        arrays = {f"layers.{k}": v.numpy() for k, v in self.layers.state_dict().items()}
+        arrays |= {"x.mean": self.inputs.scaling.mean, "x.spread": self.inputs.scaling.spread}
+        arrays |= {"y.mean": self.outputs.mean, "y.spread": self.outputs.spread}
+        return {**arrays, "masks": np.array([self.inputs.masks], np.uint8)}
 
     @classmethod
     def from_arrays(
@@ -131,13 +132,8 @@ class SingleLayerEnsemble:
         members, size, width = arrays["layers.first"].shape
         targets = arrays["layers.second"].shape[2]
         layers = _Layers(members, size, width, targets, spec.activation, 0)
-        layers.load_state_dict(
-            {
-                k.removeprefix("layers."): torch.from_numpy(v.copy())
-                for k, v in arrays.items()
-                if k.startswith("layers.")
-            }
-        )
+        weights = tensors_below("layers", arrays)
+        layers.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
         return cls(spec, inputs, Scaling(arrays["y.mean"], arrays["y.spread"]), layers)
 
 
@@ -148,18 +144,18 @@ def fit_single_layer(
     seed: int,
     advance: Advance | None = None,
 ) -> SingleLayerEnsemble:
-    """Train the members by mean squared error, each until held-out galaxies gain no more.
+    """Train the members by mean squared error, each until its held-out error stops improving.
 
     Parameters
     ----------
     spec
-        Sizes and training.
+        Settings of sizes and training.
     examples, held_out
-        Galaxies to learn from, and to stop by.
+        Galaxies for training, and for stopping.
     seed
-        Of starts and orders.
+        Seed of initial weights and orders.
     advance
-        Told of every epoch.
+        Called after every epoch.
     """
     rng = np.random.default_rng(seed)
     first = examples.draw(rng)
@@ -184,7 +180,7 @@ def fit_single_layer(
     for epoch in range(spec.epochs):
         if epoch and examples.varied:
             x = torch.from_numpy(inputs(examples.draw(rng)))
-        # Each member goes through the galaxies in an order of its own.
+        # Each member has its own order of galaxies.
         order = torch.stack([torch.randperm(len(y), generator=generator) for _ in best_loss])
         for start in range(0, len(y) - batch + 1, batch):
             rows = order[:, start : start + batch]

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees of scikit-learn, kept as plain arrays: nothing stored can run code."""
+"""Gradient-boosted trees of scikit-learn as plain arrays, so that no stored code is run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from sedum.bridge.training_examples import Examples
 from sedum.config.bridge_file import TreeSettings
+from sedum.storage import tensors_below
 
 __all__ = ["BoostedTrees", "fit_trees"]
 
-#: Draws of noise and missing bands that each galaxy is seen with.
+#: Number of draws of noise and missing bands for each galaxy.
 _VIEWS = 4
 
 
@@ -21,9 +22,10 @@ class BoostedTrees:
     Parameters
     ----------
     arrays
-        For target k: ``k.base`` and, of all nodes of its trees on end, ``k.feature``,
-        ``k.threshold``, ``k.left`` and ``k.right`` (counted from the first node), ``k.value``,
-        ``k.leaf``, ``k.missing_left``; and the first node of each tree, ``k.roots``.
+        For target k: ``k.base``; for all nodes of its trees, one tree after the other,
+        ``k.feature``, ``k.threshold``, ``k.left`` and ``k.right`` (relative to the first node of
+        the tree), ``k.value``, ``k.leaf``, ``k.missing_left``; and the first node of each tree,
+        ``k.roots``.
     """
 
     partial = True
@@ -37,11 +39,7 @@ class BoostedTrees:
         x = np.ascontiguousarray(x, dtype=np.float64)
         out = np.empty((len(x), self.targets))
         for k in range(self.targets):
-            a = {
-                key.split(".", 1)[1]: v
-                for key, v in self._arrays.items()
-                if key[: len(f"{k}.")] == f"{k}."
-            }
+            a = tensors_below(str(k), self._arrays)
             out[:, k] = _walk(
                 x,
                 a["roots"],
@@ -57,7 +55,7 @@ class BoostedTrees:
         return out
 
     def spread(self, x: np.ndarray) -> np.ndarray:
-        """Return zeros: one ensemble does not know its own spread."""
+        """Return zeros: trees do not estimate their own error."""
         return np.zeros((len(x), self.targets))
 
     def gradient(self, x: np.ndarray) -> None:

@@ -1,9 +1,9 @@
 """A galaxy population from a halo mass function and the diffstarpop model of histories.
 
-Haloes grow as diffmah says (Hearin et al. 2021); their galaxies form stars as diffstarpop does
-(Alarcon et al. 2023), whose distributions are calibrated on IllustrisTNG, on the semi-analytic
-model Galacticus, or on UniverseMachine (smdpl). The optional packages are those of
-``sedum[population]``.
+Haloes grow by diffmah (Hearin et al. 2021). Their galaxies form stars by diffstarpop (Alarcon et
+al. 2023), whose distributions are calibrated on IllustrisTNG, on the semi-analytic model
+Galacticus, or on UniverseMachine (smdpl). The extra ``sedum[population]`` installs the optional
+packages.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Population", "draw_population", "draw_redshifts", "lookback_edges"]
 
 #: Cosmic times at which histories are computed, Gyr.
 _TIMES = 160
-#: Subhaloes lose mass and gas after they fall in, up to so long ago, Gyr.
+#: Maximum time since infall in Gyr; subhaloes lose mass and gas after infall.
 _INFALL = 8.0
-#: Least ratio of a host's mass to that of a satellite's halo.
+#: Minimum ratio of the mass of a host halo to that of a satellite's halo.
 _HOST = 3.0
 
 
@@ -36,9 +36,9 @@ class Population:
     edges
         Lookback times in yr, [m + 1].
     rate
-        Msun/yr, [n, m].
+        Star-formation rates in Msun/yr, [n, m].
     redshift
-        [n].
+        Redshifts, [n].
     properties
         ``halo_mass`` in Msun and ``satellite`` (0 or 1), each [n].
     """
@@ -71,19 +71,19 @@ def draw_population(
 ) -> Population:
     """Draw haloes and the histories of their galaxies.
 
-    Satellites are given hosts in proportion to the mass of those, and infall times uniform over
-    8 Gyr: rough, but what decides which of them are quenched is diffstarpop's own.
+    Hosts of satellites are drawn in proportion to their mass, and infall times uniformly over
+    8 Gyr. This is approximate; diffstarpop itself decides which satellites are quenched.
 
     Parameters
     ----------
     spec
-        The population.
+        Settings of the population.
     at_rest
-        Whether galaxies are seen today, at 10 pc; else at redshifts that fill the volume.
+        Whether galaxies are at redshift 0; if False, their redshifts fill the volume.
     cosmology
-        Its name.
+        The name of the cosmology.
     seed
-        Of all draws.
+        Seed of all draws.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _halo_masses(
             "simulations.kind: population needs the package colossus; "
             "pip install 'sedum[population]'"
         ) from None
-    # Its tables would otherwise be kept, pickled, in the user's home.
+    # Otherwise its tables are stored as pickles in the user's home.
     universe = colossus.setCosmology("planck18", persistence="")
     grid = np.linspace(*spec.halo_mass, 200)
     density = mass_function.massFunction(
@@ -168,7 +168,7 @@ def _halo_masses(
 def _satellites(
     spec: PopulationSimulation, halo: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return who is a satellite, log mass ratios at infall, log masses of hosts and Gyr since."""
+    """Return which are satellites, log mass ratios at infall, log host masses, and Gyr since."""
     n = len(halo)
     satellite = rng.uniform(size=n) < spec.satellites
     # Hosts in proportion to M dn/dlnM, nearly flat in log M below the knee of the mass function.
@@ -196,9 +196,9 @@ def _by_lookback(
     # Times are evenly spaced: linear interpolation of the mass grown, all galaxies at once.
     at = (then - times[0]) / step[0]
     low = np.minimum(at.astype(int), len(times) - 2)
-    share = at - low
-    mass = np.take_along_axis(grown, low, 1) * (1 - share)
-    mass += np.take_along_axis(grown, low + 1, 1) * share
+    fraction = at - low
+    mass = np.take_along_axis(grown, low, 1) * (1 - fraction)
+    mass += np.take_along_axis(grown, low + 1, 1) * fraction
     formed = np.maximum(mass[:, :-1] - mass[:, 1:], 0) * 1e9
     # No step may reach beyond the Big Bang: what formed in the one that does counts as younger.
     last = np.searchsorted(edges, now * 1e9 * (1 - 1e-6), side="right") - 2

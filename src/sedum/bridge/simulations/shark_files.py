@@ -21,7 +21,7 @@ from sedum.galaxies.histories.tabulated import TabulatedHistories
 
 __all__ = ["BANDS", "read_shark", "read_shark_histories"]
 
-#: The bands of its photometry in the order of the files, by their sedpy names where those exist.
+#: The bands of its photometry in the order of the files, by their sedpy names if they have one.
 BANDS = (
     *("galex_FUV", "galex_NUV", "sdss_u0", "sdss_g0", "sdss_r0", "sdss_i0", "sdss_z0"),
     *("vista_vircam_Y", "vista_vircam_J", "vista_vircam_H", "vista_vircam_Ks", "wise_w1"),
@@ -32,14 +32,14 @@ BANDS = (
     *("alma_band6", "alma_band5", "alma_band4"),
 )
 _PARTS = ("disks", "bulges_mergers", "bulges_diskins")
-#: Below this, as above 90, an entry of the photometry means that there is no light.
+#: Entries of the photometry outside these limits mean that there is no light.
 _BRIGHTEST, _FAINTEST = -90.0, 90.0
 _GYR = 1e9
 
 
 @dataclass(frozen=True)
 class _Subvolume:
-    """One ``galaxies.hdf5``: what is read of it."""
+    """The content of one ``galaxies.hdf5``."""
 
     path: Path
     h: float
@@ -54,7 +54,7 @@ def read_shark(spec: SharkSimulation, bands: dict[str, str]) -> SimulatedGalaxie
     Parameters
     ----------
     spec
-        Which files.
+        Settings that select the files.
     bands
         The band (``sedpy`` name) of each short name.
 
@@ -68,7 +68,7 @@ def read_shark(spec: SharkSimulation, bands: dict[str, str]) -> SimulatedGalaxie
         if band not in BANDS:
             raise SedumError(
                 f"bands.{short}: Shark has no photometry in {band!r}{allowed(band, BANDS)}; with "
-                "simulations.kind: shark_histories its galaxies can be lit in any band"
+                "simulations.kind: shark_histories any band is possible"
             )
         wanted.append(BANDS.index(band))
     name = spec.name or Path(spec.folder).name
@@ -91,8 +91,8 @@ def read_shark(spec: SharkSimulation, bands: dict[str, str]) -> SimulatedGalaxie
         magnitude[bad] = np.nan
         keep = subvolume.properties["stellar_mass"] >= spec.min_mass
         if keep.any():
-            chosen = {k: v[keep] for k, v in subvolume.properties.items()}
-            parts.append(SimulatedGalaxies.make(name, list(bands), magnitude[keep], chosen))
+            properties = {k: v[keep] for k, v in subvolume.properties.items()}
+            parts.append(SimulatedGalaxies.make(name, list(bands), magnitude[keep], properties))
     return _joined(parts, spec, name)
 
 
@@ -101,15 +101,15 @@ def read_shark_histories(
 ) -> Iterator[tuple[TabulatedHistories, dict[str, np.ndarray]]]:
     """Yield histories, and properties by name, of the galaxies of each subvolume.
 
-    Lookback time counts from the snapshot. The metallicity of a step is the mean over disc and
-    bulges, weighted by the stars that they form.
+    Lookback time is measured from the snapshot. The metallicity of a step is the mean over disc
+    and bulges, weighted by their star formation.
 
     Raises
     ------
     SedumError
-        As for :func:`read_shark`, and if the steps of time do not join.
+        As for :func:`read_shark`, and if the time steps are not contiguous.
     """
-    found = False
+    any_history = False
     for folder in _folders(spec):
         subvolume = _read_galaxies(folder)
         path = folder / "star_formation_histories.hdf5"
@@ -127,19 +127,19 @@ def read_shark_histories(
         z = np.divide(metals, rate, out=np.full_like(rate, 1e-4), where=rate > 0)
         keep = (subvolume.properties["stellar_mass"] >= spec.min_mass) & (rate.sum(1) > 0)
         if keep.any():
-            found = True
-            chosen = {k: v[keep] for k, v in subvolume.properties.items()}
-            yield TabulatedHistories(edges, rate[keep], z[keep]), chosen
-    if not found:
+            any_history = True
+            properties = {k: v[keep] for k, v in subvolume.properties.items()}
+            yield TabulatedHistories(edges, rate[keep], z[keep]), properties
+    if not any_history:
         raise SedumError(f"{spec.folder}: no galaxy above {spec.min_mass:g} Msun")
 
 
 def _folders(spec: SharkFiles) -> list[Path]:
-    """Return the folders of all snapshots and subvolumes asked for."""
+    """Return the folders of all requested snapshots and subvolumes."""
     top = Path(spec.folder)
     if not top.is_dir():
         raise SedumError(f"simulations.folder: {top} is not a folder")
-    found: list[Path] = []
+    folders: list[Path] = []
     for snapshot in spec.snapshots:
         folder = top / str(snapshot)
         if not folder.is_dir():
@@ -149,10 +149,10 @@ def _folders(spec: SharkFiles) -> list[Path]:
             inside = [p for p in folder.iterdir() if (p / "galaxies.hdf5").is_file()]
             if not inside:
                 raise SedumError(f"{folder}: no subvolume with a galaxies.hdf5")
-            found += sorted(inside, key=lambda p: (len(p.name), p.name))
+            folders += sorted(inside, key=lambda p: (len(p.name), p.name))
         else:
-            found += [folder / str(number) for number in spec.subvolumes]
-    return found
+            folders += [folder / str(number) for number in spec.subvolumes]
+    return folders
 
 
 def _photometry_file(spec: SharkSimulation, folder: Path) -> Path:
@@ -162,7 +162,7 @@ def _photometry_file(spec: SharkSimulation, folder: Path) -> Path:
     if not files:
         raise SedumError(f"{place}: no Shark-SED-*.hdf5; is its photometry elsewhere?")
     if len(files) > 1:
-        raise SedumError(f"{place}: {len(files)} files Shark-SED-*.hdf5; leave the one to use")
+        raise SedumError(f"{place}: {len(files)} files Shark-SED-*.hdf5; leave only the one to use")
     return files[0]
 
 
@@ -210,11 +210,11 @@ def _read_galaxies(folder: Path) -> _Subvolume:
                 total, mass, out=np.zeros_like(mass), where=mass > 0
             )
         ids = np.asarray(_dataset(file, path, "galaxies/id_galaxy"))
-    found = _Subvolume(path, h, volume, ids, properties)
+    subvolume = _Subvolume(path, h, volume, ids, properties)
     for name, values in properties.items():
         if len(values) != len(ids):
             raise SedumError(f"{path}: {len(values)} values of {name}, {len(ids)} of id_galaxy")
-    return found
+    return subvolume
 
 
 def _require_same_count(count: int, path: Path, subvolume: _Subvolume) -> None:
@@ -230,13 +230,15 @@ def _steps(file: h5py.File, path: Path) -> tuple[np.ndarray, np.ndarray]:
     middle = np.asarray(_dataset(file, path, "lbt_mean"), float)
     width = np.asarray(_dataset(file, path, "delta_t"), float)
     if len(middle) != len(width) or not (width > 0).all():
-        raise SedumError(f"{path}: lbt_mean and delta_t must be alike, and delta_t positive")
+        raise SedumError(
+            f"{path}: lbt_mean and delta_t must have the same length, and delta_t be positive"
+        )
     order = np.argsort(middle)
     edges = np.concatenate([[0], np.cumsum(width[order])])
     start = middle[order[0]] - width[order[0]] / 2
     off = np.abs(edges[:-1] + width[order] / 2 + start - middle[order])
     if (off > 0.5 * width[order] + 1e-6).any():
-        raise SedumError(f"{path}: the steps lbt_mean ± delta_t / 2 do not join")
+        raise SedumError(f"{path}: the steps lbt_mean ± delta_t / 2 are not contiguous")
     return edges * _GYR, order
 
 

@@ -1,4 +1,4 @@
-"""The simulations of a run file: read, or drawn and lit."""
+"""The simulated galaxies of a run file: read from files, or computed from histories."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from sedum.storage import digest
 
 __all__ = ["bridge_filters", "galaxies_of", "simulate"]
 
-#: Galaxies lit together.
+#: Number of galaxies whose photometry is computed together.
 _PORTION = 5000
 
 
 def bridge_filters(run: BridgeFile) -> FilterSet:
     """Return the bands of a bridge under their short names."""
-    found = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
-    return FilterSet([replace(f, name=n) for f, n in zip(found, run.bands, strict=True)])
+    curves = [load_band(band, f"bands.{name}") for name, band in run.bands.items()]
+    return FilterSet([replace(f, name=n) for f, n in zip(curves, run.bands, strict=True)])
 
 
 def simulate(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxies:
-    """Read, or draw and light, the galaxies of all simulations of a run file.
+    """Read or generate the galaxies of all simulations of a run file.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def simulate(run: BridgeFile, *, show_progress: bool = False) -> SimulatedGalaxi
 def galaxies_of(
     run: BridgeFile, path: str | Path, *, show_progress: bool = False
 ) -> SimulatedGalaxies:
-    """Return the simulated galaxies of a file, which is made where it is absent.
+    """Return the simulated galaxies of a file, which is written if it does not exist.
 
     Raises
     ------
@@ -65,13 +65,13 @@ def galaxies_of(
     path = Path(path)
     identity = _identity(run)
     if path.exists():
-        found = SimulatedGalaxies.read(path)
-        if found.about.get("identity") != identity:
+        galaxies = SimulatedGalaxies.read(path)
+        if galaxies.about.get("identity") != identity:
             raise SedumError(
                 f"{path} was made with other simulations, bands, frame or seed than the run file "
-                "says; delete it, or name another with --galaxies"
+                "says; delete it, or name another file"
             )
-        return found
+        return galaxies
     made = simulate(run, show_progress=show_progress)
     made = replace(made, about={**made.about, "identity": identity})
     made.write(path)
@@ -92,38 +92,40 @@ def _one(
     if isinstance(spec, SharkSimulation):
         return read_shark(spec, {k: str(v) for k, v in run.bands.items()})
     if isinstance(spec, SharkHistories):
-        return _paint_shark(run, spec, index, show_progress=show_progress)
-    return _paint_population(run, spec, index, show_progress=show_progress)
+        return _shark_galaxies(run, spec, index, show_progress=show_progress)
+    return _population_galaxies(run, spec, index, show_progress=show_progress)
 
 
-def _paint_shark(
+def _shark_galaxies(
     run: BridgeFile, spec: SharkHistories, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or Path(spec.folder).name
     rng = np.random.default_rng([run.seed, index])
     parts = list(read_shark_histories(spec))
     total = sum(len(p["stellar_mass"]) for _, p in parts)
-    share = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
-    painter: SyntheticPhotometry | None = None
+    fraction = min(1.0, spec.galaxies / total) if spec.galaxies is not None else 1.0
+    photometry: SyntheticPhotometry | None = None
     made = []
     for histories, properties in parts:
         z = properties.get("redshift", np.zeros(len(histories)))
         if run.frame == "rest":
             z = np.zeros(len(z))
-        if painter is None:
-            painter = SyntheticPhotometry(
+        if photometry is None:
+            photometry = SyntheticPhotometry(
                 bridge_filters(run), spec.synthetic_photometry, float(z.max()), run.cosmology
             )
-        keep = np.flatnonzero(rng.uniform(size=len(z)) < share)
-        log_z = painter.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
+        keep = np.flatnonzero(rng.uniform(size=len(z)) < fraction)
+        log_z = photometry.limited(np.log10(np.maximum(histories.metallicity[keep], 1e-9)))
         limited = TabulatedHistories(histories.edges, histories.rate[keep], 10**log_z)
         kept = {f"shark_{k}": v[keep] for k, v in properties.items()}
-        made.append(_paint(painter, limited, z[keep], rng, name, run, kept, show_progress))
+        made.append(
+            _with_photometry(photometry, limited, z[keep], rng, name, run, kept, show_progress)
+        )
     one = SimulatedGalaxies.concatenate(made)
     return SimulatedGalaxies.make(name, one.bands, one.magnitude, one.properties, one.redshift)
 
 
-def _paint_population(
+def _population_galaxies(
     run: BridgeFile, spec: PopulationSimulation, index: int, *, show_progress: bool
 ) -> SimulatedGalaxies:
     name = spec.name or spec.calibration
@@ -131,28 +133,28 @@ def _paint_population(
     drawn = draw_population(spec, at_rest, run.cosmology, run.seed + 1000 * index)
     rng = np.random.default_rng([run.seed, index])
     formed = drawn.rate @ np.diff(drawn.edges)
-    # What has formed less than this has not grown a galaxy of the least mass.
+    # A galaxy that formed less than this cannot reach the minimum surviving mass.
     keep = formed > spec.min_mass
     rate, z = drawn.rate[keep], drawn.redshift[keep]
     if not keep.any():
         raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
-    painter = SyntheticPhotometry(
+    photometry = SyntheticPhotometry(
         bridge_filters(run),
         spec.synthetic_photometry,
         0.0 if at_rest else spec.redshift[1],
         run.cosmology,
     )
-    histories = painter.enriched(drawn.edges, rate, z, rng)
+    histories = photometry.enriched(drawn.edges, rate, z, rng)
     properties = {k: v[keep] for k, v in drawn.properties.items()}
-    made = _paint(painter, histories, z, rng, name, run, properties, show_progress)
+    made = _with_photometry(photometry, histories, z, rng, name, run, properties, show_progress)
     heavy = made.properties["stellar_mass"] > spec.min_mass
     if not heavy.any():
         raise SedumError(f"simulation {name}: no galaxy above {spec.min_mass:g} Msun")
     return made[heavy]
 
 
-def _paint(
-    painter: SyntheticPhotometry,
+def _with_photometry(
+    photometry: SyntheticPhotometry,
     histories: TabulatedHistories,
     redshift: np.ndarray,
     rng: np.random.Generator,
@@ -161,17 +163,17 @@ def _paint(
     properties: dict[str, np.ndarray],
     show_progress: bool,
 ) -> SimulatedGalaxies:
-    magnitudes, found = [], []
+    magnitudes, derived_parts = [], []
     n = len(histories)
-    with progress(n, f"lighting {name}", "galaxies", show_progress) as advance:
+    with progress(n, f"photometry of {name}", "galaxies", show_progress) as advance:
         for start in range(0, n, _PORTION):
             rows = slice(start, start + _PORTION)
-            magnitude, derived = painter.paint(histories[rows], redshift[rows], rng)
+            magnitude, derived = photometry.compute(histories[rows], redshift[rows], rng)
             magnitudes.append(magnitude)
-            found.append(derived)
+            derived_parts.append(derived)
             advance(len(magnitude))
-    joined = {k: np.concatenate([part[k] for part in found]) for k in found[0]}
-    about = {"painting": painter.spec.model_dump(mode="json"), "frame": run.frame}
+    joined = {k: np.concatenate([part[k] for part in derived_parts]) for k in derived_parts[0]}
+    about = {"synthetic_photometry": photometry.spec.model_dump(mode="json"), "frame": run.frame}
     return SimulatedGalaxies.make(
         name, list(run.bands), np.concatenate(magnitudes), {**properties, **joined}, redshift, about
     )

@@ -1,10 +1,10 @@
-"""Galaxies of simulations: magnitudes and true properties, whatever they were read from."""
+"""Simulated galaxies of any origin: magnitudes and true properties."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,18 @@ class SimulatedGalaxies:
     bands
         Short names of the bands.
     magnitude
-        AB magnitudes less the distance modulus, [n, bands]: absolute magnitudes at redshift 0,
-        else those of the observed frame. NaN where the galaxy has no light in the band.
+        AB magnitudes minus the distance modulus, [n, bands]: absolute magnitudes at redshift 0,
+        or those of the observed frame. NaN where the galaxy has no light in the band.
     properties
         True properties by name, each [n].
     redshift
-        At which they are seen, [n].
+        Observed redshifts, [n].
     source
-        Which of ``sources`` each comes from, [n].
+        Index into ``sources`` of each galaxy, [n].
     sources
         Names of the simulations.
     about
-        What was done to make them, for the record.
+        How they were made, as a record.
     """
 
     bands: list[str]
@@ -68,7 +68,7 @@ class SimulatedGalaxies:
         Raises
         ------
         SedumError
-            If there is none, or arrays differ in length.
+            If there are no galaxies, or arrays differ in length.
         """
         n = len(magnitude)
         if n == 0:
@@ -91,7 +91,7 @@ class SimulatedGalaxies:
 
     @classmethod
     def concatenate(cls, parts: Sequence[SimulatedGalaxies]) -> SimulatedGalaxies:
-        """Join simulations; properties that not all of them have are left out."""
+        """Join simulations, with the properties that all of them have."""
         first = parts[0]
         shared = [k for k in first.properties if all(k in p.properties for p in parts)]
         sources: list[str] = []
@@ -116,18 +116,16 @@ class SimulatedGalaxies:
         return len(self.magnitude)
 
     def __getitem__(self, rows: np.ndarray | slice) -> SimulatedGalaxies:
-        return SimulatedGalaxies(
-            self.bands,
-            self.magnitude[rows],
-            {k: v[rows] for k, v in self.properties.items()},
-            self.redshift[rows],
-            self.source[rows],
-            self.sources,
-            self.about,
+        return replace(
+            self,
+            magnitude=self.magnitude[rows],
+            properties={k: v[rows] for k, v in self.properties.items()},
+            redshift=self.redshift[rows],
+            source=self.source[rows],
         )
 
     def targets(self, spec: dict[str, TargetSettings]) -> np.ndarray:
-        """Return what is to be predicted, [n, targets]; NaN where a galaxy has no value.
+        """Return the targets, [n, targets]; NaN where a galaxy has no value.
 
         Raises
         ------
@@ -203,9 +201,9 @@ class SimulatedGalaxies:
 
 
 def _unused(name: str, taken: Sequence[str]) -> str:
-    """Return a name that is not taken: the name, or with a number behind it."""
+    """Return a name that is not taken: the name itself, or with a number appended."""
     count = 2
-    found = name
-    while found in taken:
-        found, count = f"{name}-{count}", count + 1
-    return found
+    unused = name
+    while unused in taken:
+        unused, count = f"{name}-{count}", count + 1
+    return unused

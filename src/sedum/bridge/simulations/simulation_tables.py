@@ -21,14 +21,14 @@ def read_simulation_table(spec: TableSimulation, bands: list[str]) -> SimulatedG
     Parameters
     ----------
     spec
-        Which columns hold what.
+        Settings that name the columns.
     bands
-        Short names of all bands; those that the table has no column for are NaN.
+        Short names of all bands; a band without a column is NaN.
 
     Returns
     -------
     SimulatedGalaxies
-        Every numeric column that is no band is a property under its own name too.
+        The galaxies. Every numeric column that is no band is a property under its own name.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Simulated histories of star formation, lit by the forward model in any bands.
+"""Synthetic photometry of simulated star-formation histories, in any bands.
 
-The dust is tied to the galaxy: to the surface density of its gas and metals, or to its stellar
-mass, with scatter; the metals of the gas follow the mass-metallicity relation.
+The dust depends on the surface density of gas and metals or on the stellar mass, with scatter.
+The metallicity of the gas follows the mass-metallicity relation.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _SOLAR_Z, _SOLAR_OH = 0.0142, 8.69
 #: Hydrogen column in 1e21 atoms/cm² of 1 Msun/pc² of gas with helium, and of A_V = 1 mag
 #: (Bohlin, Savage & Drake 1978).
 _COLUMN, _PER_MAGNITUDE = 0.092, 1.87
-#: The least cosine of the inclination: discs are not infinitely thin.
+#: Minimum cosine of the inclination, because discs are not infinitely thin.
 _EDGE_ON = 0.15
-#: Below this log sSFR/yr galaxies lose their dust, over half a dex: as ISM-poor spheroids do.
+#: Galaxies below this log sSFR/yr lose their dust, over half a dex, like spheroids without gas.
 _QUENCHED, _OVER = -11.3, 0.25
-_MOST_AV = 4.0
+_MAX_AV = 4.0
 
 
 def gas_metallicity(log_mass: np.ndarray, redshift: np.ndarray | float) -> np.ndarray:
@@ -67,7 +67,7 @@ def half_light_radius(log_mass: np.ndarray) -> np.ndarray:
 
 
 def slab(attenuation: np.ndarray) -> np.ndarray:
-    """Return the attenuation in mag of stars mixed evenly with the dust that a screen would be."""
+    """Return the attenuation in mag of stars mixed with dust, given that of a screen of it."""
     tau = np.maximum(np.asarray(attenuation, float), 1e-6) * np.log(10) / 2.5
     return -2.5 * np.log10(-np.expm1(-tau) / tau)
 
@@ -83,18 +83,18 @@ def mass_attenuation(log_mass: np.ndarray) -> np.ndarray:
 
 
 class SyntheticPhotometry:
-    """Lights histories.
+    """Computes synthetic photometry of tabulated histories with the forward model.
 
     Parameters
     ----------
     filters
         The bands.
     spec
-        Dust, metals and stars.
+        Settings of dust, metals and stars.
     redshift
-        The largest redshift of galaxies.
+        The maximum redshift of the galaxies.
     cosmology
-        Its name.
+        The name of the cosmology.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SyntheticPhotometry:
         self.spec = spec
         model = config.ModelSettings(
             stellar=spec.stellar,
-            history=config.DelayedTauSFH(),  # tables take its place
+            history=config.DelayedTauSFH(),  # replaced by the tables
             gas_metallicity="free",
             dust=config.DustSettings(law="charlot_fall"),
             cosmology=cosmology,
@@ -115,7 +115,7 @@ class SyntheticPhotometry:
         priors: dict[str, config.AnyPrior] = {
             "redshift": flat(0.0, top),
             "log_mass": flat(4.0, 14.0),
-            "av": flat(0.0, _MOST_AV),
+            "av": flat(0.0, _MAX_AV),
             "eta": flat(1.0, 10.0),
             "dust_slope": flat(0.0, 3.0),
             "dust_slope_birth": flat(0.0, 3.0),
@@ -127,13 +127,13 @@ class SyntheticPhotometry:
     def enriched(
         self, edges: np.ndarray, rate: np.ndarray, redshift: np.ndarray, rng: np.random.Generator
     ) -> TabulatedHistories:
-        """Give histories [n, m] of lookback times [m + 1] in yr the metals they form with.
+        """Add the metallicity of forming stars to histories [n, m] with edges [m + 1] in yr.
 
-        Stars form with the metallicity of the gas of a galaxy of the mass that it had by then;
-        a galaxy keeps its offset from the relation.
+        Stars form with the metallicity of the gas at the stellar mass that the galaxy had then.
+        Each galaxy keeps its offset from the relation.
         """
         formed = rate * np.diff(edges)
-        # Mass formed before the middle of each step, of which some half survives.
+        # Mass formed before the middle of each step; about half of it survives.
         before = formed[:, ::-1].cumsum(axis=1)[:, ::-1] - formed / 2
         log_mass = np.log10(np.maximum(0.5 * before, 1e5))
         middle = (edges[1:] + edges[:-1]) / 2
@@ -143,7 +143,7 @@ class SyntheticPhotometry:
         return TabulatedHistories(edges, rate, 10 ** self.limited(log_z))
 
     def limited(self, log_z: np.ndarray) -> np.ndarray:
-        """Return log10 metallicities inside the stellar grid, beyond which light is not known."""
+        """Return log10 metallicities clipped to the range of the stellar grid."""
         return np.clip(log_z, self.log_z[0], self.log_z[1])
 
     def _redshift_then(self, redshift: np.ndarray, lookback: np.ndarray) -> np.ndarray:
@@ -159,9 +159,10 @@ class SyntheticPhotometry:
     ) -> np.ndarray:
         """Return A_V of old stars, [n], with scatter in optical depth and inclination.
 
-        ``surface_density``: half of the stars form within the half-light radius; the gas there
-        follows from the law of Kennicutt (1998), its dust from the metals, and stars are mixed
-        with it. ``mass``: :func:`mass_attenuation`, fading where star formation has ended.
+        With ``surface_density``, half of the stars form within the half-light radius. The gas
+        there follows from the law of Kennicutt (1998), its dust from the metals, and stars and
+        dust are mixed. With ``mass``, it is :func:`mass_attenuation`, which fades if star
+        formation has ended.
         """
         n = len(log_mass)
         scatter = 10 ** rng.normal(0, self.spec.dust_scatter, n)
@@ -169,28 +170,28 @@ class SyntheticPhotometry:
         log_ssfr = np.log10(np.maximum(sfr, 1e-12)) - log_mass
         if self.spec.dust == "mass":
             alive = expit((log_ssfr - _QUENCHED) / _OVER)
-            # Face-on discs are seen through less dust: the mean over inclinations is kept.
+            # Face-on discs have less dust in the line of sight; the mean over inclinations is kept.
             tilt = slab(1 / cosine) / slab(1 / np.linspace(_EDGE_ON, 1, 200)).mean()
-            return np.clip(mass_attenuation(log_mass) * alive * scatter * tilt, 0, _MOST_AV)
+            return np.clip(mass_attenuation(log_mass) * alive * scatter * tilt, 0, _MAX_AV)
         area = np.pi * half_light_radius(log_mass) ** 2
         gas = (np.maximum(0.5 * sfr / area, 1e-12) / 2.5e-4) ** (1 / 1.4)
         metals = 10**log_z / _SOLAR_Z
         face_on = gas * _COLUMN / _PER_MAGNITUDE * metals
-        return np.clip(slab(face_on * scatter / cosine), 0, _MOST_AV)
+        return np.clip(slab(face_on * scatter / cosine), 0, _MAX_AV)
 
-    def paint(
+    def compute(
         self, histories: TabulatedHistories, redshift: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Light galaxies.
+        """Compute the photometry and properties of galaxies.
 
         Parameters
         ----------
         histories
-            What they formed.
+            Star-formation histories of n galaxies.
         redshift
-            At which they are seen, [n]; 0 for absolute magnitudes.
+            Observed redshifts, [n]; 0 for absolute magnitudes.
         rng
-            Of dust and inclinations.
+            Random generator of dust and inclinations.
 
         Returns
         -------
@@ -206,10 +207,10 @@ class SyntheticPhotometry:
         theta = np.tile(self.model.prior.from_unit(np.full((1, len(names)), 0.5)), (n, 1))
         at = names.index
         theta[:, at("redshift")] = redshift
-        found = self.model.derived(
+        derived = self.model.derived(
             theta, ["log_mass_surviving", "log_sfr_100", "mass_weighted_age"], histories
         )
-        log_mass, sfr = found["log_mass_surviving"], 10 ** found["log_sfr_100"]
+        log_mass, sfr = derived["log_mass_surviving"], 10 ** derived["log_sfr_100"]
         log_z_gas = gas_metallicity(log_mass, redshift)
         log_z_gas = self.limited(log_z_gas + rng.normal(0, self.spec.metal_scatter, n))
         theta[:, at("av")] = self.attenuation(log_mass, sfr, log_z_gas, rng)
@@ -219,14 +220,14 @@ class SyntheticPhotometry:
         theta[:, at("log_u")] = self.spec.log_u
         theta[:, at("log_z_gas")] = log_z_gas
         magnitude = flux_to_magnitude(self.model.photometry(theta, histories))
-        share = histories.rate * np.diff(histories.edges) / histories.mass[:, None]
+        weight = histories.rate * np.diff(histories.edges) / histories.mass[:, None]
         properties = {
             "stellar_mass": 10**log_mass,
             "mass_formed": histories.mass,
             "sfr": sfr,
-            "metallicity": (share * histories.metallicity).sum(1),
+            "metallicity": (weight * histories.metallicity).sum(1),
             "gas_metallicity": 10**log_z_gas,
-            "age": found["mass_weighted_age"],
+            "age": derived["mass_weighted_age"],
             "av": theta[:, at("av")],
         }
         return magnitude - self.distance_modulus(redshift)[:, None], properties

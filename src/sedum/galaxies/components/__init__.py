@@ -1,1 +1,1 @@
-"""The parts of the forward model: stars, gas, dust, nucleus, intergalactic medium."""
+"""The components of the forward model: stars, gas, dust, AGN, intergalactic medium, Milky Way."""

@@ -14,18 +14,30 @@ __all__ = ["ActiveNucleus"]
 
 _BREAK = 5000.0
 _RED_SLOPE = -0.42
-#: The disc's power law ends as the Rayleigh-Jeans tail of its outer edge.
+#: Wavelength in Angstrom at which the disc bends to the Rayleigh-Jeans tail of its outer edge.
 _DISC_END = 1e4
 
 
 class ActiveNucleus:
-    """Disc and torus, each normalised to its luminosity from 912 Å to 1 mm.
+    """Disc and torus of an active nucleus, each normalised to its luminosity from 912 Å to 1 mm.
 
-    The disc is L_λ ∝ λ^agn_slope below 5000 Å and λ^-0.42 above, the composite quasar of
-    Vanden Berk et al. (2001), bent to the Rayleigh-Jeans slope λ^-4 beyond 1 µm. The torus is
-    shaped after the mean intrinsic infrared spectrum of active galaxies of Mullaney et al.
-    (2011): L_ν ∝ λ^1.8 below 19 µm and λ^0.2 to 40 µm, a modified black body (100 K) beyond,
-    and in the near infrared the Wien tail of dust sublimating at 1500 K.
+    The disc is L_λ ∝ λ^agn_slope below 5000 Å and λ^-0.42 above, as in the composite quasar of
+    Vanden Berk et al. (2001), and bends to the Rayleigh-Jeans slope λ^-4 beyond 1 µm. The torus
+    follows the mean intrinsic infrared spectrum of active galaxies of Mullaney et al. (2011): L_ν ∝
+    λ^1.8 below 19 µm and λ^0.2 up to 40 µm, and a modified black body (100 K) beyond. In the near
+    infrared it has the Wien tail of dust that sublimates at 1500 K.
+
+    Parameters
+    ----------
+    axis
+        Axis of the rest-frame spectra.
+    device
+        Torch device.
+
+    Examples -------- >>> axis = WavelengthAxis.covering(1000.0, 1e6) >>> nucleus =
+    ActiveNucleus(axis, torch.device("cpu")) >>> p = {"agn_slope": torch.tensor([-1.54]), "agn_av":
+    torch.zeros(1), "agn_torus": torch.ones(1)} >>> nucleus.spectrum(p, slice(0, axis.size)).shape
+    == (1, axis.size) True
     """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):
@@ -41,7 +53,15 @@ class ActiveNucleus:
         self._screen = torch.from_numpy(depth.astype(np.float32)).to(device)
 
     def spectrum(self, p: Mapping[str, torch.Tensor], cells: slice) -> torch.Tensor:
-        """Return L_λ for unit luminosity of disc and torus before dust, [n, cells]."""
+        """Return L_λ of disc and torus for unit luminosity before dust, [n, cells].
+
+        Parameters
+        ----------
+        p
+            Parameters of the nucleus by name, each [n].
+        cells
+            Cells of the axis.
+        """
         slope = p["agn_slope"][:, None]
         red = self._log > 0
         power = torch.where(red, torch.full_like(slope, _RED_SLOPE), slope)
@@ -50,8 +70,8 @@ class ActiveNucleus:
         seen = disc[:, cells].float() * torch.exp(
             -p["agn_av"].float()[:, None] * self._screen[cells]
         )
-        share = p["agn_torus"].float()[:, None]
-        return (1 - share) * seen + share * self._torus[cells]
+        torus_fraction = p["agn_torus"].float()[:, None]
+        return (1 - torus_fraction) * seen + torus_fraction * self._torus[cells]
 
 
 def _torus(wavelength: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Dust attenuation: curves A(λ) / A(V), and the optical depths of a model's galaxies."""
+"""Dust attenuation: curves A(λ) / A(V), and optical depths for the parameters of galaxies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,23 @@ _CALZETTI_RV = 4.05
 def calzetti(wavelength: np.ndarray) -> np.ndarray:
     """Return A(λ)/A(V) of Calzetti et al. (2000), eq. 4, with R_V = 4.05.
 
-    Below 0.12 µm, where the law is not defined, it goes on as the power λ^-0.77 that the
-    bagpipes code uses, so that the two can be compared; beyond 2.2 µm the infrared branch
-    goes on to zero.
+    Below 0.12 µm, where the law is not defined, it continues as λ^-0.77 like in the bagpipes code,
+    so that both codes can be compared. Beyond 2.2 µm the infrared branch continues down to zero.
 
     Parameters
     ----------
     wavelength
-        Rest wavelength in Angstrom.
+        Rest-frame wavelengths in Angstrom, in any shape.
+
+    Returns
+    -------
+    ndarray
+        A(λ)/A(V), in the shape of ``wavelength``.
+
+    Examples
+    --------
+    >>> calzetti(np.array([1500.0, 5500.0])).round(2)
+    array([2.55, 1.  ])
     """
     micron = np.asarray(wavelength, float) / 1e4
 
@@ -41,24 +50,29 @@ def calzetti(wavelength: np.ndarray) -> np.ndarray:
 
 
 class Attenuation:
-    """Optical depths of diffuse dust and of birth clouds, for parameters of galaxies.
+    """Optical depths of diffuse dust and of birth clouds.
 
     Parameters
     ----------
     spec
-        The law.
+        The attenuation law.
     wavelength
-        Rest wavelengths in Angstrom, [m].
+        Rest-frame wavelengths in Angstrom, [m].
     device
-        Where to compute.
+        Torch device.
 
-    Notes
-    -----
-    Without birth clouds all light is attenuated by A_V times the curve. With them, young stars
-    and gas by ``eta`` times as much in V: the rest is that of their clouds, which follows the
-    same curve, or in ``charlot_fall`` (Charlot & Fall 2000) its own power law. ``salim`` is the
-    law of Noll et al. (2009) and Salim, Boquien & Lee (2018): Calzetti's times (λ/V)^delta,
-    and a Drude profile at 2175 Å.
+    Notes ----- Without birth clouds, all light is attenuated by A_V times the curve. With birth
+    clouds, the attenuation of young stars and gas in V is ``eta`` times as high. The difference is
+    that of the clouds, which follows the same curve or, in ``charlot_fall`` (Charlot & Fall 2000),
+    its own power law. ``salim`` is the law of Noll et al. (2009) and Salim, Boquien & Lee (2018):
+    that of Calzetti times (λ/V)^delta, plus a Drude profile at 2175 Å.
+
+    Examples
+    --------
+    >>> dust = Attenuation(config.DustSettings(law="smc"), np.array([5500.0]), torch.device("cpu"))
+    >>> diffuse, clouds = dust.depths({"av": torch.tensor([1.0])})
+    >>> round(diffuse.item(), 2), clouds
+    (0.92, None)
     """
 
     def __init__(self, spec: config.DustSettings, wavelength: np.ndarray, device: torch.device):
@@ -83,7 +97,10 @@ class Attenuation:
     def depths(
         self, p: Mapping[str, torch.Tensor], cells: slice = slice(None)
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return optical depths of diffuse dust, and of birth clouds if any: [n, cells]."""
+        """Return the optical depths of diffuse dust and of birth clouds, [n, cells].
+
+        The second is None if the law has no birth clouds.
+        """
         av = p["av"].float()[:, None]
         shape = self._shape(p, cells)
         diffuse = av * shape

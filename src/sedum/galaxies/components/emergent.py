@@ -1,4 +1,4 @@
-"""Light as it leaves galaxies: through dust, with what the dust and a nucleus emit."""
+"""Light that leaves galaxies: attenuated by dust, with the emission of dust and nucleus."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sedum.galaxies.components.starlight import GalaxyBatch, Light, Starlight
 
 __all__ = ["EmergentLight"]
 
-#: Dust absorbs next to nothing redward of this, in Angstrom.
+#: Wavelength in Angstrom beyond which absorption by dust is negligible.
 _ABSORBED_TO = 5e4
 
 
 class EmergentLight:
-    """Spectra of galaxies before the intergalactic medium.
+    """Spectra of galaxies before absorption by the intergalactic medium.
 
     Parameters
     ----------
@@ -30,12 +30,22 @@ class EmergentLight:
     spec
         The components of the model.
     device
-        Where to compute.
+        Torch device.
 
     Attributes
     ----------
     line_attenuation
         Attenuation at the wavelengths of the grid's lines; None without dust.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> cells = slice(0, 100)
+    >>> sum(len(rows) for rows, light in model.emergent.spectra(galaxies, cells))
+    5
     """
 
     def __init__(self, starlight: Starlight, spec: config.ModelSettings, device: torch.device):
@@ -54,7 +64,7 @@ class EmergentLight:
     def spectra(
         self, galaxies: GalaxyBatch, cells: slice, dust: bool = True
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield rows and their L_λ [rows, cells] per solar mass, as it leaves the galaxy.
+        """Yield rows of galaxies and their L_λ per solar mass formed, [rows, cells].
 
         Parameters
         ----------
@@ -63,7 +73,7 @@ class EmergentLight:
         cells
             Cells of the axis.
         dust
-            Attenuate by dust, and add what it emits.
+            Whether dust attenuates the light and emits.
         """
         p = galaxies.p
         work = cells
@@ -73,7 +83,7 @@ class EmergentLight:
         inner = slice(cells.start - work.start, cells.stop - work.start)
         bolometric = self.starlight.bolometric(galaxies.mixture) if self._nucleus else None
         for rows, light in self.starlight.light(galaxies.mixture, work, p.get("f_esc")):
-            own = {name: p[name][rows] for name in self._late}
+            own = {name: p[name][rows] for name in self._dust_and_agn}
             out, lost = self._through_dust(light, own, work, dust)
             out = out[:, inner]
             if self._emission is not None and lost is not None:
@@ -84,25 +94,25 @@ class EmergentLight:
             yield rows, out
 
     @property
-    def _late(self) -> list[str]:
-        """Names of the parameters that act on the light of the stars."""
+    def _dust_and_agn(self) -> list[str]:
+        """Names of the parameters of dust and nucleus."""
         agn = ["agn_fraction", "agn_torus", "agn_slope", "agn_av"] if self.config.agn else []
         return self.config.dust.parameters() + agn
 
     def stellar_continuum(self, galaxies: GalaxyBatch, cells: slice) -> torch.Tensor:
-        """Return the mean L_λ per solar mass of attenuated starlight without gas, [n]."""
+        """Return the mean L_λ of attenuated starlight without gas, per solar mass formed, [n]."""
         bare = galaxies.mixture._replace(gas=torch.zeros_like(galaxies.mixture.gas))
         out = torch.empty(len(galaxies.universe), dtype=torch.float64, device=self.device)
         for rows, light in self.starlight.light(bare, cells, galaxies.p.get("f_esc")):
-            own = {name: galaxies.p[name][rows] for name in self._late}
+            own = {name: galaxies.p[name][rows] for name in self._dust_and_agn}
             out[rows] = self._through_dust(light, own, cells)[0].mean(1).double()
         return out
 
     def absorbed(self, galaxies: GalaxyBatch, cells: slice) -> torch.Tensor:
-        """Return the luminosity in Lsun/Msun that dust absorbs in some of the cells, [n]."""
+        """Return the luminosity that dust absorbs in some cells, in Lsun/Msun, [n]."""
         out = torch.empty(len(galaxies.universe), dtype=torch.float32, device=self.device)
         for rows, light in self.starlight.light(galaxies.mixture, cells, galaxies.p.get("f_esc")):
-            own = {name: galaxies.p[name][rows] for name in self._late}
+            own = {name: galaxies.p[name][rows] for name in self._dust_and_agn}
             _, lost = self._through_dust(light, own, cells, energy=True)
             assert lost is not None
             out[rows] = lost
@@ -116,7 +126,10 @@ class EmergentLight:
         dust: bool = True,
         energy: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return light after the dust [n, cells], and the luminosity it lost [n] if needed."""
+        """Return the attenuated light, [n, cells], and the luminosity that dust absorbs, [n].
+
+        The second is None unless dust emits or ``energy`` is set.
+        """
         old, young, bare = light
         if self._dust is None or not dust:
             total = old if young is None else old + young
@@ -133,5 +146,5 @@ class EmergentLight:
         lost = None
         if self._emission is not None or energy:
             lost = (before - after) @ self._widths[cells]
-        # Holes in the clouds are holes in the dust too.
+        # Light that escapes through holes in the clouds escapes all dust.
         return (after if bare is None else after + bare), lost

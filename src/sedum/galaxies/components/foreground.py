@@ -1,4 +1,4 @@
-"""Reddening by the Milky Way, in the frame of the observer."""
+"""Reddening by dust of the Milky Way, in the observed frame."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ class MilkyWay:
     Parameters
     ----------
     axis
-        Axis of the rest-frame spectra; the curve is tabulated on it, continued to the red, so
+        Axis of the rest-frame spectra. The curve is tabulated on this axis, extended to the red, so
         that a redshift is a shift along it.
     device
-        Where to compute.
+        Torch device.
+
+    Examples
+    --------
+    >>> axis = WavelengthAxis.covering(3000.0, 10000.0)
+    >>> foreground = MilkyWay(axis, torch.device("cpu"))
+    >>> ebv, redshift = torch.tensor([0.0]), torch.tensor([0.5])
+    >>> bool((foreground.transmission(ebv, redshift, slice(0, axis.size)) == 1).all())
+    True
     """
 
     def __init__(self, axis: WavelengthAxis, device: torch.device):
@@ -32,7 +40,17 @@ class MilkyWay:
         self._depth = torch.from_numpy(depth.astype(np.float32)).to(device)
 
     def transmission(self, ebv: torch.Tensor, redshift: torch.Tensor, cells: slice) -> torch.Tensor:
-        """Return the share of light that passes, for E(B-V) in mag and redshift [n]: [n, cells]."""
+        """Return the transmission, [n, cells].
+
+        Parameters
+        ----------
+        ebv
+            E(B-V) in mag, [n].
+        redshift
+            Redshifts, [n].
+        cells
+            Cells of the axis.
+        """
         shift = torch.log1p(redshift) / self._step
         whole = shift.detach().floor().long()
         index = torch.arange(cells.start, cells.stop, device=ebv.device) + whole[:, None]

@@ -25,19 +25,26 @@ _SUBSAMPLES = 4
 
 
 def inoue14_optical_depth(wavelength: np.ndarray, redshift: float) -> np.ndarray:
-    """Return the mean optical depth of Inoue et al. (2014), eqs. 15 and 20-29.
+    """Return the mean optical depth of the intergalactic medium of Inoue et al. (2014).
+
+    The equations are 15 and 20-29: absorption by the Lyman series and the Lyman continuum.
 
     Parameters
     ----------
     wavelength
-        Rest wavelength in Angstrom at the source, [m].
+        Rest-frame wavelengths of the source in Angstrom, [m].
     redshift
         Redshift of the source.
 
     Returns
     -------
     ndarray
-        Optical depth of Lyman-series and Lyman-continuum absorption, [m].
+        Optical depths, [m].
+
+    Examples
+    --------
+    >>> inoue14_optical_depth(np.array([1000.0, 1300.0]), 3.0).round(2)
+    array([0.3, 0. ])
     """
     observed = np.asarray(wavelength, float) * (1 + redshift)
     series = np.loadtxt(lyman_series_file(), usecols=range(1, 7))
@@ -59,7 +66,7 @@ def inoue14_optical_depth(wavelength: np.ndarray, redshift: float) -> np.ndarray
 
 
 def _continuum_forest(x: np.ndarray, z: float) -> np.ndarray:
-    """Lyman-continuum depth of the Lyman-alpha forest, eqs. 25-27, with x = λ / λ_L."""
+    """Return the Lyman-continuum depth of the Lyman-alpha forest, eqs. 25-27, with x = λ / λ_L."""
     if z < 1.2:
         return 0.325 * (x**1.2 - (1 + z) ** -0.9 * x**2.1)
     if z < 4.7:
@@ -74,7 +81,7 @@ def _continuum_forest(x: np.ndarray, z: float) -> np.ndarray:
 
 
 def _continuum_dla(x: np.ndarray, z: float) -> np.ndarray:
-    """Lyman-continuum depth of damped systems, eqs. 28-29."""
+    """Return the Lyman-continuum depth of damped systems, eqs. 28-29."""
     if z < 2:
         return 0.211 * (1 + z) ** 2 - 7.66e-2 * (1 + z) ** 2.3 * x**-0.3 - 0.135 * x**2
     deep = 4.70e-2 * (1 + z) ** 3 - 1.78e-2 * (1 + z) ** 3.3 * x**-0.3
@@ -82,14 +89,26 @@ def _continuum_dla(x: np.ndarray, z: float) -> np.ndarray:
 
 
 def madau95_optical_depth(wavelength: np.ndarray, redshift: float) -> np.ndarray:
-    """Return the mean optical depth of Madau (1995), eqs. 12-16 and footnote 3.
+    """Return the mean optical depth of the intergalactic medium of Madau (1995).
+
+    The equations are 12-16 and that of footnote 3.
 
     Parameters
     ----------
     wavelength
-        Rest wavelength in Angstrom at the source, [m].
+        Rest-frame wavelengths of the source in Angstrom, [m].
     redshift
         Redshift of the source.
+
+    Returns
+    -------
+    ndarray
+        Optical depths, [m].
+
+    Examples
+    --------
+    >>> madau95_optical_depth(np.array([1000.0, 1300.0]), 3.0).round(2)
+    array([0.41, 0.  ])
     """
     observed = np.asarray(wavelength, float) * (1 + redshift)
     tau = np.zeros_like(observed)
@@ -112,10 +131,27 @@ _MODELS = {"inoue14": inoue14_optical_depth, "madau95": madau95_optical_depth}
 
 
 def transmission_table(axis: WavelengthAxis, model: str = "inoue14") -> np.ndarray:
-    """Return transmission averaged over cells, against redshift: [redshifts, blue cells].
+    """Return the transmission averaged over cells, [redshifts, blue cells].
 
-    The cells are those of ``axis`` below Lyman alpha; above it nothing is absorbed. The
-    redshifts go from 0 to 20 in steps of :data:`TABLE_STEP`.
+    Parameters
+    ----------
+    axis
+        Axis of the rest-frame spectra. The blue cells are those below Lyman alpha.
+    model
+        ``"inoue14"`` or ``"madau95"``.
+
+    Returns
+    -------
+    ndarray
+        Mean transmission. The redshifts run from 0 to 20 in steps of :data:`TABLE_STEP`.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> table = transmission_table(model.axis)
+    >>> table.shape == (1001, -model.axis.first)
+    True
     """
 
     def build() -> dict[str, np.ndarray]:
@@ -138,29 +174,36 @@ def transmission_table(axis: WavelengthAxis, model: str = "inoue14") -> np.ndarr
     return cached_arrays(f"igm_{model}", key, build)[0]["transmission"]
 
 
-#: Where hydrogen is taken as ionised, and the wing therefore ends.
+#: Redshift below which hydrogen is ionised, so that the damping wing ends.
 END_OF_REIONISATION = 6.0
 
 
 def damping_wing(
     wavelength: torch.Tensor, redshift: torch.Tensor, neutral: torch.Tensor
 ) -> torch.Tensor:
-    """Return transmission redward of Lyman alpha by neutral gas in front of a galaxy.
+    """Return the transmission redward of Lyman alpha through neutral gas in front of a galaxy.
 
-    Miralda-Escudé (1998), eqs. 8-12, for a uniform neutral fraction from the galaxy's redshift
-    down to 6; nothing at lower redshifts.
+    The optical depth is that of Miralda-Escudé (1998), eqs. 8-12, for a uniform neutral fraction
+    from the redshift of the galaxy down to 6, and zero at lower redshifts.
 
     Parameters
     ----------
     wavelength
-        Rest wavelengths above Lyman alpha in Angstrom, [m].
+        Rest-frame wavelengths above Lyman alpha in Angstrom, [m].
     redshift, neutral
-        Redshift and neutral fraction, [n].
+        Redshifts and neutral fractions, [n].
 
     Returns
     -------
     Tensor
-        [n, m]
+        Transmission, [n, m].
+
+    Examples
+    --------
+    >>> wavelength = torch.tensor([1220.0, 1300.0])
+    >>> passed = damping_wing(wavelength, torch.tensor([8.0]), torch.tensor([1.0]))
+    >>> bool(passed[0, 0] < passed[0, 1] < 1)
+    True
     """
     top = (1 + redshift)[:, None]
     depth = 7.16e5 * (top / 10) ** 1.5 * neutral[:, None]
@@ -194,14 +237,25 @@ class Medium:
     model
         ``"inoue14"`` or ``"madau95"``.
     axis
-        The axis of the spectra.
+        Axis of the rest-frame spectra.
     device
-        Where to compute.
+        Torch device.
 
     Attributes
     ----------
     table
         Mean transmission, [redshifts, cells below Lyman alpha].
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> medium = Medium("inoue14", model.axis, torch.device("cpu"))
+    >>> cells = model.axis.part(1150.0, 1300.0)
+    >>> light = torch.ones(1, cells.stop - cells.start)
+    >>> passed = medium.transmit(light, torch.tensor([3.0]), cells)
+    >>> passed[0, -1].item(), bool(passed[0, 0] < 1)
+    (1.0, True)
     """
 
     def __init__(self, model: str, axis: WavelengthAxis, device: torch.device):
@@ -215,18 +269,18 @@ class Medium:
         cells: slice,
         neutral: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return what is left of spectra [n, cells].
+        """Return the transmitted spectra, [n, cells].
 
         Parameters
         ----------
         light
             Spectra in the cells, [n, cells].
         redshift
-            [n]
+            Redshifts, [n].
         cells
-            Which cells of the axis these are.
+            Cells of the axis.
         neutral
-            Neutral fraction of the gas for a damping wing, [n]; no wing where None.
+            Neutral fraction of the gas for a damping wing, [n]; None for no damping wing.
         """
         table = self.table[:, cells.start : cells.stop]
         at = redshift / TABLE_STEP

@@ -1,8 +1,8 @@
-"""Light of stars and gas before dust: weights of ages and metallicities times a grid.
+"""Light of stars and gas before dust: weights of ages and metallicities times a stellar grid.
 
-Galaxies are sorted by the grid cell (metallicity, ionisation parameter) they fall in, so that
-the sum is one matrix product for each of a few dozen cells, and each product, small enough
-for the processor's cache, is carried through to photometry before the next one begins.
+Galaxies are sorted by the grid cell (metallicity, ionisation parameter) that they fall in. The sum
+is then one matrix product for each of a few dozen cells. Each product is small enough for the
+processor's cache and is carried through to photometry before the next one begins.
 """
 
 from __future__ import annotations
@@ -24,18 +24,27 @@ __all__ = ["GalaxyBatch", "Light", "Mixture", "Starlight", "metal_weights"]
 
 
 class Mixture(NamedTuple):
-    """What galaxies are made of, as shares of the mass formed.
+    """Stellar populations and gas of galaxies, as fractions of the mass formed.
 
     Attributes
     ----------
     stars
-        Shares by metallicity node and age, [n, Z', ages].
+        Fractions by metallicity node and age, [n, Z', ages].
     nodes
-        Which metallicities of the grid these are, [n, Z'].
+        Indices of these metallicities in the grid, [n, Z'].
     gas
-        Shares that light gas, by metallicity, ionisation parameter and age, [n, W].
+        Fractions that ionise gas, by metallicity, ionisation parameter and age, [n, W].
     group
-        The grid cell, [n]; -1 where all metallicities take part.
+        Index of the grid cell, [n]; -1 if all metallicities contribute.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> bool(torch.allclose(galaxies.mixture.stars.sum((1, 2)), torch.ones(5)))
+    True
     """
 
     stars: torch.Tensor
@@ -46,20 +55,29 @@ class Mixture(NamedTuple):
 
 @dataclass(frozen=True)
 class GalaxyBatch:
-    """Galaxies on their way through the model.
+    """Galaxies as they pass through the model.
 
     Attributes
     ----------
     p
-        Parameters, each [n].
+        Parameters by name, each [n].
     universe
         Age of the Universe in yr, [n].
     log_mass
         log10 of the mass formed in Msun, [n].
     mixture
-        What they are made of.
+        Stellar populations and gas.
     histories
-        Their histories, where these are tables rather than given by parameters.
+        Tabulated histories, or None if parameters describe the histories.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> galaxies.universe.shape
+    torch.Size([5])
     """
 
     p: dict[str, torch.Tensor]
@@ -75,11 +93,21 @@ class Light(NamedTuple):
     Attributes
     ----------
     old
-        Stars outside birth clouds; all light where birth clouds are not told apart.
+        Stars outside birth clouds, or all light if birth clouds are not distinguished.
     young
         Stars and gas of birth clouds, or None.
     bare
-        The same young stars without gas and with their ionising light, or None.
+        Young stars seen without gas, including their ionising light, or None.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> rows, light = next(model.starlight.light(galaxies.mixture, slice(0, 100)))
+    >>> light.old.shape[1], light.young
+    (100, None)
     """
 
     old: torch.Tensor
@@ -88,16 +116,25 @@ class Light(NamedTuple):
 
 
 class Starlight:
-    """The grid, arranged for products.
+    """The stellar grid, arranged for matrix products.
 
     Parameters
     ----------
     grid
-        Stellar grid.
+        The stellar grid.
     spec
         The components of the model.
     device
-        Where to compute.
+        Torch device.
+
+    Examples
+    --------
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = torch.from_numpy(model.prior.sample(5, np.random.default_rng(1)))
+    >>> galaxies = model.galaxies(theta)
+    >>> model.starlight.surviving(galaxies.mixture).shape
+    torch.Size([5])
     """
 
     def __init__(self, grid: StellarGrid, spec: config.ModelSettings, device: torch.device):
@@ -109,10 +146,10 @@ class Starlight:
 
         edges = grid.age_edges
         limit = spec.birth_cloud_age * 1e6
-        share = np.clip((limit - edges[:-1]) / np.diff(edges), 0, 1)
-        self._young_bins = int(np.ceil((share > 0).sum()))
-        self._share = tensor(share.astype(np.float32))
-        young = share[: grid.nebular.shape[2], None].astype(np.float32)
+        fraction = np.clip((limit - edges[:-1]) / np.diff(edges), 0, 1)
+        self._young_bins = int(np.ceil((fraction > 0).sum()))
+        self._cloud_fraction = tensor(fraction.astype(np.float32))
+        young = fraction[: grid.nebular.shape[2], None].astype(np.float32)
         self._stellar = tensor(grid.stellar)
         self._nebular = tensor(grid.nebular * young)
         self._lines = tensor(grid.lines * young)
@@ -120,25 +157,25 @@ class Starlight:
         self._unabsorbed = tensor((grid.axis.centres > LYMAN_LIMIT).astype(np.float32))
         self._log_z, self._log_u = tensor(grid.log_z), tensor(grid.log_u)
         self._surviving = tensor(grid.surviving.astype(float))
-        self._ionising = tensor(grid.ionising * share)
+        self._ionising = tensor(grid.ionising * fraction)
         self._bolometric = tensor((grid.stellar @ grid.axis.widths).astype(float))
         self._blocks: dict[tuple[str, int], torch.Tensor] = {}
 
-    # --- what galaxies are made of -------------------------------------------------------
+    # --- stellar populations -------------------------------------------------------------
 
     def mixture(
         self, ages: torch.Tensor, p: Mapping[str, torch.Tensor], metals: torch.Tensor | None = None
     ) -> Mixture:
-        """Return the make-up of galaxies.
+        """Return the stellar populations and the gas of galaxies.
 
         Parameters
         ----------
         ages
-            Share of the mass formed in each age bin, [n, ages].
+            Fraction of the mass formed in each age bin, [n, ages].
         p
-            Parameters, each [n].
+            Parameters by name, each [n].
         metals
-            Shares by metallicity and age where they are known, [n, Z, ages].
+            Fractions by metallicity and age, [n, Z, ages], if they are known.
         """
         ages = ages.float()
         count = len(self._log_z)
@@ -209,16 +246,16 @@ class Starlight:
     def light(
         self, mixture: Mixture, cells: slice, escape: torch.Tensor | None = None
     ) -> Iterator[tuple[torch.Tensor, Light]]:
-        """Yield rows and their light in some of the cells.
+        """Yield rows of galaxies and their light in some of the cells.
 
         Parameters
         ----------
         mixture
-            What the galaxies are made of.
+            Stellar populations and gas of the galaxies.
         cells
             Cells of the grid's axis.
         escape
-            Share of the young stars that are seen bare, [n].
+            Fraction of the young stars that are seen without gas, [n].
         """
         for group, rows in self._groups(mixture):
             stars, gas = mixture.stars[rows], mixture.gas[rows]
@@ -231,49 +268,49 @@ class Starlight:
             bare = None
             covered = few
             if escape is not None:
-                share = escape[rows].float()[:, None]
-                bare = share * (few @ self._block("bare", group)[:, cells])
-                covered = few * (1 - share)
+                fraction = escape[rows].float()[:, None]
+                bare = fraction * (few @ self._block("bare", group)[:, cells])
+                covered = few * (1 - fraction)
             young = torch.cat([covered, gas], dim=1) @ self._block("young", group)[:, cells]
             yield rows, Light(old, young, bare)
 
     def _block(self, kind: str, group: int) -> torch.Tensor:
-        """Return the grid's corners around one cell as a matrix [weights, cells]."""
+        """Return the nodes of the grid around one cell as a matrix, [weights, cells]."""
         if (kind, group) not in self._blocks:
             self._blocks[kind, group] = self._make_block(kind, group)
         return self._blocks[kind, group]
 
     def _make_block(self, kind: str, group: int) -> torch.Tensor:
         stars, gas, ionised = self._indices(group)
-        share, few = self._share[:, None], self._young_bins
+        fraction, few = self._cloud_fraction[:, None], self._young_bins
         if kind == "old":
-            return torch.cat([self._stellar[z] * (1 - share) for z in stars])
-        bare = [self._stellar[z, :few] * share[:few] for z in stars]
+            return torch.cat([self._stellar[z] * (1 - fraction) for z in stars])
+        bare = [self._stellar[z, :few] * fraction[:few] for z in stars]
         if kind == "bare":
             return torch.cat(bare)
         if not self.spec.nebular:
             return torch.cat(bare if kind == "young" else [self._stellar[z] for z in stars])
-        lit = [self._nebular[z, u] for z in gas for u in ionised]
+        nebular = [self._nebular[z, u] for z in gas for u in ionised]
         if kind == "young":
-            # Gas absorbs what ionises it and gives back the nebular light.
-            return torch.cat([b * self._unabsorbed for b in bare] + lit)
+            # Gas absorbs ionising light and emits nebular light.
+            return torch.cat([b * self._unabsorbed for b in bare] + nebular)
         ionising = 1 - self._unabsorbed
-        absorbed = [self._stellar[z] * (1 - share * ionising) for z in stars]
-        return torch.cat(absorbed + lit)
+        absorbed = [self._stellar[z] * (1 - fraction * ionising) for z in stars]
+        return torch.cat(absorbed + nebular)
 
     # --- sums over stars and gas ---------------------------------------------------------
 
     def lines(self, mixture: Mixture, which: list[int], continuum: bool = False) -> torch.Tensor:
-        """Return intrinsic luminosities of lines in Lsun/Msun, [n, lines].
+        """Return intrinsic luminosities of emission lines in Lsun/Msun, [n, lines].
 
         Parameters
         ----------
         mixture
-            What the galaxies are made of.
+            Stellar populations and gas of the galaxies.
         which
-            Indices among the grid's lines.
+            Indices of the lines in the grid.
         continuum
-            Return the nebular continuum beneath them in Lsun/Å/Msun instead.
+            Whether to return the nebular continuum at the lines, in Lsun/Å/Msun, instead.
         """
         table = self._line_continuum if continuum else self._lines
         table = table[..., which]
@@ -288,41 +325,46 @@ class Starlight:
         return (mixture.stars * table[mixture.nodes]).sum((1, 2))
 
     def surviving(self, mixture: Mixture) -> torch.Tensor:
-        """Return mass in living stars per mass formed, [n]."""
+        """Return the mass in living stars per mass formed, [n]."""
         return self._total(mixture, self._surviving)
 
     def ionising(self, mixture: Mixture) -> torch.Tensor:
-        """Return ionising photons of stars in birth clouds per second and Msun, [n]."""
+        """Return ionising photons of the stars in birth clouds, per second and Msun, [n]."""
         return self._total(mixture, self._ionising)
 
     def bolometric(self, mixture: Mixture) -> torch.Tensor:
-        """Return the stars' luminosity in Lsun/Msun, [n]."""
+        """Return the luminosity of the stars in Lsun/Msun, [n]."""
         return self._total(mixture, self._bolometric)
 
 
 def metal_weights(mean: torch.Tensor, sigma: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
-    """Return the weights of metallicities for a normal distribution of log10 Z.
+    """Return the weights of the grid's metallicities for a normal distribution of log10 Z.
 
-    The distribution is truncated to the grid, on which light is linear in log10 Z: weights are
+    The distribution is truncated to the grid, on which light is linear in log10 Z. The weights are
     the exact integrals of the distribution times the hat functions of the nodes.
 
     Parameters
     ----------
     mean, sigma
-        Of log10 Z, [n].
+        Mean and standard deviation of log10 Z, [n].
     nodes
         log10 Z of the grid, [Z].
 
     Returns
     -------
     Tensor
-        Shares that sum to one, [n, Z].
+        Weights that sum to one, [n, Z].
+
+    Examples
+    --------
+    >>> metal_weights(torch.tensor([-2.0]), torch.tensor([0.1]), torch.tensor([-3.0, -2.0, -1.0]))
+    tensor([[0.0399, 0.9202, 0.0399]])
     """
     t = (nodes - mean[:, None]) / sigma[:, None]
     cdf = torch.special.ndtr(t)
     pdf = torch.exp(-(t**2) / 2) / (2 * torch.pi) ** 0.5
     mass = cdf[:, 1:] - cdf[:, :-1]
-    # ∫ x N dx between nodes, by which the share of the upper node follows.
+    # ∫ x N dx between nodes, which gives the weight of the upper node.
     moment = mean[:, None] * mass - sigma[:, None] * (pdf[:, 1:] - pdf[:, :-1])
     upper = (moment - nodes[:-1] * mass) / (nodes[1:] - nodes[:-1])
     zero = torch.zeros_like(upper[:, :1])

@@ -1,4 +1,4 @@
-"""Monotone interpolation, batched over galaxies."""
+"""Monotone interpolation for many galaxies at once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ __all__ = [
 
 
 def piecewise_linear(u: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Interpolate linearly, constant beyond the ends.
+    """Interpolate linearly, with constant values beyond the ends.
 
     Parameters
     ----------
     u
-        Where to evaluate, [k] or [n, k].
+        Points at which to evaluate, [k] or [n, k].
     x, y
-        Knots, not decreasing, and values, [n, m].
+        Knots, which must not decrease, and values, [n, m].
 
     Returns
     -------
     Tensor
-        [n, k]
+        Interpolated values, [n, k].
+
+    Examples
+    --------
+    >>> x, y = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 10.0]])
+    >>> piecewise_linear(torch.tensor([0.5, 2.0]), x, y)
+    tensor([[ 5., 10.]])
     """
     u = u.expand(len(x), -1).contiguous()
     i = (torch.searchsorted(x.detach().contiguous(), u.detach(), right=True) - 1).clamp(
@@ -33,13 +39,24 @@ def piecewise_linear(u: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch
     )
     x0, y0 = torch.gather(x, 1, i), torch.gather(y, 1, i)
     h = torch.gather(x, 1, i + 1) - x0
-    # Bins may have no width; what lies beyond them is the next value.
-    share = ((u - x0) / torch.where(h > 0, h, torch.ones_like(h))).clamp(0, 1)
-    return y0 + (torch.gather(y, 1, i + 1) - y0) * share
+    # For bins without width, the next value holds beyond them.
+    fraction = ((u - x0) / torch.where(h > 0, h, torch.ones_like(h))).clamp(0, 1)
+    return y0 + (torch.gather(y, 1, i + 1) - y0) * fraction
 
 
 def piecewise_linear_mean(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the mean over x, from the first knot to the last, of lines through [n, m], [n]."""
+    """Return the mean over x, from the first to the last knot, of linear interpolations, [n].
+
+    Parameters
+    ----------
+    x, y
+        Knots and values, [n, m].
+
+    Examples
+    --------
+    >>> piecewise_linear_mean(torch.tensor([[0.0, 2.0]]), torch.tensor([[0.0, 10.0]]))
+    tensor([5.])
+    """
     return torch.trapezoid(y, x, dim=1) / (x[:, -1] - x[:, 0])
 
 
@@ -51,16 +68,22 @@ def rational_quadratic(
     Parameters
     ----------
     u
-        Where to evaluate, within the knots, [n, k] or [k].
+        Points at which to evaluate, within the knots, [n, k] or [k].
     x, y
-        Knots, increasing, [n, m].
+        Knots and values, increasing, [n, m].
     d
         Non-negative slopes at the knots, [n, m].
 
     Returns
     -------
     Tensor
-        [n, k]
+        Values, [n, k].
+
+    Examples
+    --------
+    >>> x = y = torch.tensor([[0.0, 0.5, 1.0]])
+    >>> rational_quadratic(torch.tensor([0.25]), x, y, torch.ones_like(x))
+    tensor([[0.2500]])
     """
     u = u.expand(len(x), -1).contiguous()
     i = (torch.searchsorted(x.contiguous(), u, right=True) - 1).clamp(0, x.shape[1] - 2)
@@ -80,25 +103,32 @@ def rational_quadratic(
 def rational_quadratic_mean(x: torch.Tensor, y: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     """Return the mean over x of monotone rational quadratic splines, in closed form.
 
-    Between two knots, with t from 0 to 1, q = t (1 - t) and slopes a, b in units of the secant's,
-    the spline rises by f = (t² + a q) / (1 + k q), k = a + b - 2. As t² = t - q, and the
-    denominator is symmetric about t = 1/2, the integral of f is J/2 + (a - 1) (1 - J) / k, J that
-    of 1 / (1 + k q): an inverse hyperbolic tangent for positive k, a tangent for negative.
-
     Parameters
     ----------
     x, y, d
-        As for :func:`rational_quadratic`, knots from 0 to 1.
+        As for :func:`rational_quadratic`, with knots from 0 to 1.
 
     Returns
     -------
     Tensor
-        [n]
+        Means, [n].
+
+    Notes ----- Between two knots, let t run from 0 to 1, q = t (1 - t), and let a and b be the
+    slopes in units of that of the secant. The spline rises by f = (t² + a q) / (1 + k q) with k = a
+    + b - 2. Since t² = t - q and the denominator is symmetric about t = 1/2, the integral of f is
+    J/2 + (a - 1) (1 - J) / k, where J is the integral of 1 / (1 + k q): an inverse hyperbolic
+    tangent for positive k, an inverse tangent for negative k.
+
+    Examples
+    --------
+    >>> x = y = torch.tensor([[0.0, 0.5, 1.0]])
+    >>> rational_quadratic_mean(x, y, torch.ones_like(x))
+    tensor([0.5000])
     """
     h, rise = x.diff(dim=1).clamp(min=1e-9), y.diff(dim=1)
     first, last = d[:, :-1] * h / rise, d[:, 1:] * h / rise
     k = first + last - 2
-    # J by its series where the formula would cancel.
+    # For small k the formula loses precision, so its series is used.
     small = k.abs() < 1e-2
     safe = torch.where(small, torch.ones_like(k), k)
     root, height = safe.abs().sqrt(), (1 + safe / 4).sqrt()

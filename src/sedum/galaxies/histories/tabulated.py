@@ -15,12 +15,12 @@ __all__ = ["TabulatedHistories"]
 
 @dataclass(frozen=True)
 class TabulatedHistories:
-    """One history for each galaxy.
+    """A star-formation and enrichment history for each galaxy, as a table.
 
     Parameters
     ----------
     edges
-        Edges of steps of lookback time in yr, increasing from 0, [m + 1]. Lookback time counts
+        Edges of the steps of lookback time in yr, increasing from 0, [m + 1]. Lookback time counts
         from the moment at which the galaxy is observed.
     rate
         Star-formation rate in each step in Msun/yr, [n, m].
@@ -30,13 +30,23 @@ class TabulatedHistories:
     Raises
     ------
     SedumError
-        Naming the galaxy and what is wrong with its history.
+        If a shape is wrong or a history is invalid; the message names the galaxy.
 
     Examples
     --------
+    >>> from sedum.galaxies.histories.tabulated import TabulatedHistories
     >>> edges = np.array([0, 1e8, 1e9])
-    >>> TabulatedHistories(edges, np.array([[1.0, 2.0]]), np.full((1, 2), 0.02)).mass
+    >>> histories = TabulatedHistories(edges, rate=[[1.0, 2.0]], metallicity=[[0.02, 0.01]])
+    >>> histories.mass
     array([1.9e+09])
+
+    A model computes the photometry of these histories:
+
+    >>> from sedum import GalaxyModel
+    >>> model = GalaxyModel.from_run(run)
+    >>> theta = model.prior.sample(1, np.random.default_rng(1))
+    >>> model.photometry(theta, histories).shape
+    (1, 3)
     """
 
     edges: np.ndarray
@@ -75,11 +85,24 @@ class TabulatedHistories:
 
     @property
     def mass(self) -> np.ndarray:
-        """Mass formed in Msun, [n]."""
+        """Stellar mass formed in Msun, [n]."""
         return self.rate @ np.diff(self.edges)
 
     def check(self, universe_age: np.ndarray, log_z: np.ndarray) -> None:
-        """Make sure that the histories fit into the Universe [n] in yr and the grid [Z]."""
+        """Check that the histories fit into the age of the Universe and the grid.
+
+        Parameters
+        ----------
+        universe_age
+            Age of the Universe in yr at which each galaxy is observed, [n].
+        log_z
+            log10 of the metallicities of the grid, [Z].
+
+        Raises
+        ------
+        SedumError
+            If stars are older than the Universe, or a metallicity lies outside the grid.
+        """
         forming = self.rate > 0
         last = np.where(forming, self.edges[1:], 0).max(1)
         self._refuse((last > universe_age * (1 + 1e-6))[:, None], "stars older than the Universe")
@@ -89,19 +112,28 @@ class TabulatedHistories:
         self._refuse(outside, f"a metallicity outside the grid's {low:.3g} to {high:.3g}")
 
     def _growth(self, weights: np.ndarray) -> torch.Tensor:
-        """Return the running sum over lookback time of shares of the mass, [..., m + 1]."""
-        share = weights * np.diff(self.edges) / self.mass.reshape(-1, *[1] * (weights.ndim - 1))
-        zero = np.zeros((*share.shape[:-1], 1))
-        return torch.from_numpy(np.concatenate([zero, np.cumsum(share, axis=-1)], axis=-1))
+        """Return the running sum over lookback time of fractions of the mass, [..., m + 1]."""
+        mass = self.mass.reshape(-1, *[1] * (weights.ndim - 1))
+        fraction = weights * np.diff(self.edges) / mass
+        zero = np.zeros((*fraction.shape[:-1], 1))
+        return torch.from_numpy(np.concatenate([zero, np.cumsum(fraction, axis=-1)], axis=-1))
 
     def formed_since(self, lookback: torch.Tensor) -> torch.Tensor:
-        """Return the share of the mass formed since lookback times in yr, [n, k]."""
+        """Return the fraction of the mass formed since lookback times in yr, [n, k]."""
         growth = self._growth(self.rate).to(lookback.device)
         edges = torch.from_numpy(self.edges).to(lookback.device).expand(len(self), -1)
         return piecewise_linear(lookback, edges, growth)
 
-    def shares(self, age_edges: torch.Tensor, log_z: np.ndarray) -> torch.Tensor:
-        """Return shares of the mass by metallicity node and age bin, [n, Z, ages]."""
+    def mass_fractions(self, age_edges: torch.Tensor, log_z: np.ndarray) -> torch.Tensor:
+        """Return fractions of the mass by metallicity of the grid and age bin, [n, Z, ages].
+
+        Parameters
+        ----------
+        age_edges
+            Edges of the age bins in yr, [ages + 1].
+        log_z
+            log10 of the metallicities of the grid, [Z].
+        """
         forming = self.rate > 0
         x = np.log10(np.where(forming, self.metallicity, 10.0 ** log_z[0]))
         at = np.interp(x, log_z, np.arange(len(log_z)))

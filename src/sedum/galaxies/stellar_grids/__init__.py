@@ -1,1 +1,1 @@
-"""Grids of stellar populations and their gas: where they come from, and their one form."""
+"""Grids of stellar populations and gas: their sources, and the form in which they are used."""

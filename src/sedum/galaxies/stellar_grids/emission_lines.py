@@ -1,4 +1,4 @@
-"""Names of emission lines, and the members that tables list for each."""
+"""Names of emission lines, and the members of each line in published tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 __all__ = ["LINES", "line_indices"]
 
-#: Element and ionisation stage as Cloudy writes them, and the wavelengths of the members in
-#: Angstrom. Cloudy lists blends with ``Blnd`` in the place of the element.
+#: Element and ionisation stage in the notation of Cloudy, and wavelengths of the members in
+#: Angstrom. Cloudy writes ``Blnd`` instead of the element for blends.
 LINES: dict[str, tuple[str, tuple[float, ...]]] = {
     "Lya": ("H 1", (1215.67,)),
     "Ha": ("H 1", (6562.80,)),
@@ -39,19 +39,24 @@ LINES: dict[str, tuple[str, tuple[float, ...]]] = {
 
 
 def line_indices(line: str, names: list[str], wavelengths: np.ndarray) -> list[int]:
-    """Return which of a grid's lines are the members of a line; empty where one is absent.
+    """Return the indices of a line's members in a grid; an empty list if one is missing.
 
     Parameters
     ----------
     line
         A key of :data:`LINES`.
     names, wavelengths
-        The grid's lines; wavelengths in Angstrom.
+        Names in the notation of Cloudy, and wavelengths in Angstrom, of the grid's lines.
+
+    Examples
+    --------
+    >>> line_indices("Ha", ["H  1  4861.32A", "H  1  6562.80A"], np.array([4861.32, 6562.80]))
+    [1]
     """
     element, members = LINES[line]
     tokens = [" ".join(re.split(r"\s+", name.strip())[:2]) for name in names]
     blends = [token.split(" ")[0] for token in tokens]
-    found = []
+    indices = []
     for member in members:
         near = [
             k
@@ -60,5 +65,5 @@ def line_indices(line: str, names: list[str], wavelengths: np.ndarray) -> list[i
         ]
         if not near:
             return []
-        found.append(min(near, key=lambda k: abs(wavelengths[k] - member)))
-    return found
+        indices.append(min(near, key=lambda k: abs(wavelengths[k] - member)))
+    return indices

@@ -1,7 +1,7 @@
 """Grids of stars and gas on the axes of the forward model.
 
-A library's tables are averaged over cells of wavelength and bins of age, once, and kept in the
-user's cache folder.
+The tables of a library are averaged over cells of wavelength and bins of age once, and stored in
+the user's cache folder.
 """
 
 from __future__ import annotations
@@ -31,15 +31,26 @@ from sedum.storage import array_digest, atomic_path, cache_folder, digest
 
 __all__ = ["StellarGrid", "cached_arrays", "grid_axis", "list_grids", "load_grid"]
 
-#: Raised whenever the meaning of a cached file changes.
+#: Version of the cached files; it increases when their meaning changes.
 FORMAT = 2
 
-#: Grids reach from the He II edge to one millimetre.
+#: Wavelength range of grids in Angstrom: from the He II edge to one millimetre.
 LOW, HIGH = 228.0, 1e7
 
 
 def grid_axis(fineness: int = CELLS_PER_LYMAN) -> WavelengthAxis:
-    """Return the axis of a grid."""
+    """Return the wavelength axis of a grid.
+
+    Parameters
+    ----------
+    fineness
+        Number of cells between the Lyman limit and Lyman alpha.
+
+    Examples
+    --------
+    >>> grid_axis().edges[[0, -1]].round(-1)
+    array([2.300000e+02, 1.001992e+07])
+    """
     return WavelengthAxis.covering(LOW, HIGH, fineness)
 
 
@@ -54,31 +65,38 @@ class StellarGrid:
     axis
         The wavelength axis.
     limits
-        Where in wavelength the library has data, in Angstrom.
+        Wavelength range of the library in Angstrom.
     age_edges
-        Edges of the age bins in yr, [ages + 1]. The nebular bins are the first of them.
+        Edges of the age bins in yr, [ages + 1]. The young ages of the nebular tables are the first
+        bins.
     log_z
         log10 of the metallicity (mass fraction), [Z].
     log_u
         log10 of the ionisation parameter, [U].
     stellar
-        Lsun/Å/Msun, [Z, ages, cells].
+        Stellar spectra in Lsun/Å/Msun, [Z, ages, cells].
     nebular
-        Continuum and lines in Lsun/Å/Msun, [Z, U, young ages, cells].
+        Nebular continuum and lines in Lsun/Å/Msun, [Z, U, young ages, cells].
     surviving
         Mass in living stars per mass formed, [Z, ages].
     ionising
-        Photons per second and Msun that ionise hydrogen, [Z, ages].
+        Photons that ionise hydrogen, per second and Msun, [Z, ages].
     line_names, line_wavelengths
-        The nebular lines; wavelengths in Angstrom.
+        Names and wavelengths in Angstrom of the nebular lines, [lines].
     lines
-        Their luminosities in Lsun/Msun, [Z, U, young ages, lines].
+        Luminosities of the lines in Lsun/Msun, [Z, U, young ages, lines].
     line_continuum
-        The nebular continuum beneath them in Lsun/Å/Msun, [Z, U, young ages, lines].
+        Nebular continuum at the lines in Lsun/Å/Msun, [Z, U, young ages, lines].
     about
-        Stars, gas, initial mass function, licence and source, for people.
+        Stars, gas, initial mass function, licence and source, as text.
     digest
         Hash of the content.
+
+    Examples
+    --------
+    >>> grid = load_grid("bc03_miles")
+    >>> grid.age_edges[:3].round(-3)
+    array([      0., 1122000., 1413000.])
     """
 
     name: str
@@ -102,21 +120,27 @@ class StellarGrid:
 def load_grid(
     name: str = "bc03_miles", fineness: int = CELLS_PER_LYMAN, age_splits: int = 1
 ) -> StellarGrid:
-    """Load a grid, converting it on first use (some ten seconds).
+    """Load a grid. The first use of a library converts it, which takes about ten seconds.
 
     Parameters
     ----------
     name
         A library that :func:`list_grids` names, or the path of a grid's HDF5 file.
     fineness
-        Cells of wavelength between the Lyman limit and Lyman alpha.
+        Number of wavelength cells between the Lyman limit and Lyman alpha.
     age_splits
-        Into how many each age bin is split; more than one only tests convergence.
+        Number of parts into which each age bin is split; values above one test convergence.
 
     Raises
     ------
     SedumError
-        If the source is not installed, damaged, or lacks something; it is named.
+        If the source is not installed, is damaged or lacks something; the message names it.
+
+    Examples
+    --------
+    >>> grid = load_grid("bc03_miles")
+    >>> len(grid.log_z), grid.stellar.shape[:2]
+    (7, (7, 42))
     """
     axis = grid_axis(fineness)
     key = {
@@ -141,14 +165,14 @@ def load_grid(
 
 
 def _rebin(tables: Tables, axis: WavelengthAxis, splits: int) -> dict[str, Any]:
-    """Average a library over cells and age bins."""
+    """Average the tables of a library over cells and age bins."""
     edges = split_bins(AGE_EDGES, splits)
     mean = bin_average_weights(tables.ages, edges)
     stellar = np.stack([axis.average(tables.wavelength, mean @ s) for s in tables.stellar])
     photons = ionising_photons(tables.wavelength, tables.stellar) @ mean.T
     gas = tables.gas
     if gas is None:
-        # The gas of another library, for as many ionising photons as these stars have.
+        # The gas of another library, scaled to the ionising photons of these stars.
         gas = _scaled_gas(tables, libraries.read("bc03_miles"))
     nebular = axis.average(gas.wavelength, gas.continuum)
     cells = axis.cell_of(gas.line_wavelengths)
@@ -173,7 +197,7 @@ def _rebin(tables: Tables, axis: WavelengthAxis, splits: int) -> dict[str, Any]:
 
 
 def split_bins(edges: np.ndarray, splits: int) -> np.ndarray:
-    """Split each bin evenly in time."""
+    """Split each bin into equal parts in time."""
     parts = np.arange(splits) / splits
     inner = edges[:-1, None] + np.diff(edges)[:, None] * parts
     return np.append(inner.ravel(), edges[-1])
@@ -182,33 +206,34 @@ def split_bins(edges: np.ndarray, splits: int) -> np.ndarray:
 def _at(points: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Interpolate tables [..., m] on x [m] to points [k]: [..., k]."""
     i = np.clip(np.searchsorted(x, points) - 1, 0, len(x) - 2)
-    share = np.clip((points - x[i]) / (x[i + 1] - x[i]), 0, 1)
-    return y[..., i] * (1 - share) + y[..., i + 1] * share
+    weight = np.clip((points - x[i]) / (x[i + 1] - x[i]), 0, 1)
+    return y[..., i] * (1 - weight) + y[..., i + 1] * weight
 
 
 def _scaled_gas(tables: Tables, donor: Tables) -> GasTables:
     """Return the nebular emission of another library, scaled by the ionising photons.
 
-    Per ionising photon it is taken at the nearest metallicity in between, or the outermost.
+    The emission per ionising photon is interpolated in metallicity, and constant beyond the last
+    values.
     """
     gas = donor.gas
     assert gas is not None
     edges = gas.age_edges
     donated = ionising_photons(donor.wavelength, donor.stellar)
     donated = donated @ bin_average_weights(donor.ages, edges).T
-    wanted = ionising_photons(tables.wavelength, tables.stellar)
-    wanted = wanted @ bin_average_weights(tables.ages, edges).T
+    photons = ionising_photons(tables.wavelength, tables.stellar)
+    photons = photons @ bin_average_weights(tables.ages, edges).T
     z = np.clip(tables.metallicities, donor.metallicities[0], donor.metallicities[-1])
     at = np.interp(np.log(z), np.log(donor.metallicities), np.arange(len(donor.metallicities)))
     low = np.minimum(at.astype(int), len(donor.metallicities) - 2)
-    share = at - low
+    weight = at - low
 
     def scaled(values: np.ndarray) -> np.ndarray:
         out = []
         for k in range(len(z)):
             per_photon = [values[i] / donated[i][None, :, None] for i in (low[k], low[k] + 1)]
-            mixed = (1 - share[k]) * per_photon[0] + share[k] * per_photon[1]
-            out.append(mixed * wanted[k][None, :, None])
+            mixed = (1 - weight[k]) * per_photon[0] + weight[k] * per_photon[1]
+            out.append(mixed * photons[k][None, :, None])
         return np.stack(out)
 
     return GasTables(
@@ -225,29 +250,42 @@ def _scaled_gas(tables: Tables, donor: Tables) -> GasTables:
 def cached_arrays(
     stem: str, key: dict[str, Any], build: Callable[[], dict[str, Any]]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return arrays from the cache, or build them and store them there.
+    """Return arrays from the cache, or compute them and store them there.
 
-    A file that is damaged, or was made from something else than ``key`` describes, is built
-    again. Writing is atomic, so that processes which build at the same time do no harm.
+    A file that is damaged, or was made for another ``key``, is computed again. Writing is atomic,
+    so several processes may do so at the same time.
 
     Parameters
     ----------
     stem
         Start of the file's name.
     key
-        All that the arrays depend on.
+        Everything that the arrays depend on.
     build
-        Makes the arrays; texts under ``metadata`` are stored beside them.
+        Function that computes the arrays. Text under ``metadata`` is stored beside them.
 
     Returns
     -------
-    arrays, metadata
-        The arrays, and texts: ``content`` is the hash of the arrays.
+    arrays : dict
+        Arrays by name.
+    metadata : dict
+        Text by name. ``content`` is the hash of the arrays.
+
+    Raises
+    ------
+    SedumError
+        If the cache folder cannot be written.
+
+    Examples
+    --------
+    >>> arrays, metadata = cached_arrays("example", {"n": 3}, lambda: {"x": np.arange(3)})
+    >>> arrays["x"]
+    array([0, 1, 2])
     """
     path = cache_folder() / f"{stem}-{digest({**key, 'format': FORMAT})[:12]}.safetensors"
-    found = _read_arrays(path)
-    if found is not None:
-        return found
+    cached = _read_arrays(path)
+    if cached is not None:
+        return cached
     built = build()
     metadata = {k: str(v) for k, v in built.pop("metadata", {}).items()}
     arrays = {name: np.ascontiguousarray(a) for name, a in built.items()}
@@ -264,7 +302,7 @@ def cached_arrays(
 
 
 def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]] | None:
-    """Return the arrays of a cached file, or None where it is absent or damaged."""
+    """Return the arrays of a cached file, or None if it is missing or damaged."""
     try:
         with safe_open(str(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -277,11 +315,26 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]] | N
 
 
 def list_grids(*paths: str | Path) -> list[dict[str, str]]:
-    """Describe the grids that can be named in a run file.
+    """Describe the stellar grids that a run file can name under ``model.stellar``.
 
     Parameters
     ----------
-    paths
-        Files of other grids to describe too.
+    *paths
+        HDF5 files of further grids to describe.
+
+    Returns
+    -------
+    list of dict
+        Name, stars, gas, initial mass function, licence and axes of each grid, as text.
+
+    Raises
+    ------
+    SedumError
+        If a file is not a grid.
+
+    Examples
+    --------
+    >>> [grid["name"] for grid in list_grids()]
+    ['bc03_miles', 'popstar']
     """
     return [libraries.describe(name) for name in (*LIBRARIES, *map(str, paths))]

@@ -1,11 +1,11 @@
-"""Grids of one's own, as HDF5 files in the format of the Synthesizer code.
+"""Your own grids, as HDF5 files in the format of the Synthesizer code.
 
-Axes are datasets of the group ``axes``, in the order that the attribute ``axes`` of the file
-names: ``ages``, ``metallicities`` and, where the gas has one, ``ionisation_parameters``. The
-group ``spectra`` holds ``wavelength``, ``incident`` (stars) and where there is gas
-``transmitted`` (stars through the gas), ``nebular`` (all emission of the gas) and ``linecont``
-(its lines); the group ``lines`` holds ``id``, ``wavelength``, ``luminosity`` and the continua at
-the lines; ``star_fraction`` is the surviving mass. Each has its ``Units``.
+The axes are datasets of the group ``axes``, in the order of the file's attribute ``axes``:
+``ages``, ``metallicities`` and, if the gas has one, ``ionisation_parameters``. The group
+``spectra`` contains ``wavelength``, ``incident`` (stars) and, for gas, ``transmitted`` (stars
+through the gas), ``nebular`` (all emission of the gas) and ``linecont`` (its lines). The group
+``lines`` contains ``id``, ``wavelength``, ``luminosity`` and the continua at the lines.
+``star_fraction`` is the surviving mass. Each dataset has an attribute ``Units``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sedum.storage.hdf5 import new_hdf5
 __all__ = ["bin_lines", "read_grid", "write_grid"]
 
 _U_NAMES = ("ionisation_parameter", "ionisation_parameters")
-#: Gas is lit by stars of the first of the age bins, up to 28 Myr.
+#: Number of age bins whose stars ionise gas, up to 28 Myr.
 _YOUNG_BINS = 15
 
 
@@ -57,46 +57,65 @@ def write_grid(
     surviving: np.ndarray | None = None,
     about: dict[str, str] | None = None,
 ) -> Path:
-    """Write arrays of one's own as a grid that sedum and Synthesizer read.
+    """Write arrays as a stellar grid that sedum and Synthesizer read.
 
-    The file's path can then stand under ``model.stellar`` of a run file.
+    The path of the file can then be used as ``model.stellar`` in a run file.
 
     Parameters
     ----------
     path
-        The file, ending in ``.hdf5``.
+        The file; its name ends in ``.hdf5``.
     ages
-        yr, positive and increasing, [A].
+        Ages in yr, positive and increasing, [A].
     metallicities
-        Mass fractions, positive and increasing, [Z].
+        Metallicities as mass fractions, positive and increasing, [Z].
     wavelength
-        Angstrom, increasing, [m].
+        Rest-frame wavelengths in Angstrom, increasing, [m].
     incident
-        Stars, Lsun/Å per solar mass formed, [Z, A, m].
+        Stellar spectra in Lsun/Å per solar mass formed, [Z, A, m].
     log_u
-        log10 of the ionisation parameter, increasing, [U]; None where the gas has one only.
+        log10 of the ionisation parameter, increasing, [U]. None if the gas has one value only.
     nebular
-        Emission of the gas, lines included, Lsun/Å, [Z, U, A, m] ([Z, A, m] without log_u).
+        Emission of the gas, lines included, in Lsun/Å, [Z, U, A, m], or [Z, A, m] without
+        ``log_u``. None uses the nebular emission of bc03_miles, scaled by the ionising photons.
     transmitted
-        Stars through the gas in the same shape; stars without ionising light where None.
-    line_names, line_wavelengths
-        Names in the manner of Cloudy, and Angstrom, [lines].
-    line_luminosities, line_continuum
-        Lsun, and Lsun/Å of the gas beneath, [Z, U, A, lines]; the continuum is zero where None.
+        Stellar spectra through the gas, in the same shape. None uses stars without ionising light.
+    line_names
+        Names of the lines in the notation of Cloudy, such as ``"H  1  6562.80A"``, [lines].
+    line_wavelengths
+        Wavelengths of the lines in Angstrom, [lines].
+    line_luminosities
+        Luminosities of the lines in Lsun, [Z, U, A, lines].
+    line_continuum
+        Nebular continuum at the lines in Lsun/Å, [Z, U, A, lines]; zero if None.
     surviving
-        Mass in living stars per mass formed, [Z, A]; estimated where None.
+        Mass in living stars per mass formed, [Z, A]; estimated if None.
     about
-        What to tell users: ``stars``, ``imf``, ``licence``, ``source``.
+        Texts about the grid: ``stars``, ``imf``, ``licence``, ``source``.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     SedumError
-        If an array has the wrong shape, is not finite, or is negative; it is named.
+        If an array has the wrong shape, is not finite or is negative; the message names it.
 
     Examples
     --------
-    >>> write_grid("mine.hdf5", ages=ages, metallicities=z, wavelength=angstrom,
-    ...            incident=spectra)                                   # doctest: +SKIP
+    >>> ages, metallicities = np.geomspace(1e6, 1e10, 5), np.array([0.004, 0.02])
+    >>> wavelength = np.geomspace(100.0, 1e5, 200)
+    >>> incident = np.ones((2, 5, 200))
+    >>> write_grid(
+    ...     "mine.hdf5",
+    ...     ages=ages,
+    ...     metallicities=metallicities,
+    ...     wavelength=wavelength,
+    ...     incident=incident,
+    ... ).name
+    'mine.hdf5'
     """
     path = Path(path)
     axes = {"ages": ages, "metallicities": metallicities, "wavelength": wavelength}
@@ -108,14 +127,16 @@ def write_grid(
     if surviving is None:
         surviving = living_fraction(ages, metallicities)
     surviving = _table("surviving", surviving, (n_z, n_a))
-    lit = (n_z, n_a) if log_u is None else (n_z, len(np.atleast_1d(log_u)), n_a)
+    gas_shape = (n_z, n_a) if log_u is None else (n_z, len(np.atleast_1d(log_u)), n_a)
     gas: dict[str, np.ndarray] = {}
     if nebular is not None:
-        gas["nebular"] = _table("nebular", nebular, (*lit, n_m))
+        gas["nebular"] = _table("nebular", nebular, (*gas_shape, n_m))
         if transmitted is None:
             clear = incident * (wavelength > LYMAN_LIMIT)
-            transmitted = clear if log_u is None else np.repeat(clear[:, None], lit[1], axis=1)
-        gas["transmitted"] = _table("transmitted", transmitted, (*lit, n_m))
+            transmitted = (
+                clear if log_u is None else np.repeat(clear[:, None], gas_shape[1], axis=1)
+            )
+        gas["transmitted"] = _table("transmitted", transmitted, (*gas_shape, n_m))
         gas["linecont"] = np.zeros_like(gas["nebular"])
     lines: dict[str, np.ndarray] = {}
     if line_luminosities is not None:
@@ -125,10 +146,10 @@ def write_grid(
             )
         count = len(line_names)
         at = _axis("line_wavelengths", line_wavelengths, count, increasing=False)
-        lines["luminosity"] = _table("line_luminosities", line_luminosities, (*lit, count))
+        lines["luminosity"] = _table("line_luminosities", line_luminosities, (*gas_shape, count))
         if line_continuum is None:
-            line_continuum = np.zeros((*lit, count))
-        lines["nebular_continuum"] = _table("line_continuum", line_continuum, (*lit, count))
+            line_continuum = np.zeros((*gas_shape, count))
+        lines["nebular_continuum"] = _table("line_continuum", line_continuum, (*gas_shape, count))
         gas["linecont"] = bin_lines(wavelength, at, lines["luminosity"])
         nearest = np.abs(wavelength[:, None] - at).argmin(0)
         lines["transmitted"] = gas["transmitted"][..., nearest]
@@ -147,11 +168,11 @@ def write_grid(
         with np.errstate(divide="ignore"):
             photons = np.log10(np.maximum(ionising_photons(wavelength, incident), 1e-99)).T
         if log_u is not None:
-            photons = np.repeat(photons[..., None], lit[1], axis=2)
+            photons = np.repeat(photons[..., None], gas_shape[1], axis=2)
         _put(file, "log10_specific_ionising_luminosity/HI", photons, "dimensionless")
         _put(file, "spectra/wavelength", wavelength, "angstrom")
         if log_u is not None:
-            incident = np.repeat(incident[:, None], lit[1], axis=1)
+            incident = np.repeat(incident[:, None], gas_shape[1], axis=1)
         # erg / s / Hz from Lsun / Å.
         per_hertz = SOLAR_LUMINOSITY * wavelength**2 / LIGHT_SPEED
         for name, spectra in {"incident": incident, **gas}.items():
@@ -176,7 +197,7 @@ def _put(file: h5py.File, name: str, values: np.ndarray, unit: str, **attributes
 
 
 def _outward(values: np.ndarray) -> np.ndarray:
-    """Turn [Z, A, x] or [Z, U, A, x] into the file's [A, Z, x] or [A, Z, U, x]."""
+    """Rearrange [Z, A, x] or [Z, U, A, x] to the order of the file, [A, Z, x] or [A, Z, U, x]."""
     if values.ndim == 3:
         return values.transpose(1, 0, 2)
     return values.transpose(2, 0, 1, 3)
@@ -211,7 +232,22 @@ def _table(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def bin_lines(wavelength: np.ndarray, at: np.ndarray, luminosity: np.ndarray) -> np.ndarray:
-    """Put lines [..., lines] onto a wavelength axis, their energy conserved: [..., m]."""
+    """Add lines, [..., lines], to a wavelength axis and conserve their energy, [..., m].
+
+    Parameters
+    ----------
+    wavelength
+        Wavelengths of the axis in Angstrom, [m].
+    at
+        Wavelengths of the lines in Angstrom, [lines].
+    luminosity
+        Luminosities of the lines, [..., lines].
+
+    Examples
+    --------
+    >>> bin_lines(np.array([1.0, 2.0, 3.0]), np.array([2.1]), np.array([[5.0]]))
+    array([[0., 5., 0.]])
+    """
     widths = np.gradient(wavelength)
     out = np.zeros((*luminosity.shape[:-1], len(wavelength)))
     for k, line in enumerate(at):
@@ -225,12 +261,27 @@ def bin_lines(wavelength: np.ndarray, at: np.ndarray, luminosity: np.ndarray) ->
 
 
 def read_grid(path: str | Path) -> Tables:
-    """Read a grid.
+    """Read the file of a grid.
 
     Raises
     ------
     SedumError
-        If the file is not HDF5, or a dataset is missing or has the wrong shape; it is named.
+        If the file is not HDF5, or a dataset is missing or has the wrong shape; the message names
+        it.
+
+    Examples
+    --------
+    >>> ages, z = np.geomspace(1e6, 1e10, 5), np.array([0.004, 0.02])
+    >>> wavelength = np.geomspace(100.0, 1e5, 200)
+    >>> path = write_grid(
+    ...     "mine.hdf5",
+    ...     ages=ages,
+    ...     metallicities=z,
+    ...     wavelength=wavelength,
+    ...     incident=np.ones((2, 5, 200)),
+    ... )
+    >>> read_grid(path).stellar.shape
+    (2, 5, 200)
     """
     path = Path(path)
     try:
@@ -295,18 +346,6 @@ def _read(file: h5py.File, path: Path) -> Tables:
     return Tables(path.stem, wavelength, ages, metallicities, stellar, surviving, gas, about)
 
 
-def _about(file: h5py.File, path: Path) -> dict[str, str]:
-    """Return what the file tells of itself."""
-    model = file["Model"].attrs if "Model" in file else {}
-    found = {
-        "stars": model.get("sps_name", "not stated"),
-        "imf": model.get("imf_type", "not stated"),
-        "licence": "not stated",
-        "source": path.name,
-    }
-    return {key: str(file.attrs.get(key, value)) for key, value in found.items()}
-
-
 def _axes(file: h5py.File, path: Path) -> list[str]:
     """Return the names of the axes in their order."""
     if "axes" not in file.attrs:
@@ -334,7 +373,7 @@ def _raw(file: h5py.File, path: Path, name: str, what: str) -> np.ndarray:
 
 
 def _get(file: h5py.File, path: Path, name: str, what: str, unit: str) -> np.ndarray:
-    """Return an axis in a unit; it must be finite, positive and increasing."""
+    """Return an axis in a unit; its values must be finite, positive and increasing."""
     values = _raw(file, path, name, what)
     values = values * _factor(file[name].attrs.get("Units"), unit, path, name)
     if values.ndim != 1 or not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
@@ -344,25 +383,25 @@ def _get(file: h5py.File, path: Path, name: str, what: str, unit: str) -> np.nda
     return values
 
 
-def _factor(found: object, wanted: str, path: Path, name: str) -> float:
-    text = found.decode() if isinstance(found, bytes) else str(found or wanted)
-    if text in ("dimensionless", "None", "") or not wanted:
+def _factor(unit: object, target: str, path: Path, name: str) -> float:
+    text = unit.decode() if isinstance(unit, bytes) else str(unit or target)
+    if text in ("dimensionless", "None", "") or not target:
         return 1.0
     try:
-        return float(units.Unit(text).to(wanted))
+        return float(units.Unit(text).to(target))
     except (ValueError, units.UnitConversionError):
         raise SedumError(
-            f"grid {path}: dataset {name!r} has the unit {text!r}; expected one like {wanted}"
+            f"grid {path}: dataset {name!r} has the unit {text!r}; expected one like {target}"
         ) from None
 
 
 def _per_angstrom(
     file: h5py.File, name: str, spectra: np.ndarray, wavelength: np.ndarray
 ) -> np.ndarray:
-    """Return spectra in Lsun/Å, whatever their unit."""
+    """Return spectra in Lsun/Å, from any unit."""
     text = file[name].attrs.get("Units")
     text = text.decode() if isinstance(text, bytes) else str(text or "erg/s/Hz")
-    # astropy frowns upon two slashes, which Synthesizer writes.
+    # Synthesizer writes units with two slashes, which astropy discourages.
     top, *below = text.replace("angstrom", "Angstrom").split("/")
     unit = units.Unit(f"{top} / ({' '.join(below)})") if below else units.Unit(top)
     if unit.is_equivalent("erg / (s Hz)"):
@@ -403,8 +442,8 @@ def _read_gas(
     if "spectra/transmitted" in file:
         through = spectra("transmitted", size)
         through = _per_angstrom(file, "spectra/transmitted", through, wavelength)
-        # The model removes all ionising light of young stars: what the gas leaves of it, and
-        # what it takes of the rest, count as light of the gas.
+        # The model removes all ionising light of young stars. The transmitted part of it, and the
+        # absorption at other wavelengths, count as light of the gas.
         nebular = nebular + through - incident * (wavelength > LYMAN_LIMIT)
     edges = AGE_EDGES[: _YOUNG_BINS + 1]
     mean = bin_average_weights(ages, edges)

@@ -1,4 +1,4 @@
-"""How much of a population's mass is still in living stars, where a library is silent."""
+"""The fraction of a population's mass in living stars, for libraries that do not give it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ __all__ = ["living_fraction"]
 def living_fraction(
     ages: np.ndarray, metallicities: np.ndarray, low: float = 0.1, high: float = 100.0
 ) -> np.ndarray:
-    """Return mass in living stars per mass formed, [Z, ages].
+    """Return the mass in living stars per mass formed, [Z, ages].
 
-    For the initial mass function of Chabrier (2003) and the lifetimes of Raiteri, Villata &
-    Navarro (1996), eq. 3. With the function of Kroupa it agrees with the tables of BC03-MILES
-    within 0.025 from 10 Myr to 10 Gyr at solar metallicity.
+    It follows from the initial mass function of Chabrier (2003) and the stellar lifetimes of
+    Raiteri, Villata & Navarro (1996), eq. 3. With the initial mass function of Kroupa it agrees
+    with the tables of BC03-MILES within 0.025 from 10 Myr to 10 Gyr at solar metallicity.
 
     Parameters
     ----------
     ages
-        yr, [ages].
+        Ages in yr, [ages].
     metallicities
         Mass fractions, [Z].
     low, high
         Limits of the initial mass function in Msun.
+
+    Examples
+    --------
+    >>> living_fraction(np.array([1e6, 1e10]), np.array([0.02])).round(1)
+    array([[1. , 0.4]])
     """
     mass = np.geomspace(low, high, 4000)
     weight = _chabrier(mass) * np.gradient(mass) * mass
     weight /= weight.sum()
-    # Heavier stars die first: the mass lost is a running sum from the heavy end.
+    # More massive stars die first, so the mass lost is a running sum from the high-mass end.
     lost = np.cumsum(weight[::-1])
     out = []
     for z in np.atleast_1d(metallicities):

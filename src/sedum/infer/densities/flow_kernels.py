@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from sedum.infer.densities.base_samples import LEAST
+from sedum.infer.densities.base_samples import SMALLEST_UNIFORM
 from sedum.infer.densities.flow_limits import FIRST_LIMIT, LATER_LIMIT, WIDTH_LIMIT
 from sedum.infer.densities.rational_splines import BOUND, SMALLEST
 
@@ -57,7 +57,7 @@ _A, _B, _C, _D = (
     )
 )
 _TAIL = np.float32(0.02425)
-_LEAST = np.float32(LEAST)
+_SMALLEST_UNIFORM = np.float32(SMALLEST_UNIFORM)
 _ARGUMENT = np.float32(30)
 _FIRST, _LATER, _WIDTH = np.float32(FIRST_LIMIT), np.float32(LATER_LIMIT), np.float32(WIDTH_LIMIT)
 
@@ -83,7 +83,7 @@ def normals(points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
         for i in range(draws):
             u = points[j, i] + moved
             u -= np.float32(u >= _ONE)
-            u = min(max(u, _LEAST), _ONE - _LEAST)
+            u = min(max(u, _SMALLEST_UNIFORM), _ONE - _SMALLEST_UNIFORM)
             q = u - _HALF
             r = q * q
             above = ((((_A[0] * r + _A[1]) * r + _A[2]) * r + _A[3]) * r + _A[4]) * r + _A[5]
@@ -93,7 +93,7 @@ def normals(points: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
         for i in range(draws):
             u = points[j, i] + moved
             u -= np.float32(u >= _ONE)
-            u = min(max(u, _LEAST), _ONE - _LEAST)
+            u = min(max(u, _SMALLEST_UNIFORM), _ONE - _SMALLEST_UNIFORM)
             p = min(u, _ONE - u)
             if p < _TAIL:
                 t = np.sqrt(-_TWO * np.log(p))

@@ -174,9 +174,9 @@ class MixtureBase:
             return own
         weights, centres, widths = self.parts(p)
         uniform = torch.special.ndtr(normals[..., -1:])
-        chosen = (uniform > weights.exp().cumsum(-1)[:, None, :-1]).sum(-1)
+        selected = (uniform > weights.exp().cumsum(-1)[:, None, :-1]).sum(-1)
         rows = torch.arange(len(p), device=p.device)[:, None]
-        return centres[rows, chosen] + widths[rows, chosen].exp() * own
+        return centres[rows, selected] + widths[rows, selected].exp() * own
 
 
 class HypernetworkFlow(Density):

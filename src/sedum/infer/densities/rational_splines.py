@@ -1,4 +1,4 @@
-"""Monotone rational-quadratic splines (Durkan et al. 2019), one for each number, in torch."""
+"""Monotone rational-quadratic splines (Durkan et al. 2019) in torch, one for each element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BOUND", "SMALLEST", "Splines"]
 
 #: Half-width of the interval that splines act on; beyond it they are the identity.
 BOUND = 6.0
-#: Least ratio of widths, heights and slopes of a spline.
+#: Minimum ratio of widths, heights and slopes of a spline.
 SMALLEST = 1e-3
 
 
@@ -19,8 +19,8 @@ class Splines:
     """Splines from their free parameters.
 
     The widths and heights of the bins are a softmax, the slopes at the inner knots an
-    exponential, of parameters that are softly limited, so that no bin is narrower than some
-    thousandth of another; the slopes at the ends are one. Zeros give the identity.
+    exponential, of softly limited parameters, so that no bin is narrower than about a thousandth
+    of another. The slopes at the ends are one. Zeros give the identity.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Splines:
         limit = -math.log(SMALLEST)
         sizes, slopes = parameters.split([2 * bins, bins - 1], dim=-1)
         sizes = (sizes / (1 + (sizes * (2 / limit)).abs())).exp()
-        # Sums by hand: torch's softmax is slow over so few numbers.
+        # Explicit sums, since softmax of torch is slow for few elements.
         width, height = (2 * BOUND * p / p.sum(-1, keepdim=True) for p in sizes.split(bins, -1))
         self.x, self.y = (pad(p.cumsum(-1), (1, 0)) - BOUND for p in (width, height))
         slope = pad((slopes / (1 + slopes.abs() / limit)).exp(), (1, 1), value=1.0)
@@ -43,16 +43,16 @@ class Splines:
         )
 
     def _bin(self, at: torch.Tensor, knots: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the columns of the table for the bins that numbers [...] lie in."""
+        """Return the columns of the table for the bins of the values [...]."""
         index = (at[..., None] >= knots[..., 1:-1]).sum(-1)
-        chosen = index[..., None, None].expand(*index.shape, 1, 6)
+        selected = index[..., None, None].expand(*index.shape, 1, 6)
         table = self.table.expand(*index.shape, *self.table.shape[-2:])
-        return table.gather(-2, chosen).squeeze(-2).unbind(-1)
+        return table.gather(-2, selected).squeeze(-2).unbind(-1)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the values at x [...] and the logs of the slopes there."""
         inside = x.abs() < BOUND
-        # What lies outside must not bring infinite gradients in by the unused branch.
+        # Values outside must not give infinite gradients in the unused branch.
         at = torch.where(inside, x, 0.0)
         x0, width, y0, height, d0, d1 = self._bin(at, self.x)
         s = height / width

@@ -1,4 +1,4 @@
-"""Densities of sbi: flow matching and score-based, drawn from by integrating an equation."""
+"""Densities of sbi: flow matching and score-based, sampled by integrating an equation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["VectorField"]
 class VectorField(Density):
     """Flow matching (Lipman et al. 2023) or a score-based density (Song et al. 2021).
 
-    A network gives the velocity at which a normal distribution flows to the posterior; draws
-    and densities integrate it in equal steps of the fourth-order Runge-Kutta method, densities
-    with the exact divergence.
+    A network gives the velocity that carries a normal distribution to the posterior. Draws and
+    densities integrate it in equal steps of the fourth-order Runge-Kutta method, densities with
+    the exact divergence.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class VectorField(Density):
     hidden, layers
         Width and depth of the velocity's network.
     steps
-        Of the integration.
+        Number of steps of the integration.
 
     Raises
     ------

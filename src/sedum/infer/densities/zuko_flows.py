@@ -22,11 +22,11 @@ class AutoregressiveFlow(Density):
     dimension, context
         Sizes of latent space and context.
     transforms
-        Autoregressive transforms.
+        Number of autoregressive transforms.
     hidden
-        Widths of the layers in each.
+        Widths of the hidden layers of each transform.
     bins
-        Bins of the splines of ``nsf``.
+        Number of bins of the splines of ``nsf``.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class GaussianMixture(Density):
 
     Parameters
     ----------
-    dimension, prepared
-        Sizes of latent space and prepared.
+    dimension, context
+        Sizes of latent space and context.
     components
-        Gaussians in the mixture.
+        Number of Gaussians in the mixture.
     """
 
     def __init__(self, dimension: int, context: int, components: int):
         super().__init__()
         self.dimension = dimension
         self.n_base = dimension + 1
-        # The embedding is the network: one linear map writes the mixture.
+        # The embedding is the network; one linear map gives the mixture.
         self.mixture = GMM(dimension, context, components=components, hidden_features=[])
         # Start from unit normals about points of the prior, whatever the observation.
         apart = torch.randn(components * dimension)
@@ -89,23 +89,23 @@ class GaussianMixture(Density):
 
     def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
         """Return the log density; see :class:`Density`."""
-        found = self.mixture(context if y.dim() == 2 else context[:, None])
-        root = found.base.scale_tril
-        away = (y[..., None, :] - found.base.loc)[..., None]
+        mixture = self.mixture(context if y.dim() == 2 else context[:, None])
+        root = mixture.base.scale_tril
+        away = (y[..., None, :] - mixture.base.loc)[..., None]
         x = torch.linalg.solve_triangular(root, away, upper=False)[..., 0]
-        weights = found.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        weights = mixture.logits.log_softmax(-1) - root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return lambda transform: (weights + log_standard(x, transform)).logsumexp(-1)
 
     def sample(
         self, samples: BaseSamples, prepared: torch.Tensor, transform: BaseTransform | None = None
     ) -> torch.Tensor:
-        """Return draws; see :class:`Density`. The last number chooses the component."""
-        found = self.mixture(prepared)
+        """Return draws; see :class:`Density`. The last base sample selects the component."""
+        mixture = self.mixture(prepared)
         base = samples.normals(prepared.device).to(prepared)
         uniform = torch.special.ndtr(base[..., -1])
-        cumulative = found.logits.softmax(-1).cumsum(-1)
-        chosen = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
+        cumulative = mixture.logits.softmax(-1).cumsum(-1)
+        component = (uniform[..., None] > cumulative[:, None, :-1]).sum(-1)
         rows = torch.arange(len(prepared), device=prepared.device)[:, None]
-        scale, centre = found.base.scale_tril[rows, chosen], found.base.loc[rows, chosen]
+        scale, centre = mixture.base.scale_tril[rows, component], mixture.base.loc[rows, component]
         normals = base[..., :-1] if transform is None else transform.forward(base[..., :-1])
         return centre + (scale @ normals[..., None])[..., 0]

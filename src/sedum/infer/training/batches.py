@@ -1,4 +1,4 @@
-"""Batches to train on: galaxies observed afresh whenever they are asked for."""
+"""Training batches: galaxies with a new draw of the noise in every batch."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["Batch", "Batches"]
 #: Latent coordinates of some galaxies, [n, d], and the condition of their observations.
 Batch = tuple[torch.Tensor, Condition]
 
-#: Galaxies whose noise is drawn together.
+#: Number of galaxies whose noise is drawn together.
 _PORTION = 32_768
-#: Galaxies for the standardisation, and the most for validation.
+#: Number of galaxies for the standardisation, and maximum number for validation.
 _SAMPLE = 200_000
 _VALIDATION = 8_192
 
@@ -36,11 +36,11 @@ class Batches:
     run
         The run file.
     galaxies
-        Where the galaxies come from.
+        The source of the galaxies.
     features
         The transform of the observations; fitted to the training galaxies if None.
     seed
-        Of noise and order; that of the run file's training if None.
+        Seed of noise and order; ``training.seed`` of the run file if None.
 
     Raises
     ------
@@ -77,8 +77,7 @@ class Batches:
                 f"only {selected} of {looked} galaxies pass noise.selection; simulate more, or "
                 "ease the selection or the priors"
             )
-        alike = getattr(self.run.estimator, "embedding", "mlp") == "bands"
-        transform = FeatureTransform.of(self.noise, self.run.features, alike)
+        transform = FeatureTransform.of(self.noise, self.run.features, self.run.embeds_bands())
         return transform.fit(Photometry.concatenate(seen))
 
     def _rng(self, *key: int) -> np.random.Generator:
@@ -87,7 +86,7 @@ class Batches:
     def _observe(
         self, theta: np.ndarray, flux: np.ndarray, rng: np.random.Generator
     ) -> tuple[Photometry, np.ndarray]:
-        """Observe galaxies; return what the survey selects, and the parameters of those."""
+        """Observe galaxies; return the selected ones and their parameters."""
         photometry = self.noise.observe(flux, rng, theta[:, self._column])
         kept = self.noise.selected(photometry)
         return photometry[kept], theta[kept]
@@ -97,7 +96,7 @@ class Batches:
         return latent, condition_of(self.prior, self.features, photometry)
 
     def round(self, index: int, count: int, size: int) -> Iterator[Batch]:
-        """Yield the batches of one round, which depend on the seed and its index alone."""
+        """Yield the batches of one round, which depend only on the seed and the index."""
         rng = self._rng(1, index)
         left: list[Batch] = []
         held = 0

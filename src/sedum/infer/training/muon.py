@@ -1,4 +1,4 @@
-"""Muon: descent in orthogonal steps, for the matrices of hidden layers."""
+"""Muon: an optimiser with orthogonal steps, for the matrices of hidden layers."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from torch import nn
 
 __all__ = ["Muon", "hidden_matrices"]
 
-#: Coefficients of the quintic iteration, and how often it is done (Jordan et al. 2024).
+#: Coefficients and number of the quintic iterations (Jordan et al. 2024).
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
-#: Makes the root mean square of a step like that of Adam's at the same rate (Liu et al. 2025).
+#: Makes the root mean square of steps equal to Adam's at the same rate (Liu et al. 2025).
 _LIKE_ADAM = 0.2
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is replaced by the nearest orthogonal matrix (Jordan et al. 2024).
 
-    Steps along the few directions in which gradients are large are held back, and those along
-    the many in which they are small are not: what is needed where posteriors are narrow and
-    the last tenth of a sigma counts. Unlike ``torch.optim.Muon`` it orthogonalises all matrices
-    of one shape together, and in 16 bits only where the processor has such arithmetic and torch's
-    precision of matrix products is ``medium``: emulated, it would take most of the training.
+    Steps along the few directions with large gradients are reduced relative to the many with small
+    gradients, which helps where posteriors are narrow. Unlike ``torch.optim.Muon`` it
+    orthogonalises all matrices of one shape together. It computes in 16 bits only if the processor
+    supports that and the precision of matrix products in torch is ``medium``, since emulated
+    16-bit arithmetic would take most of the training.
 
     Parameters
     ----------
     matrices
-        Parameters of two dimensions.
+        Two-dimensional parameters.
     lr
         Learning rate.
     momentum
-        Of the Nesterov kind.
+        Nesterov momentum.
     weight_decay
-        Decoupled from the step.
+        Weight decay, decoupled from the step.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class Muon(torch.optim.Optimizer):
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     shapes.setdefault(matrix.shape, []).append(matrix)
-            for alike in shapes.values():
-                self._step(alike, group)
+            for same_shape in shapes.values():
+                self._step(same_shape, group)
 
     def _step(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
         """Step matrices of one shape."""
@@ -89,7 +89,7 @@ def _orthogonal(matrices: torch.Tensor) -> torch.Tensor:
 
 
 def _precision(matrices: torch.Tensor) -> torch.dtype:
-    """Return the type in which to multiply: the iteration forgives rounding."""
+    """Return the type of matrix products; the iteration tolerates rounding."""
     if torch.get_float32_matmul_precision() != "medium":
         return matrices.dtype
     if matrices.device.type == "cpu":
@@ -102,7 +102,6 @@ def _precision(matrices: torch.Tensor) -> torch.dtype:
 def hidden_matrices(module: nn.Module) -> list[nn.Parameter]:
     """Return the weights between hidden layers of the same width.
 
-    The first and last layers of a network, in whose sizes inputs and outputs count, are not
-    for Muon.
+    Muon is not meant for the first and last layers of a network.
     """
     return [p for p in module.parameters() if p.dim() == 2 and p.shape[0] == p.shape[1]]

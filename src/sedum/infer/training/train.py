@@ -71,6 +71,14 @@ def train(
     SedumError
         If the selection leaves too few galaxies, the checkpoint belongs to another run, or
         the loss stops being finite.
+
+    Examples
+    --------
+    >>> shorter = run.training.model_copy(update={"steps": 20})
+    >>> trained = train(run.model_copy(update={"training": shorter}), library)
+    >>> trained.names[:2]
+    ['redshift', 'log_mass']
+    >>> trained.write("estimator.safetensors")
     """
     galaxies = galaxies_of(
         library, run.training.held_out, max(run.library.size, 1), run.library.seed
@@ -202,9 +210,9 @@ def _train_members(
         alone = run.model_copy(update={"estimator": spec})
         own = Batches(alone, galaxies, batches.features, seed=run.training.seed + 1000 * k)
         at = _checkpoints(path, run)[1 + k] if path else None
-        member, found = train_rounds(alone, own, at, show_progress)
+        member, history = train_rounds(alone, own, at, show_progress)
         members.append(member)
-        losses += found
+        losses += history
     ensemble = Ensemble(members)
     if run.estimator.weights == "score":
         y, condition = batches.validation()
@@ -217,9 +225,7 @@ def _train_members(
 
 def _pivots(run: RunFile) -> np.ndarray | None:
     """Return the wavelengths of the bands, where the embedding needs them."""
-    if getattr(run.estimator, "embedding", "mlp") != "bands":
-        return None
-    return FilterSet.from_run(run).pivots
+    return FilterSet.from_run(run).pivots if run.embeds_bands() else None
 
 
 def train_to_file(
@@ -270,15 +276,15 @@ def train_to_file(
 
 def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Posterior:
     """Return a finished estimator, provided that this run would make the same."""
-    found = Posterior.read(path)
+    posterior = Posterior.read(path)
     # What differs is named where it can be; the rest is sizes, steps and seeds.
-    found.require(training_fingerprint(fingerprint, run))
-    if found.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
+    posterior.require(training_fingerprint(fingerprint, run))
+    if posterior.run.model_dump(exclude=_NOT_TRAINED) != run.model_dump(exclude=_NOT_TRAINED):
         raise SedumError(
             f"estimator {path} exists and was made with another run file; remove it or "
             "write elsewhere"
         )
-    return found
+    return posterior
 
 
 def _train_to_file(

@@ -13,7 +13,7 @@ from sedum import config
 from sedum.errors import SedumError
 from sedum.infer.estimator import Estimator
 from sedum.infer.training.muon import Muon, hidden_matrices
-from sedum.storage import read_tensors, write_tensors
+from sedum.storage import read_tensors, tensors_below, write_tensors
 
 __all__ = ["TrainingState", "schedule"]
 
@@ -25,7 +25,7 @@ class TrainingState:
     Parameters
     ----------
     estimator
-        What is trained.
+        The estimator that is trained.
     spec
         The training section of the run file.
     """
@@ -38,7 +38,7 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        #: Each with its factor on the learning rate.
+        #: The optimisers, each with its factor of the learning rate.
         self.optimisers = _optimisers(self.estimator, self.spec)
         self.averaged = copy.deepcopy(self.estimator)
         self.best = copy.deepcopy(self.estimator.state_dict())
@@ -56,7 +56,7 @@ class TrainingState:
             for group in optimiser.param_groups:
                 group["lr"] = factor * rate
             optimiser.step()
-        # Early on, a long average would remember the random start.
+        # Early in training, a long average would include the random initial weights.
         decay = min(spec.averaging, (1 + index) / (10 + index))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), parameters, 1 - decay)
@@ -91,7 +91,7 @@ class TrainingState:
         write_tensors(path, tensors, meta, "checkpoint")
 
     def read(self, path: Path, identity: str) -> None:
-        """Go back to the state of a checkpoint."""
+        """Restore the state of a checkpoint."""
         try:
             meta, tensors = read_tensors(path, "pt", "checkpoint")
             if not meta:
@@ -106,15 +106,12 @@ class TrainingState:
                 "afresh"
             )
 
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.estimator.load_state_dict(part("now."))
-        self.averaged.load_state_dict(part("averaged."))
-        self.best = part("best.")
+        self.estimator.load_state_dict(tensors_below("now", tensors))
+        self.averaged.load_state_dict(tensors_below("averaged", tensors))
+        self.best = tensors_below("best", tensors)
         for k, (optimiser, _) in enumerate(self.optimisers):
             moments: dict[int, dict[str, torch.Tensor]] = {}
-            for name, value in part(f"optimiser.{k}.").items():
+            for name, value in tensors_below(f"optimiser.{k}", tensors).items():
                 index, key = name.split(".", 1)
                 moments.setdefault(int(index), {})[key] = value
             optimiser.load_state_dict({**optimiser.state_dict(), "state": moments})
@@ -128,15 +125,15 @@ def _optimisers(
 ) -> list[tuple[torch.optim.Optimizer, float]]:
     """Return the optimisers of all parameters, each with its factor on the learning rate."""
     hidden = hidden_matrices(estimator) if spec.optimiser == "muon" else []
-    chosen = {id(p) for p in hidden}
-    others = [p for p in estimator.parameters() if id(p) not in chosen]
+    with_muon = {id(p) for p in hidden}
+    others = [p for p in estimator.parameters() if id(p) not in with_muon]
     decay = spec.weight_decay
-    found: list[tuple[torch.optim.Optimizer, float]] = []
+    optimisers: list[tuple[torch.optim.Optimizer, float]] = []
     if others:
-        found.append((torch.optim.AdamW(others, weight_decay=decay, fused=True), 1.0))
+        optimisers.append((torch.optim.AdamW(others, weight_decay=decay, fused=True), 1.0))
     if hidden:
-        found.append((Muon(hidden, weight_decay=decay), spec.hidden_rate))
-    return found
+        optimisers.append((Muon(hidden, weight_decay=decay), spec.hidden_rate))
+    return optimisers
 
 
 def schedule(progress: float, warmup: float) -> float:

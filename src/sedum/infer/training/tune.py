@@ -1,4 +1,4 @@
-"""Choosing settings with Optuna: resumable, pruned, several workers on one study."""
+"""Tuning of settings with Optuna: resumable, pruned, with several workers on one study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sedum.storage import check_writable, digest
 
 __all__ = ["SPACE", "best_run", "open_study", "tune"]
 
-#: What is tried, by the keys of the run file: choices, or a range in the logarithm.
+#: Search space by the keys of the run file: choices, or a logarithmic range.
 SPACE: dict[str, list[int] | tuple[float, float]] = {
     "estimator.layers": [2, 3, 4, 5],
     "estimator.bins": [6, 8, 12],
@@ -29,12 +29,12 @@ SPACE: dict[str, list[int] | tuple[float, float]] = {
 
 
 def open_study(run: RunFile, storage: str | Path) -> Any:
-    """Open the study of a run file in a SQLite file, or make it.
+    """Open the study of a run file in a SQLite file, or create it.
 
     Raises
     ------
     SedumError
-        If Optuna is not installed, or the file is no study of Optuna's.
+        If Optuna is not installed, or the file is not a study of Optuna.
     """
     try:
         import optuna
@@ -55,7 +55,7 @@ def open_study(run: RunFile, storage: str | Path) -> Any:
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
             )
         except Exception as error:  # whatever the database raises
-            # Of workers that start together only one can make the file: the others wait for it.
+            # Of workers that start together, only one can create the file; the others wait for it.
             if last:
                 first = (str(error).strip().splitlines() or ["unknown cause"])[0][:120]
                 raise SedumError(
@@ -73,11 +73,12 @@ def tune(
     trials: int = 20,
     show_progress: bool = False,
 ) -> RunFile:
-    """Try settings, and return the run file with those that did best on held-out galaxies.
+    """Search for the settings with the best held-out loss, and return their run file.
 
-    Every trial trains as the run file says (its ``training.steps`` should be short), reports its
-    held-out loss after each round, and is given up where the median of the others was better.
-    Called again with the same storage it goes on; several processes may share one.
+    Each trial is a training with the ``training.steps`` of the run file, which should be few. It
+    reports its held-out loss after each round, and is stopped if the median of the others is
+    better. A new call with the same storage continues the study, and several processes may work on
+    one study.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def tune(
     storage
         SQLite file of the study.
     trials
-        Finished trials (pruned ones count) that the study shall have in the end.
+        Total number of finished trials of the study, including pruned ones.
     show_progress
         Show progress bars.
 
@@ -107,8 +108,8 @@ def tune(
     done = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 
     def objective(trial: Any) -> float:
-        chosen = with_settings(run, {key: _suggest(trial, key) for key in SPACE})
-        batches = Batches(chosen, galaxies, features)
+        trial_run = with_settings(run, {key: _suggest(trial, key) for key in SPACE})
+        batches = Batches(trial_run, galaxies, features)
 
         def report(index: int, loss: float) -> None:
             trial.report(loss, index)
@@ -116,7 +117,7 @@ def tune(
                 raise Stopped
 
         try:
-            _, losses = train_rounds(chosen, batches, show_progress=show_progress, report=report)
+            _, losses = train_rounds(trial_run, batches, show_progress=show_progress, report=report)
         except Stopped:
             raise optuna.TrialPruned from None
         except Diverged:

@@ -1,4 +1,4 @@
-"""The best model of each galaxy that can be found near its posterior draws."""
+"""The best-fitting model of each galaxy, searched from its posterior draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BestFit", "best_fit"]
 
 @dataclass(frozen=True)
 class _Effort:
-    """How hard a search tries: draws, starts at different redshifts, steps downhill."""
+    """The effort of a search: draws, starts at different redshifts, and steps downhill."""
 
     draws: int
     starts: int
@@ -24,22 +24,22 @@ class _Effort:
     shakes: int = 0
 
 
-#: Every galaxy has the first; those that remain unlikely at a level, the next.
+#: The first is for all galaxies; the others are for those still unlikely at each level.
 _EFFORTS = (_Effort(24, 1, 4), _Effort(96, 3, 8), _Effort(300, 12, 10, shakes=3))
 _LEVELS = (0.05, 0.01)
-#: Steps end where χ² is no larger than this for each band.
+#: Steps end when χ² is at most this for each band.
 _EXPLAINED = 1.0
-#: No search helps where χ² is larger than this for each band.
+#: No further search is made if χ² is larger than this for each band.
 _HOPELESS = 50.0
-#: Starts are in different solutions where their latent redshifts differ by more.
+#: Starts whose latent redshifts differ by more than this are separate solutions.
 _APART = 0.02
-#: The step of finite differences, and the longest step downhill, in the latent space.
-_SMALL, _LONGEST = 0.03, 1.0
-#: Latent coordinates are kept within so many standard deviations of the prior.
+#: The step of finite differences, and the maximum step downhill, in the latent space.
+_SMALL, _MAX_STEP = 0.03, 1.0
+#: Latent coordinates are kept within this many standard deviations of the prior.
 _EDGE = 5.0
-#: Shaking: points tried, and how far, in widths of the normal approximation of the posterior.
+#: Shaking: number of points, and their distances in widths of the normal approximation.
 _TRIED, _WIDTHS, _SHAKEN_STEPS = 32, (3.0, 10.0, 30.0), 5
-#: Galaxies searched for together: bounds memory.
+#: Number of galaxies searched together, which limits memory.
 _PORTION = 256
 
 
@@ -54,11 +54,11 @@ class BestFit:
     latent
         Their latent coordinates, [n, free].
     residual
-        Of the data about them, in sigma, [n, bands]: positive where the observed flux is higher,
+        Residuals of the data in sigma, [n, bands]: positive where the observed flux is higher,
         zero where a band was not observed. See :meth:`ExactPosterior.residuals`.
     deviance
         ``Σ residual² + |y|²``, [n], with the residual of a given redshift: minus twice the log of
-        the joint density of data and latent coordinates y, to a constant of the data.
+        the joint density of data and latent coordinates y, up to a constant of the data.
     """
 
     theta: np.ndarray
@@ -76,11 +76,11 @@ def best_fit(
 ) -> BestFit:
     """Search for the maximum of the joint density of data and parameters.
 
-    From the best of a few posterior draws downhill by Levenberg-Marquardt steps (Marquardt
-    1963) in the latent space, where the prior keeps them (``|y|²`` is part of what is minimised).
-    Galaxies that remain unlikely are given more draws, more starts at different redshifts, and
-    at last points tried far about the best, against local minima. So the search is quick where
-    models explain the data, and thorough before it says that none does.
+    The search starts from the best of a few posterior draws and takes Levenberg-Marquardt steps
+    (Marquardt 1963) in the latent space; the prior enters as ``|y|²``. Galaxies that remain
+    unlikely get more draws, more starts at different redshifts, and finally points far from the
+    best one, against local minima. The search is therefore fast if models explain the data, and
+    thorough if none does.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def best_fit(
     photometry
         n observations.
     seed, keys
-        As for :meth:`Posterior.sample`: a galaxy's result does not depend on its company.
+        As for :meth:`Posterior.sample`. The result of a galaxy does not depend on the others.
     """
     n = len(photometry)
     keys = np.arange(n) if keys is None else np.asarray(keys)
@@ -118,9 +118,9 @@ def _search(
         poor = (stats.chi2.sf(chi2, bands) < level) & (chi2 < _HOPELESS * bands)
         at = np.flatnonzero(poor)
         if len(at):
-            # Another seed: the draws before did not lead to a model.
-            found = _try(posterior, exact, seen[at], seed + more, keys[at], effort)
-            for whole, new in zip(best, _better(_pick(best, at), found), strict=True):
+            # A new seed, since the earlier draws led to no model.
+            retried = _try(posterior, exact, seen[at], seed + more, keys[at], effort)
+            for whole, new in zip(best, _better(_pick(best, at), retried), strict=True):
                 whole[at] = new
     return best
 
@@ -133,7 +133,7 @@ def _try(
     keys: np.ndarray,
     effort: _Effort,
 ) -> _Point:
-    """Return the best points that an effort finds."""
+    """Return the best points of a search with this effort."""
     starts = _starts(posterior, exact, seen, seed, keys, effort)
     best = _downhill(exact, seen, starts[0], effort.steps)
     for start in starts[1:]:
@@ -148,7 +148,7 @@ def _try(
 def _shaken(
     exact: ExactPosterior, seen: Photometry, point: _Point, generators: list[np.random.Generator]
 ) -> _Point:
-    """Return the best of points about each, far along what the data leave free."""
+    """Return the best of points around each, far along weakly constrained directions."""
     curvature, _ = _slopes(exact, seen, point)
     root = np.linalg.cholesky(np.linalg.inv(curvature))
     n, d = point[0].shape
@@ -162,7 +162,7 @@ def _shaken(
 
 
 def _explained(seen: Photometry, point: _Point) -> np.ndarray:
-    """Say for which galaxies χ² is no larger than expected of a right model, [n]."""
+    """Return for which galaxies χ² is at most that expected of a correct model, [n]."""
     return np.asarray((point[1] ** 2).sum(axis=1) <= _EXPLAINED * seen.observed.sum(axis=1))
 
 
@@ -183,17 +183,17 @@ def _starts(
     deviance = _deviance(residual, latent)
     free = exact.prior.free
     z = latent[..., free.index("redshift")] if "redshift" in free else np.zeros((n, draws))
-    found: list[_Point] = []
+    starts: list[_Point] = []
     rank = deviance.copy()
     for _ in range(effort.starts):
         at = np.arange(n), rank.argmin(axis=1)
-        found.append((latent[at], residual[at], deviance[at]))
+        starts.append((latent[at], residual[at], deviance[at]))
         rank = np.where(np.abs(z - z[at][:, None]) < _APART, np.inf, rank)
-    return found
+    return starts
 
 
 def _downhill(exact: ExactPosterior, seen: Photometry, point: _Point, steps: int) -> _Point:
-    """Return better points by so many Levenberg-Marquardt steps."""
+    """Return better points after at most ``steps`` Levenberg-Marquardt steps."""
     point = (point[0].copy(), point[1].copy(), point[2].copy())
     damping = np.full(len(seen), 0.1)
     for _ in range(steps):
@@ -202,13 +202,13 @@ def _downhill(exact: ExactPosterior, seen: Photometry, point: _Point, steps: int
             break
         part, here = seen[at], _pick(point, at)
         curvature, gradient = _slopes(exact, part, here)
-        found = here
+        best = here
         for factor in (0.1, 10.0):
             step = _step(curvature, gradient, factor * damping[at])
-            found = _better(found, _evaluate(exact, part, here[0] + step))
-        gained = found[2] < here[2]
+            best = _better(best, _evaluate(exact, part, here[0] + step))
+        gained = best[2] < here[2]
         damping[at] = np.clip(np.where(gained, damping[at] / 3, damping[at] * 10), 1e-6, 1e6)
-        for whole, new in zip(point, found, strict=True):
+        for whole, new in zip(point, best, strict=True):
             whole[at] = new
     return point
 
@@ -219,7 +219,7 @@ def _slopes(
     """Return curvature [n, d, d] and gradient [n, d] of half the deviance."""
     latent, residual, _ = point
     d = latent.shape[1]
-    # Away from the edge, where the coordinates end.
+    # Towards the centre, since coordinates end at the edge.
     small = _SMALL * np.where(latent > 0, -1.0, 1.0)
     moved = latent[:, None] + small[:, :, None] * np.eye(d)
     jacobian = (_residuals(exact, seen, moved) - residual[:, None]) / small[..., None]
@@ -231,7 +231,7 @@ def _step(curvature: np.ndarray, gradient: np.ndarray, damping: np.ndarray) -> n
     diagonal = np.einsum("nii->ni", curvature) * damping[:, None]
     damped = curvature + diagonal[:, None] * np.eye(curvature.shape[1])
     step = -np.linalg.solve(damped, gradient[..., None])[..., 0]
-    return np.clip(step, -_LONGEST, _LONGEST)
+    return np.clip(step, -_MAX_STEP, _MAX_STEP)
 
 
 def _evaluate(exact: ExactPosterior, seen: Photometry, latent: np.ndarray) -> _Point:
@@ -256,7 +256,7 @@ def _pick(point: _Point, at: np.ndarray) -> _Point:
 
 
 def _better(one: _Point, two: _Point) -> _Point:
-    """Return of two points of each galaxy the one of lower deviance."""
+    """Return the point of lower deviance of two points of each galaxy."""
     wins = two[2] < one[2]
     return (
         np.where(wins[:, None], two[0], one[0]),

@@ -1,4 +1,4 @@
-"""Posteriors verified one by one: importance weights against the exact likelihood."""
+"""Verification of single posteriors by importance weights against the exact likelihood."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sedum.photometry.observed import Photometry
 
 __all__ = [
     "GOOD_K",
-    "LEAST_ESS",
+    "MIN_ESS",
     "WeightedDraws",
     "pareto_smoothed",
     "resampled",
@@ -22,20 +22,20 @@ __all__ = [
     "systematic",
 ]
 
-#: Pareto k beyond which importance sampling is not to be trusted (Vehtari et al. 2024).
+#: Pareto k above which importance sampling is not reliable (Vehtari et al. 2024).
 GOOD_K = 0.7
-#: The fewest effective draws of a verified posterior, and their least share of the likelihoods
-#: computed: below it, many draws may all have missed where the posterior is.
-LEAST_ESS, LEAST_EFFICIENCY = 100.0, 0.02
+#: Minimum number of effective draws of a verified posterior, and its minimum fraction of the
+#: computed likelihoods. Below that fraction, all draws may have missed the posterior.
+MIN_ESS, MIN_EFFICIENCY = 100.0, 0.02
 #: Components of the proposal in a refinement, and its degrees of freedom.
 _COMPONENTS, _DOF = 64, 5.0
-#: Galaxies weighed together.
+#: Number of galaxies weighted together.
 _PORTION = 64
 
 
 @dataclass(frozen=True)
 class WeightedDraws:
-    """Weighted draws of n posteriors, K each.
+    """K weighted draws of each of n posteriors.
 
     Attributes
     ----------
@@ -44,17 +44,17 @@ class WeightedDraws:
     latent
         Their latent coordinates, [n, K, free].
     log_weights
-        Normalised and Pareto-smoothed, [n, K].
+        Normalised and Pareto-smoothed log weights, [n, K].
     ess
         Effective sample sizes, (Σw)² / Σw², of the weights before smoothing, [n].
     k_hat
-        Shape of the weights' tail, [n]; see :data:`GOOD_K`.
+        Pareto shape of the tail of the weights, [n]; see :data:`GOOD_K`.
     log_evidence, log_evidence_error
         log p(observation) under model, priors and noise, and its standard error, [n].
     refined
         Whether a second proposal was needed, [n].
     evaluations
-        Models whose likelihood was computed, all proposals together, [n].
+        Number of computed likelihoods of all proposals, [n].
     """
 
     draws: np.ndarray
@@ -69,13 +69,13 @@ class WeightedDraws:
 
     @property
     def verified(self) -> np.ndarray:
-        """Whether the weights can be trusted, [n]."""
-        enough = (self.ess >= LEAST_ESS) & (self.efficiency >= LEAST_EFFICIENCY)
+        """Whether the weights are reliable, [n]."""
+        enough = (self.ess >= MIN_ESS) & (self.efficiency >= MIN_EFFICIENCY)
         return enough & (self.k_hat < GOOD_K) & np.isfinite(self.log_evidence)
 
     @property
     def efficiency(self) -> np.ndarray:
-        """Effective sample size as a share of the likelihoods computed for it, [n]."""
+        """Effective sample size as a fraction of the computed likelihoods, [n]."""
         return self.ess / self.evaluations
 
 
@@ -88,30 +88,31 @@ def reweight(
     keys: np.ndarray | None = None,
     rounds: int = 2,
 ) -> WeightedDraws:
-    """Draw from the estimator and weigh each draw by the exact posterior.
+    """Draw from the estimator and weight each draw by the exact posterior.
 
-    Galaxies whose weights cannot be trusted are refined, by adaptive importance sampling
-    (Cornuet et al. 2012): as many new draws from Student-t kernels about the best of the old
-    ones, all weighed together under the mixture of all proposals, until they can be trusted.
+    Galaxies whose weights are not reliable are refined by adaptive importance sampling (Cornuet
+    et al. 2012). The same number of new draws is taken from Student-t kernels about the best of
+    the old ones, and all draws are weighted under the mixture of all proposals, until the weights
+    are reliable.
 
     Parameters
     ----------
     posterior
         The trained estimator.
     exact
-        Forward model and noise that it was trained with.
+        The forward model and noise that it was trained with.
     photometry
         n observations.
     n_draws, seed, keys
         As for :meth:`Posterior.sample`.
     rounds
-        The most rounds of refinement.
+        Maximum number of rounds of refinement.
 
     Returns
     -------
-    Weighted
-        With as many draws as asked for; refined ones are drawn again from all by their
-        weights, and their effective sizes are of all.
+    WeightedDraws
+        The requested number of draws. For refined galaxies, they are resampled from all draws by
+        their weights, and the effective sample size is that of all draws.
     """
     n = len(photometry)
     keys = np.arange(n) if keys is None else np.asarray(keys)
@@ -123,10 +124,12 @@ def reweight(
         latent = _latent(posterior, theta)
         log_q = posterior.log_prob_latent(seen, theta).astype(float)
         log_p = exact.log_joint(seen, theta, latent)
-        found = _weigh(theta, latent, log_p - log_q)
+        weighted = _weighted(theta, latent, log_p - log_q)
         if rounds:
-            found = _refine(posterior, exact, seen, found, log_p, log_q, keys[rows], rounds, seed)
-        parts.append(found)
+            weighted = _refine(
+                posterior, exact, seen, weighted, log_p, log_q, keys[rows], rounds, seed
+            )
+        parts.append(weighted)
     names = list(WeightedDraws.__dataclass_fields__)
     return WeightedDraws(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
@@ -140,7 +143,7 @@ def resampled(weighted: WeightedDraws, seed: int = 1) -> np.ndarray:
 
 
 def systematic(log_weights: np.ndarray, size: int, offset: float) -> np.ndarray:
-    """Return so many indices by their weights, evenly spaced in cumulative weight."""
+    """Return ``size`` indices by their weights, evenly spaced in cumulative weight."""
     cumulative = np.cumsum(np.exp(log_weights))
     points = (np.arange(size) + offset) / size * cumulative[-1]
     return np.minimum(np.searchsorted(cumulative, points), len(log_weights) - 1)
@@ -151,7 +154,7 @@ def _latent(posterior: Posterior, theta: np.ndarray) -> np.ndarray:
     return flat.reshape(*theta.shape[:2], -1)
 
 
-def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> WeightedDraws:
+def _weighted(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> WeightedDraws:
     """Return normalised, smoothed weights of log ratios of target to proposal, [n, K]."""
     n, size = log_ratio.shape
     log_ratio = np.where(np.isfinite(log_ratio), log_ratio, -np.inf)
@@ -178,18 +181,18 @@ def _weigh(theta: np.ndarray, latent: np.ndarray, log_ratio: np.ndarray) -> Weig
 
 def pareto_smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return Pareto-smoothed, normalised log weights [n, K], and the shapes of tails [n]."""
-    # A weight of exactly zero has no logarithm; one of e-300 changes nothing.
+    # A weight of zero has no logarithm; one of e-300 has no effect.
     smooth = np.maximum(log_weights, -690.0)
     k_hat = np.full(len(smooth), np.inf)
     for i, row in enumerate(smooth):
         try:
-            # psislw is meant for leaving observations out, and takes the negative of weights.
+            # psislw is made for leave-one-out validation, and takes negative log weights.
             with np.errstate(all="ignore"):
-                found, k = array_stats.psislw(-row)
+                smoothed, k = array_stats.psislw(-row)
         except ValueError:  # a tail of equal weights: all but a few draws are impossible
             continue
-        if np.isfinite(found).all() and np.isfinite(k):
-            smooth[i], k_hat[i] = found, k
+        if np.isfinite(smoothed).all() and np.isfinite(k):
+            smooth[i], k_hat[i] = smoothed, k
     return smooth - special.logsumexp(smooth, axis=1)[:, None], k_hat
 
 
@@ -197,22 +200,22 @@ def _refine(
     posterior: Posterior,
     exact: ExactPosterior,
     seen: Photometry,
-    found: WeightedDraws,
+    weighted: WeightedDraws,
     log_p: np.ndarray,
     log_q: np.ndarray,
     keys: np.ndarray,
     rounds: int,
     seed: int,
 ) -> WeightedDraws:
-    """Give galaxies that are not verified further proposals; return the whole with theirs."""
-    out = {name: getattr(found, name).copy() for name in WeightedDraws.__dataclass_fields__}
-    size = found.draws.shape[1]
-    for i in np.flatnonzero(~found.verified):
+    """Refine the galaxies that are not verified; return all with the refined ones replaced."""
+    out = {name: getattr(weighted, name).copy() for name in WeightedDraws.__dataclass_fields__}
+    size = weighted.draws.shape[1]
+    for i in np.flatnonzero(~weighted.verified):
         rng = np.random.default_rng([seed, int(keys[i]) & 0x7FFFFFFF])
-        pool = _Pool(found.draws[i], found.latent[i], log_p[i], log_q[i])
+        pool = _Pool(weighted.draws[i], weighted.latent[i], log_p[i], log_q[i])
         for _ in range(rounds):
             pool.extend(posterior, exact, seen[i : i + 1], size, rng)
-            again = pool.weighed()
+            again = pool.weighted()
             if again.verified[0]:
                 break
         drawn = systematic(again.log_weights[0], size, rng.random())
@@ -221,11 +224,11 @@ def _refine(
         out["draws"][i], out["latent"][i] = again.draws[0, drawn], again.latent[0, drawn]
         out["log_weights"][i] = -np.log(size)
         out["refined"][i] = True
-    return replace(found, **out)
+    return replace(weighted, **out)
 
 
 class _Pool:
-    """The draws of one galaxy from several proposals, weighed under their mixture."""
+    """The draws of one galaxy from several proposals, weighted under their mixture."""
 
     def __init__(self, theta: np.ndarray, latent: np.ndarray, log_p: np.ndarray, log_q: np.ndarray):
         self.theta, self.latent, self.log_p = theta, latent, log_p
@@ -233,10 +236,10 @@ class _Pool:
         self.proposals = log_q[None]
         self.kernels: list[_Kernels] = []
 
-    def weighed(self) -> WeightedDraws:
-        """Weigh all draws."""
+    def weighted(self) -> WeightedDraws:
+        """Return all draws with their weights."""
         mixture = special.logsumexp(self.proposals, axis=0) - np.log(len(self.proposals))
-        return _weigh(self.theta[None], self.latent[None], (self.log_p - mixture)[None])
+        return _weighted(self.theta[None], self.latent[None], (self.log_p - mixture)[None])
 
     def extend(
         self,
@@ -246,10 +249,10 @@ class _Pool:
         size: int,
         rng: np.random.Generator,
     ) -> None:
-        """Add draws from kernels about the best so far."""
-        kernel = _Kernels(self.latent, self.weighed().log_weights[0], rng)
+        """Add draws from kernels about the best draws so far."""
+        kernel = _Kernels(self.latent, self.weighted().log_weights[0], rng)
         theta = exact.prior.from_latent(kernel.draw(size))
-        # Beyond some eight sigma of the prior the latent space ends: back from there.
+        # The latent space ends at about eight sigma; draws beyond are moved to its edge.
         latent = exact.prior.to_latent(theta)
         log_q = posterior.log_prob_latent(seen, theta[None]).astype(float)
         before = [k.log_density(latent) for k in self.kernels]
@@ -268,7 +271,7 @@ class _Kernels:
     def __init__(self, latent: np.ndarray, log_weights: np.ndarray, rng: np.random.Generator):
         self._rng = rng
         size, d = latent.shape
-        # Tempered until some tens of draws count: the best one alone is no distribution.
+        # Tempered until tens of draws have weight, since one draw alone has no covariance.
         w = _tempered(log_weights, 8.0 * d)
         self._centres = latent[rng.choice(size, _COMPONENTS, p=w)]
         mean = w @ latent
@@ -303,13 +306,13 @@ class _Kernels:
         return special.logsumexp(each, axis=1) - np.log(_COMPONENTS)
 
 
-def _tempered(log_weights: np.ndarray, least: float) -> np.ndarray:
-    """Return weights raised to the largest power up to one that leaves so many effective draws."""
+def _tempered(log_weights: np.ndarray, minimum: float) -> np.ndarray:
+    """Return weights raised to the largest power that leaves ``minimum`` effective draws."""
     power = 1.0
     for _ in range(40):
         w = np.exp(power * (log_weights - log_weights.max()))
         w /= w.sum()
-        if 1 / (w**2).sum() >= least:
+        if 1 / (w**2).sum() >= minimum:
             break
         power *= 0.8
     return w

@@ -1,4 +1,4 @@
-"""Nested sampling of single galaxies, on the same model and likelihood: slow, and sure."""
+"""Nested sampling of single galaxies with the same model and likelihood."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class NestedResult:
 
     Attributes
     ----------
-    draws
+    n_draws
         Equally weighted parameters, [K, d].
     log_evidence
         log p(observation) under model, priors and noise.
     ess
-        Effective sample size behind the draws.
+        Effective sample size of the draws.
     evaluations
-        How many models it took.
+        Number of computed likelihoods.
     """
 
     draws: np.ndarray
@@ -36,7 +36,7 @@ class NestedResult:
 
     @property
     def log_evidence_error(self) -> float:
-        """Standard error of the log-evidence, of a Monte-Carlo sum of so many effective terms."""
+        """Standard error of the log evidence: 1 / sqrt(ess)."""
         return 1 / np.sqrt(self.ess)
 
 
@@ -58,20 +58,20 @@ def sample_nested(
     photometry
         One observation.
     n_draws
-        Equally weighted draws to return.
+        Number of equally weighted draws to return.
     live
-        Live points.
+        Number of live points.
     effective
         Effective sample size at which sampling ends.
     seed
-        Of the sampler.
+        Seed of the sampler.
     """
     prior = exact.prior
 
     def likelihood(u: np.ndarray) -> np.ndarray:
         theta = prior.from_unit(np.clip(u, 1e-16, 1 - 1e-16))
-        found = exact.log_likelihood(photometry, theta[None])[0]
-        return np.where(np.isfinite(found), found, -1e300)
+        value = exact.log_likelihood(photometry, theta[None])[0]
+        return np.where(np.isfinite(value), value, -1e300)
 
     sampler = Sampler(
         lambda u: u,

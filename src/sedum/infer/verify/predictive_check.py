@@ -1,4 +1,4 @@
-"""Do the models explain the data at all? Posterior-predictive checks of single galaxies."""
+"""Posterior-predictive checks of single galaxies: whether the models explain the data."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ __all__ = ["PredictiveCheck", "posterior_predictive"]
 
 @dataclass(frozen=True)
 class PredictiveCheck:
-    """What posteriors say of the data that they were drawn from.
+    """Results of posterior-predictive checks of n galaxies.
 
     Attributes
     ----------
     p_value
-        Probability that data of the models would lie as far from them as the observed ones, [n]:
-        the mean over draws of the tail probability of χ² (Gelman, Meng & Stern 1996). Near zero
-        where no draw explains the data. Exact posteriors know the data, so that their values
-        pile up about one half; draws spread wider than the exact posterior, as those of bright
-        galaxies may be, do not fit it and give low values without any fault of the models. It
-        ranks galaxies, and has no level of false alarms: typicality does.
+        The mean over draws of the tail probability of χ², [n] (Gelman, Meng & Stern 1996). It is
+        near zero if no draw explains the data. Draws of exact posteriors depend on the data, so
+        that values gather about one half. Draws wider than the exact posterior, which bright
+        galaxies may have, give low values although the models are correct. The value ranks
+        galaxies but has no fixed rate of false alarms; the typicality has.
     worst
-        Index of the band that lies farthest from the models, [n].
+        Index of the band that deviates most from the models, [n].
     sigma
-        How far: its median standardised residual, positive where the observed flux is higher.
+        Median standardised residual of that band, positive if the observed flux is higher.
     """
 
     p_value: np.ndarray
@@ -47,9 +46,9 @@ def posterior_predictive(
     exact
         Forward model and noise.
     photometry
-        n observations; upper limits are left out.
+        n observations; upper limits are not used.
     draws
-        Posterior draws, [n, K, d]; some fifty are enough.
+        Posterior draws, [n, K, d]; about fifty are enough.
     """
     n, k, d = draws.shape
     flux = exact.model.photometry(draws.reshape(-1, d)).reshape(n, k, -1).astype(float)

@@ -1,4 +1,4 @@
-"""Draws under one prior turned into draws under another, without training again."""
+"""Change of prior: draws under one prior reweighted to another, without training again."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import numpy as np
 from scipy import special
 
 from sedum.errors import SedumError
-from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS, pareto_smoothed
+from sedum.infer.verify.importance_weights import GOOD_K, MIN_ESS, pareto_smoothed
 from sedum.priors.joint import Prior
 
 __all__ = ["PriorSwap", "check_swap", "swap_prior"]
 
-#: Points of the new prior at which the old one is looked at.
+#: Number of points of the new prior at which the old one is evaluated.
 _PROBES = 4096
 
 
 @dataclass(frozen=True)
 class PriorSwap:
-    """Draws of n posteriors, K each, as weighted draws under another prior.
+    """Weights that turn K draws of each of n posteriors into draws under another prior.
 
     Attributes
     ----------
     log_weights
-        Normalised, Pareto-smoothed, [n, K]; minus infinity where the new prior allows nothing.
+        Normalised, Pareto-smoothed log weights, [n, K]; minus infinity outside the new prior.
     ess
-        Effective sample sizes before smoothing, [n]. Draws that are there twice, as after
-        resampling, count once.
+        Effective sample sizes before smoothing, [n]. Repeated draws, as after resampling, count
+        once.
     k_hat
-        Shape of the weights' tail, [n]; zero where the greatest weights are all equal, as in a
-        prior that is the old one cut short.
+        Pareto shape of the tail of the weights, [n]; zero if the largest weights are equal, as
+        for a truncated prior.
     log_evidence_ratio, log_evidence_ratio_error
         ln of the evidence under the new prior over that under the old one, and its standard
         error, [n].
@@ -44,28 +44,28 @@ class PriorSwap:
 
     @property
     def trusted(self) -> np.ndarray:
-        """Whether there are enough draws where the new prior has its mass, [n]."""
-        return (self.ess >= LEAST_ESS) & (self.k_hat < GOOD_K)
+        """Whether the weights are reliable, [n]."""
+        return (self.ess >= MIN_ESS) & (self.k_hat < GOOD_K)
 
 
 def swap_prior(
     draws: np.ndarray, old: Prior, new: Prior, log_weights: np.ndarray | None = None
 ) -> PriorSwap:
-    """Weigh draws of posteriors made under one prior, so that they are of another.
+    """Return weights that turn posterior draws under one prior into draws under another.
 
-    A draw's weight is the ratio of the prior densities there: the likelihood is the same. The
-    mean ratio is that of the evidences.
+    The weight of a draw is the ratio of the prior densities, since the likelihood is the same.
+    The mean ratio is the ratio of the evidences.
 
     Parameters
     ----------
     draws
         Parameters, [n, K, d].
     old
-        The prior they were drawn with.
+        The prior of the draws.
     new
-        The prior wanted, of the same parameters and inside the support of the old one.
+        The new prior, of the same parameters and within the support of the old one.
     log_weights
-        Normalised weights of the draws, [n, K]; equal where None.
+        Normalised log weights of the draws, [n, K]; equal weights if None.
 
     Returns
     -------
@@ -83,11 +83,11 @@ def swap_prior(
         before = old.log_densities(flat, changed)
         after = new.log_densities(flat, changed)
         ratio = sum((after[c] - before[c] for c in changed), np.zeros(len(flat)))
-    # No density under the new prior is no weight. That there is none under the old one, where
-    # the draw comes from, is rounding at the edge of its support.
+    # A draw outside the new prior has no weight. A draw outside the old prior, of which it is, can
+    # only be rounded at the edge of its support.
     ratio = np.where(np.isfinite(ratio), ratio, -np.inf).reshape(n, size)
     base = np.full((n, size), -np.log(size)) if log_weights is None else np.asarray(log_weights)
-    # A value of one free parameter tells draws apart: equal ones are the same draw, resampled.
+    # One free parameter identifies a draw: equal values are the same draw, resampled.
     tag = draws[..., old.names.index(old.free[0])]
     parts = [_swap_one(ratio[i], base[i], tag[i]) for i in range(n)]
     weights = np.array([part[0] for part in parts]).reshape(n, size)
@@ -120,20 +120,20 @@ def _tail(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Return Pareto-smoothed log weights, all finite, and the shape of their tail."""
     size = len(log_weights)
     tail = np.sort(log_weights)[-int(min(size / 5, 3 * np.sqrt(size)) + 1) :]
-    if np.ptp(tail) < 1e-9:  # nothing to fit, and nothing that could grow
+    if np.ptp(tail) < 1e-9:  # equal weights have no tail
         return log_weights, 0.0
     smooth, k_hat = pareto_smoothed(log_weights[None])
     return smooth[0], float(k_hat[0])
 
 
 def check_swap(old: Prior, new: Prior) -> list[str]:
-    """Return the parameters whose prior differs, if draws of the old one can serve the new one.
+    """Return the parameters whose prior differs, if the old draws cover the new prior.
 
     Raises
     ------
     SedumError
         If the parameters are not the same, or the new prior allows values of a parameter that
-        the old one does not, of which there are no draws; the parameter is named.
+        the old one excludes; the parameter is named.
     """
     if old.names != new.names:
         differing = sorted(set(old.names) ^ set(new.names)) or new.names
@@ -155,21 +155,21 @@ def check_swap(old: Prior, new: Prior) -> list[str]:
 
 
 def _check_support(old: Prior, new: Prior, changed: list[str]) -> None:
-    """Refuse a prior that is wider than the old one, whose draws would not cover it."""
+    """Raise an error for a prior that is wider than the old one."""
     theta = new.sample(_PROBES, np.random.default_rng(0))
     before = old.log_densities(theta, changed)
     for name in changed:
         low, high = old.limits(name, theta)
-        least, most = new.limits(name, theta)
+        minimum, maximum = new.limits(name, theta)
         slack = 1e-6 * (1 + np.abs(np.stack([low, high])).clip(max=1e12).max(axis=0))
-        beyond = (least < low - slack) | (most > high + slack)
+        beyond = (minimum < low - slack) | (maximum > high + slack)
         column = theta[:, new.names.index(name)]
         if beyond.any():
             i = int(np.flatnonzero(beyond)[0])
             raise SedumError(
-                f"priors.{new.entry_of[name]}: allows {name} from {least[i]:g} to {most[i]:g}, but "
-                f"the prior trained with only from {low[i]:g} to {high[i]:g}; narrow it, or train "
-                "with it"
+                f"priors.{new.entry_of[name]}: allows {name} from {minimum[i]:g} to "
+                f"{maximum[i]:g}, but the prior trained with only from {low[i]:g} to "
+                f"{high[i]:g}; narrow it, or train with it"
             )
         # Densities given by a table can have holes.
         hole = ~np.isfinite(before[name]) & (column > low + slack) & (column < high - slack)

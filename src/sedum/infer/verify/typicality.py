@@ -1,4 +1,4 @@
-"""Could the simulations have made this galaxy? A p-value for each observation."""
+"""Typicality: a p-value of each observation under the simulations."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from sedum.storage import array_digest
 
 __all__ = ["Typicality", "mock_observations"]
 
-#: Seeds of the mock galaxies, and of all searches: results do not depend on the run's.
+#: Seeds of the mock galaxies and of all searches, which are independent of the run file.
 _MOCK_SEED, _SEARCH_SEED = 20_260_301, 1
-#: Counts up when the score changes, so that references in the cache are made again.
+#: Increased when the score changes, so that references in the cache are computed again.
 _VERSION = 2
 #: Mock galaxies between two steps of the progress bar.
 _TOGETHER = 256
-#: Of the mock galaxies, the share that one galaxy is compared with.
-ALIKE = 0.25
+#: Fraction of the mock galaxies that one galaxy is compared with.
+COMPARED_FRACTION = 0.25
 
 
 class Typicality:
-    """How typical observations are of simulated ones, as a p-value.
+    """Typicality of observations among simulated ones, as a p-value.
 
-    The score of a galaxy is its best model: the least ``Σ residual² + |y|²`` over the parameters,
-    with residuals in the bands that were observed and y the parameters' latent coordinates
-    (see :func:`~sedum.infer.verify.best_fit.best_fit`). That is minus twice the log of the greatest
-    joint density of data and parameters, which falls both where no model explains the data and
-    where only models at the edge of the prior do. The typicality is the share of mock
-    galaxies, observed with the noise of the training, whose score is worse: uniform between 0
-    and 1 for galaxies of the simulations. A galaxy is compared with the quarter of the mocks
-    that are most like it in number of bands and total signal-to-noise, each score being turned
-    into the tail probability of χ² of that many bands first.
+    The score of a galaxy is that of its best model: the minimum of ``Σ residual² + |y|²`` over the
+    parameters, with residuals in the observed bands and latent coordinates y of the parameters
+    (see :func:`~sedum.infer.verify.best_fit.best_fit`). It is minus twice the log of the maximum
+    joint density of data and parameters, which is low if no model explains the data, or only
+    models at the edge of the prior. The typicality is the fraction of mock galaxies, observed with
+    the noise of the training, whose score is worse. It is uniform between 0 and 1 for galaxies of
+    the simulations. A galaxy is compared with the quarter of the mock galaxies that are most
+    similar in number of bands and total signal-to-noise. Scores are first converted to tail
+    probabilities of χ² for the number of bands.
 
-    The search is the same for mocks and catalogue, so that an imperfect one costs power but
-    raises no false alarms; it starts from draws of the estimator, and so does not need weights
-    that are verified.
+    The search is the same for mock galaxies and the catalogue, so that an imperfect search costs
+    power but raises no false alarms. It starts from draws of the estimator, which need not be
+    verified.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Typicality:
         self,
         photometry: Photometry,
         keys: np.ndarray | None = None,
-        found: BestFit | None = None,
+        best: BestFit | None = None,
     ) -> np.ndarray:
         """Return the typicality of observations.
 
@@ -93,23 +93,23 @@ class Typicality:
         photometry
             n observations in the bands of the run file.
         keys
-            One integer for each galaxy, [n], that fixes its search; row numbers where None.
-        found
-            Their best models, where they are known already.
+            One integer for each galaxy, [n], that fixes its search; row numbers if None.
+        best
+            Their best models, if the caller has them.
 
         Returns
         -------
         ndarray
             [n], above 0 and at most 1; NaN where no band was observed.
         """
-        found = found or self.search(photometry, keys)
+        best = best or self.search(photometry, keys)
         given = np.isfinite(photometry.redshift)
         out = np.full(len(photometry), np.nan)
         for with_redshift in (False, True):
             at = np.flatnonzero((given == with_redshift) & photometry.observed.any(axis=1))
             if len(at):
                 reference = self._reference(with_redshift)
-                out[at] = reference.share_below(photometry[at], found.deviance[at])
+                out[at] = reference.fraction_below(photometry[at], best.deviance[at])
         return out
 
     def _reference(self, given: bool) -> _Reference:
@@ -134,14 +134,18 @@ class Typicality:
             self.model, self.posterior.noise, self.galaxies, _MOCK_SEED, given=given
         )
         deviance = np.empty(len(seen))
-        # Keys that rows of catalogues do not have: a mock is nobody's twin.
+        # Keys that no row of a catalogue has, so that mock galaxies have their own random numbers.
         keys = np.arange(len(seen)) + 2**30
         with progress(len(seen), "mock galaxies", "galaxies", self._show) as advance:
             for start in range(0, len(seen), _TOGETHER):
                 rows = slice(start, start + _TOGETHER)
                 deviance[rows] = self.search(seen[rows], keys[rows]).deviance
                 advance(len(deviance[rows]))
-        return {"bands": _counted(seen), "snr": seen.log_snr, "score": _score(seen, deviance)}
+        return {
+            "bands": _number_compared(seen),
+            "snr": seen.log_snr,
+            "score": _score(seen, deviance),
+        }
 
 
 class _Reference:
@@ -150,7 +154,7 @@ class _Reference:
     def __init__(self, bands: np.ndarray, snr: np.ndarray, score: np.ndarray):
         self._bands, self._snr, self._score = np.sort(bands), np.sort(snr), score
         self._tree = cKDTree(self._place(bands, snr))
-        self._like = max(int(ALIKE * len(score)), 1)
+        self._n_similar = max(int(COMPARED_FRACTION * len(score)), 1)
 
     def _place(self, bands: np.ndarray, snr: np.ndarray) -> np.ndarray:
         """Return ranks among the mock galaxies, in the middle of ties, [n, 2]."""
@@ -162,27 +166,27 @@ class _Reference:
         ]
         return np.stack([(sides[0] + sides[1]) / 2, (sides[2] + sides[3]) / 2], axis=1) / size
 
-    def share_below(self, seen: Photometry, deviance: np.ndarray) -> np.ndarray:
-        """Return the share of like mock galaxies that are less typical, [n]."""
-        score, place = _score(seen, deviance), self._place(_counted(seen), seen.log_snr)
+    def fraction_below(self, seen: Photometry, deviance: np.ndarray) -> np.ndarray:
+        """Return the fraction of similar mock galaxies that are less typical, [n]."""
+        score, place = _score(seen, deviance), self._place(_number_compared(seen), seen.log_snr)
         out = np.empty(len(seen))
         for start in range(0, len(seen), _TOGETHER):
             rows = slice(start, start + _TOGETHER)
-            _, like = self._tree.query(place[rows], k=self._like)
-            worse = self._score[like.reshape(-1, self._like)] <= score[rows, None]
-            # The galaxy counts as one of them, as in every test by ranks.
-            out[rows] = (worse.sum(axis=1) + 1) / (self._like + 1)
+            _, similar = self._tree.query(place[rows], k=self._n_similar)
+            worse = self._score[similar.reshape(-1, self._n_similar)] <= score[rows, None]
+            # The galaxy itself counts as one of them, as in all rank tests.
+            out[rows] = (worse.sum(axis=1) + 1) / (self._n_similar + 1)
         return out
 
 
-def _counted(seen: Photometry) -> np.ndarray:
-    """Return how many numbers each galaxy is compared by: bands, and a given redshift, [n]."""
+def _number_compared(seen: Photometry) -> np.ndarray:
+    """Return the number of compared values of each galaxy: bands and a given redshift, [n]."""
     return seen.observed.sum(axis=1) + np.isfinite(seen.redshift)
 
 
 def _score(seen: Photometry, deviance: np.ndarray) -> np.ndarray:
-    """Return log tail probabilities of χ², low for galaxies that are not typical, [n]."""
-    return stats.chi2.logsf(deviance, np.maximum(_counted(seen), 1))
+    """Return log tail probabilities of χ², which are low for atypical galaxies, [n]."""
+    return stats.chi2.logsf(deviance, np.maximum(_number_compared(seen), 1))
 
 
 def mock_observations(

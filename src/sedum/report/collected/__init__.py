@@ -1,1 +1,1 @@
-"""What the report shows of a catalogue, collected in one pass and from the files beside it."""
+"""Data of the report: counts and samples of a catalogue, and the files beside it."""

@@ -1,4 +1,4 @@
-"""Numbers of a posterior catalogue of any size, counted over all rows in little memory."""
+"""Counts over all rows of a posterior catalogue of any size, in little memory."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ __all__ = [
     "use_redshift",
 ]
 
-#: Posterior-predictive p-values below this are called poor fits.
+#: Posterior-predictive p-value below which a fit is poor.
 POOR_FIT = 0.01
-#: Bins of known redshift that are counted; sections merge those with few galaxies.
+#: Bins of known redshift; sections merge bins with few galaxies.
 REDSHIFT_EDGES = np.array([0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, np.inf])
-#: Galaxies of known redshift that are kept for medians, drawn at random from more.
+#: Maximum number of random galaxies of known redshift that are kept for medians.
 _KEPT = 50_000
-#: Rows of each kind that are kept for the table of flagged galaxies.
+#: Number of rows of each kind in the table of flagged galaxies.
 WORST = 50
 
 
 def plain_columns(results: PosteriorCatalogue) -> list[str]:
-    """Return the columns that are of one value for each row: no lists, which take memory."""
+    """Return the columns with one value for each row, without lists, to save memory."""
     lists = ("_draws", "_quantiles")
     return [name for name in results.columns if name != "pz" and not name.endswith(lists)]
 
 
 def use_redshift(results: PosteriorCatalogue) -> bool:
-    """Say whether catalogue redshifts were given to the fit."""
+    """Return whether catalogue redshifts were given to the fit."""
     catalogue = results.run.catalogue
     return catalogue is not None and catalogue.use_redshift
 
 
 def floats(table: Table, name: str) -> np.ndarray:
-    """Return a column as floats, [n]; NaN where the table has none of that name."""
+    """Return a column as floats, [n]; NaN if the table does not have it."""
     if name not in table.colnames:
         return np.full(len(table), np.nan)
     return np.asarray(table[name], float)
@@ -58,7 +58,7 @@ def floats(table: Table, name: str) -> np.ndarray:
 
 @dataclass
 class Histogram:
-    """Counts of a column's finite values between edges, and of those beyond them."""
+    """Counts of the finite values of a column in bins, and of those outside."""
 
     column: str
     edges: np.ndarray
@@ -72,14 +72,14 @@ class Histogram:
         values = floats(table, self.column)
         finite = np.isfinite(values)
         self.without += int((~finite).sum())
-        found = np.histogram(values[finite], self.edges)[0]
-        self.counts += found
-        self.beyond += int(finite.sum() - found.sum())
+        counts = np.histogram(values[finite], self.edges)[0]
+        self.counts += counts
+        self.beyond += int(finite.sum() - counts.sum())
 
 
 @dataclass
 class Density:
-    """Counts in cells of two columns, in bins of a third where one is given.
+    """Counts in cells of two columns, in bins of a third one if it is given.
 
     ``counts`` is [bins, x, y], of one bin without a third column.
     """
@@ -114,12 +114,12 @@ class Density:
 
     @property
     def outside(self) -> int:
-        """Rows with values that lie in no cell."""
+        """The number of rows outside all cells."""
         return self.beyond - int(self.counts.sum())
 
 
 class Known:
-    """Galaxies of known redshift: counts of all of them, and a sample for medians.
+    """Galaxies of known redshift: counts of all, and a sample for medians.
 
     The sample is all of them up to 50,000, and so many drawn at random from more.
     """
@@ -134,7 +134,7 @@ class Known:
         self.sample = np.empty((0, len(self.columns)))
 
     def note(self, table: Table) -> None:
-        """Count the fitted rows of known redshift among some."""
+        """Count the fitted rows of known redshift in a portion."""
         values = np.stack([floats(table, name) for name in self.columns], axis=1)
         values = values[np.isfinite(values).all(axis=1)]
         truth, low, middle, high = values.T
@@ -153,7 +153,7 @@ class Known:
 
 
 class Worst:
-    """The worst rows of each kind of flag, and how many there are of each."""
+    """The worst rows of each kind of flag, and the number of rows with each flag."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -161,7 +161,7 @@ class Worst:
         self._kept: dict[str, list[tuple[float, int, dict[str, Any]]]] = {}
 
     def note(self, table: Table, start: int, flags: dict[str, np.ndarray]) -> None:
-        """Note rows: ``flags`` gives how bad each is, [n], and NaN for nothing."""
+        """Add rows; ``flags`` gives the badness of each row, [n], NaN without the flag."""
         raised = np.zeros(len(table), bool)
         for kind, severity in flags.items():
             rows = np.flatnonzero(~np.isnan(severity))
@@ -170,22 +170,22 @@ class Worst:
             worst = rows[np.argsort(-severity[rows], kind="stable")[:WORST]]
             # A row of a list would be a view, and hold its whole portion in memory.
             single = [name for name in table.colnames if table[name].ndim == 1]
-            found = [
+            counts = [
                 (-float(severity[i]), start + int(i), {n: table[n][i] for n in single})
                 for i in worst
             ]
-            kept = [*self._kept.get(kind, []), *found]
+            kept = [*self._kept.get(kind, []), *counts]
             self._kept[kind] = sorted(kept, key=lambda entry: entry[:2])[:WORST]
         self.flagged += int(raised.sum())
 
     def rows(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return the rows that are kept, each once, by their numbers."""
-        found = {row: values for kept in self._kept.values() for _, row, values in kept}
-        return sorted(found.items())
+        """Return the kept rows, each once, by their numbers."""
+        rows = {row: values for kept in self._kept.values() for _, row, values in kept}
+        return sorted(rows.items())
 
 
 class Counts:
-    """All that is counted over the rows of a catalogue, portion by portion.
+    """All counts over the rows of a catalogue, updated by portions.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ class Counts:
         self.worst = Worst()
 
     def note(self, table: Table) -> None:
-        """Count the rows of a portion, the next after those before."""
+        """Count the rows of the next portion."""
         status = np.asarray(table["status"])
         ok = status == OK
         self.status.update(Counter(status.tolist()))
@@ -247,7 +247,7 @@ class Counts:
         self.ok += int(ok.sum())
 
     def _flags(self, table: Table, ok: np.ndarray) -> dict[str, np.ndarray]:
-        """Return how bad each row is by each kind of flag, [n]; NaN where it is not raised."""
+        """Return the badness of each row for each kind of flag, [n]; NaN without the flag."""
 
         def raised(which: np.ndarray, severity: np.ndarray | float = 0.0) -> np.ndarray:
             worst = np.nan_to_num(np.broadcast_to(severity, len(table)), nan=np.inf)
@@ -278,7 +278,7 @@ class Counts:
 
 
 def _truth(table: Table, name: str) -> np.ndarray:
-    """Return a column of truth values, all false where there is none."""
+    """Return a boolean column; all false if the table does not have it."""
     if name not in table.colnames:
         return np.zeros(len(table), bool)
     return np.asarray(table[name]).astype(bool)

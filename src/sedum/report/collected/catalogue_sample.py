@@ -1,4 +1,4 @@
-"""What the report needs of a catalogue: a sample for medians, and counts of all rows."""
+"""Data of a catalogue for the report: a sample for medians, and counts of all rows."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from sedum.results.posterior_table import describe_column
 
 __all__ = ["CatalogueSample", "collect", "mass_of", "nice_edges"]
 
-#: Rows behind medians and percentiles over galaxies.
+#: Number of rows for medians and percentiles over galaxies.
 SAMPLE = 100_000
-#: Percentiles of the sample between which axes reach.
+#: Percentiles of the sample that limit the axes.
 _REACH = (0.1, 99.9)
-#: Where redshift bins may begin and end, and how many there are at most.
+#: Possible edges of redshift bins, and the maximum number of bins.
 _REDSHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20)
 _PANELS = 6
-#: Histograms of columns that say how far a posterior can be trusted.
-_TRUST = {
+#: Edges of the histograms of columns of verification.
+_CHECKS = {
     "ess": np.concatenate([[0], np.geomspace(1, 1e5, 51)]),
     "k_hat": np.linspace(-1, 2, 61),
     "ppp": np.linspace(0, 1, 41),
@@ -40,7 +40,7 @@ _TRUST = {
 
 @dataclass(frozen=True)
 class CatalogueSample:
-    """What was read of a catalogue.
+    """A sample and counts of a catalogue.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class CatalogueSample:
         return (self.values(quantity, 84) - self.values(quantity, 16)) / 2
 
     def density(self, x: str, y: str) -> Density | None:
-        """Return the counts of two quantities, if they were made."""
+        """Return the counts of two quantities, or None."""
         wanted = (f"{x}_p50", f"{y}_p50")
         return next((d for d in self.counts.densities if (d.x, d.y) == wanted), None)
 
@@ -101,8 +101,8 @@ def collect(
         Show a progress bar.
     """
     names = plain_columns(results)
-    numbers = [n for n in names if n not in ("id", "at_edge", "method", "worst_band")]
-    some = results.sample(numbers, sample)
+    numeric = [n for n in names if n not in ("id", "at_edge", "method", "worst_band")]
+    some = results.sample(numeric, sample)
     some = some[np.asarray(some["status"]) == OK]
     quantities = results.quantities()
     mass = mass_of(quantities)
@@ -111,7 +111,7 @@ def collect(
         for q in quantities
         if (edges := _edges(floats(some, f"{q}_p50"), 40)) is not None
     ]
-    histograms += [Histogram(n, edges) for n, edges in _TRUST.items() if n in names]
+    histograms += [Histogram(n, edges) for n, edges in _CHECKS.items() if n in names]
     counts = Counts(results, histograms, _densities(some, quantities, mass))
     size = {} if rows is None else {"rows": rows}
     with progress(results.rows, "counting", "rows", show_progress) as advance:
@@ -122,17 +122,17 @@ def collect(
 
 
 def mass_of(quantities: Sequence[str]) -> str:
-    """Return the mass that relations are drawn of: in living stars, or else formed."""
+    """Return the mass of relations: the surviving one, or else the formed one."""
     return next((m for m in ("log_mass_surviving", "log_mass") if m in quantities), "")
 
 
 def _densities(some: Table, quantities: Sequence[str], mass: str) -> list[Density]:
-    found = []
+    densities = []
     if mass and "redshift" in quantities:
         x, y = (floats(some, f"{q}_p50") for q in ("redshift", mass))
         edges = _edges(x, 60), _edges(y, 60)
         if edges[0] is not None and edges[1] is not None:
-            found.append(Density("redshift_p50", f"{mass}_p50", edges[0], edges[1]))
+            densities.append(Density("redshift_p50", f"{mass}_p50", edges[0], edges[1]))
     rate = next((q for q in ("log_sfr_100", "log_sfr_10") if q in quantities), "")
     if mass and rate:
         x, y = (floats(some, f"{q}_p50") for q in (mass, rate))
@@ -140,12 +140,12 @@ def _densities(some: Table, quantities: Sequence[str], mass: str) -> list[Densit
         by = nice_edges(floats(some, "redshift_p50")) if "redshift" in quantities else None
         if edges[0] is not None and edges[1] is not None:
             column = "redshift_p50" if by is not None else ""
-            found.append(Density(f"{mass}_p50", f"{rate}_p50", edges[0], edges[1], column, by))
-    return found
+            densities.append(Density(f"{mass}_p50", f"{rate}_p50", edges[0], edges[1], column, by))
+    return densities
 
 
 def _edges(values: np.ndarray, bins: int) -> np.ndarray | None:
-    """Return edges of even bins that hold all but the extremes; None without finite values."""
+    """Return edges of equal bins over all but extreme values; None without finite values."""
     values = values[np.isfinite(values)]
     if not len(values):
         return None
@@ -159,7 +159,7 @@ def _edges(values: np.ndarray, bins: int) -> np.ndarray | None:
 
 
 def nice_edges(redshift: np.ndarray) -> np.ndarray | None:
-    """Return edges of at most six bins of redshift, with some galaxies in each."""
+    """Return edges of at most six bins of redshift, each with at least 2% of the galaxies."""
     redshift = redshift[np.isfinite(redshift)]
     if not len(redshift):
         return None
@@ -169,8 +169,8 @@ def nice_edges(redshift: np.ndarray) -> np.ndarray | None:
         return None
     first, last = np.flatnonzero(counts)[[0, -1]]
     edges, counts = edges[first : last + 2], counts[first : last + 1]
-    least = 0.02 * len(redshift)
-    while len(counts) > 1 and (len(counts) > _PANELS or counts.min() < least):
+    minimum = 0.02 * len(redshift)
+    while len(counts) > 1 and (len(counts) > _PANELS or counts.min() < minimum):
         # The bin with the fewest galaxies joins the smaller of its neighbours.
         i = int(counts.argmin())
         left = counts[i - 1] if i else np.inf

@@ -1,4 +1,4 @@
-"""What lies beside results: scorecards, comparisons of models, the estimator."""
+"""Files beside the results: scorecards, comparisons of models, the estimator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
     "find_scorecards",
 ]
 
-#: Edges of bins of ln Bayes factors: even in the inverse hyperbolic sine.
+#: Edges of bins of ln Bayes factors, equal in the inverse hyperbolic sine.
 FACTOR_EDGES = np.sinh(np.linspace(-1, 1, 62) * np.arcsinh(1e4))
 
 _NAMES = ("scorecard.json", "catalogue-scorecard.json")
@@ -34,7 +34,7 @@ _ROWS = 100_000
 
 @dataclass(frozen=True)
 class Scorecard:
-    """A scorecard: its file, what it says, and whether it names the results' estimator."""
+    """A scorecard: its file, its content, and whether it names the estimator of the results."""
 
     path: Path
     content: dict[str, Any]
@@ -55,9 +55,9 @@ class ModelComparison:
         Counts of ln Bayes factors of each model but the first, between the edges
         :data:`FACTOR_EDGES`; empty without the table.
     preferred
-        Galaxies whose probability is greatest for each model.
+        Number of galaxies whose probability is largest for each model.
     known
-        Whether one of the models is that of the results; None where that cannot be told.
+        Whether one of the models is that of the results; None if that is not known.
     """
 
     path: Path
@@ -97,11 +97,11 @@ def find_scorecards(
             _refuse_other(card.path, _same(card.content.get("fingerprint"), results), "scorecard")
         return cards, []
     folder = f"{results.run.name}-validation"
-    found: list[Scorecard] = []
+    scorecards: list[Scorecard] = []
     notes: list[str] = []
     for parent in dict.fromkeys([results.path.absolute().parent, Path.cwd()]):
         for file in (parent / folder / name for name in _NAMES):
-            if not file.is_file() or any(card.path.name == file.name for card in found):
+            if not file.is_file() or any(card.path.name == file.name for card in scorecards):
                 continue
             try:
                 card = _scorecard(file, results)
@@ -111,8 +111,8 @@ def find_scorecards(
             if _same(card.content.get("fingerprint"), results) is False:
                 notes.append(f"{folder}/{file.name} is of another estimator, and was left out.")
             else:
-                found.append(card)
-    return found, notes
+                scorecards.append(card)
+    return scorecards, notes
 
 
 def _scorecard(path: Path, results: PosteriorCatalogue) -> Scorecard:

@@ -1,4 +1,4 @@
-"""A posterior catalogue to walk about in, as a page in the browser."""
+"""The explorer: a posterior catalogue on a page in the browser."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ def explore(
 ) -> Explorer:
     """Serve a page about a posterior catalogue to browsers on this machine.
 
-    The page has the catalogue's table and linked plots, and for the chosen galaxy its photometry
-    with the posterior spectrum, star-formation history, p(z) and corner plot, computed when it
-    is chosen from the draws behind the fit. Serving goes on in a thread until ``stop()``.
+    The page has the table of the catalogue and linked plots. For the selected galaxy it shows the
+    photometry with the posterior spectrum, star-formation history, p(z) and corner plot, which
+    are computed from the draws of the fit when the galaxy is selected. A thread serves the page
+    until ``stop()``.
 
     Parameters
     ----------
     results
         A posterior catalogue; see :class:`sedum.PosteriorCatalogue`.
     catalogue, estimator
-        What was fitted and with what; where None, looked for beside the results by the names in
-        their provenance. Without them there is no more than the catalogue tells.
+        The catalogue that was fitted, and the estimator. If None, they are searched for beside
+        the results by the names in their provenance. Without them, the page shows only the
+        columns of the results.
     run
-        The run file, where paths in the one that the results carry do not lead from here.
+        The run file, if the paths in the one stored with the results are not valid here.
     port
-        Where to serve; 0 for any port that is free.
+        The port of the server; 0 takes a free one.
     n_rows
-        How many rows, drawn at random, table and plots show; the search finds any.
+        Maximum number of rows, drawn at random, in table and plots; the search finds all rows.
     show
         Open the page in a browser.
 
     Returns
     -------
     Explorer
-        With ``url``, ``wait()`` and ``stop()``.
+        The server, with ``url``, ``wait()`` and ``stop()``.
 
     Raises
     ------
@@ -57,9 +59,12 @@ def explore(
 
     Examples
     --------
-    >>> explorer = sedum.explore("posteriors.fits", catalogue="cat.fits")  # doctest: +SKIP
-    >>> explorer.url  # doctest: +SKIP
-    'http://127.0.0.1:40211/'
+    >>> import sedum  # needs bokeh
+    >>> _ = sedum.fit(run, posterior, catalogue, "posteriors.fits")
+    >>> explorer = explore("posteriors.fits")
+    >>> explorer.url
+    'http://127.0.0.1:.../'
+    >>> explorer.stop()
     """
     try:
         from sedum.report.explorer.server import Explorer

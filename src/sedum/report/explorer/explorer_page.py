@@ -1,4 +1,4 @@
-"""The page as a whole, for one visitor: parts laid out, and what happens when one is touched."""
+"""The page of the explorer for one visitor: its layout and its reactions."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from bokeh.models import (
 )
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import ChosenGalaxy, FittedGalaxies
-from sedum.report.explorer.galaxy_details import heading, percentiles, said
+from sedum.report.explorer.galaxy_details import heading, percentiles, statements
 from sedum.report.explorer.overview_panels import Overview
 from sedum.report.explorer.panels.corner_panel import MOST, CornerPanel
 from sedum.report.explorer.panels.posterior_panels import HistoryPanel, RedshiftPanel
 from sedum.report.explorer.panels.sed_panel import SedPanel
-from sedum.report.explorer.sampled_rows import Choice, SampledRows
+from sedum.report.explorer.sampled_rows import RowFilter, SampledRows
+from sedum.report.explorer.selected_galaxy import FittedGalaxies, SelectedGalaxy
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Page"]
 
 _ANY = "any"
 _STYLE = """
-.said { font-size: 12.5px; line-height: 1.45; columns: 2; column-gap: 18px; }
-.said div { break-inside: avoid; }
-.said .good span { color: #009E73; font-weight: bold; }
-.said .poor span { color: #D55E00; font-weight: bold; }
+.statements { font-size: 12.5px; line-height: 1.45; columns: 2; column-gap: 18px; }
+.statements div { break-inside: avoid; }
+.statements .good span { color: #009E73; font-weight: bold; }
+.statements .poor span { color: #D55E00; font-weight: bold; }
 table.percentiles { border-collapse: collapse; font-size: 12px;
                     font-variant-numeric: tabular-nums; }
 .percentiles td, .percentiles th { padding: 1px 7px; text-align: right; white-space: nowrap; }
@@ -73,7 +73,7 @@ class Page:
     rows
         The sample of it that is shown.
     galaxies
-        What single galaxies are computed by; a sentence that says what is missing.
+        The galaxies, or a sentence that names the missing files.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Page:
         self.results, self.galaxies = results, galaxies
         self.overview = Overview(rows.copy())
         self.style = InlineStyleSheet(css=_STYLE)
-        self.galaxy: ChosenGalaxy | None = None
-        self._choice = Choice()
+        self.galaxy: SelectedGalaxy | None = None
+        self._filter = RowFilter()
         self._waiting: int | None = None
         self._document: Document | None = None
 
@@ -155,9 +155,9 @@ class Page:
             widget.sizing_mode, widget.min_width = "stretch_width", 60
             widget.on_change("value", self._filtered)
         self.redshift.on_change("value_throttled", self._filtered)
-        keep = Button(label="only the selection", name="keep", sizing_mode="stretch_width")
+        keep = Button(label="show only the selection", name="keep", sizing_mode="stretch_width")
         keep.on_click(self._keep)
-        reset = Button(label="all rows", name="reset", sizing_mode="stretch_width")
+        reset = Button(label="show all rows", name="reset", sizing_mode="stretch_width")
         reset.on_click(self._reset)
         self._say_count(held)
         return [
@@ -171,13 +171,15 @@ class Page:
 
     def _panels(self) -> Column:
         self.heading = self._div(name="heading", margin=(4, 8, 0, 8))
-        self.said = self._div(name="said", margin=(2, 8, 4, 8))
+        self.statements = self._div(name="statements", margin=(2, 8, 4, 8))
         self.percentiles = self._div(name="percentiles", margin=(6, 8, 10, 8))
-        self.heading.text = '<span class="note">Choose a galaxy: a point, a row, or by name.</span>'
+        self.heading.text = '<span class="note">Select a point or a row, or search.</span>'
         galaxies = self.galaxies
         if isinstance(galaxies, str):
-            self.said.text = f'<span class="note">{escape(galaxies)}</span>'
-            return Column(self.heading, self.said, self.percentiles, sizing_mode="stretch_both")
+            self.statements.text = f'<span class="note">{escape(galaxies)}</span>'
+            return Column(
+                self.heading, self.statements, self.percentiles, sizing_mode="stretch_both"
+            )
         names = galaxies.model.prior.names
         self.sed, self.history = SedPanel(galaxies.model.filters), HistoryPanel(galaxies.model)
         self.density, self.corner = RedshiftPanel(galaxies.prior), CornerPanel()
@@ -201,7 +203,7 @@ class Page:
             made.update(sizing_mode="stretch_width", height=height, min_height=height)
         return Column(
             self.heading,
-            self.said,
+            self.statements,
             self.sed.figure,
             self.sed.beneath,
             Row(self.history.figure, self.density.figure, sizing_mode="stretch_width"),
@@ -211,13 +213,13 @@ class Page:
             sizing_mode="stretch_both",
         )
 
-    # --- what happens ----------------------------------------------------------------------
+    # --- reactions ----------------------------------------------------------------------
 
     def _say_count(self, shown: int) -> None:
         held, total = len(self.overview.rows), self.results.rows
         text = f"<b>{escape(self.results.path.name)}</b>: {total:,} rows"
         if not self.overview.rows.complete:
-            text += f", of which a random {held:,} are shown; the search finds any"
+            text += f", of which {held:,} random ones are shown; the search finds all"
         if shown < held:
             text += f"; <b>{shown:,}</b> pass the filters"
         self.count.text = text
@@ -226,24 +228,24 @@ class Page:
         wanted = {name: w.value == "yes" for name, w in self.flags.items() if w.value != _ANY}
         low, high = self.redshift.value
         whole = low <= self.redshift.start and high >= self.redshift.end
-        self._choice = Choice(
+        self._filter = RowFilter(
             status="" if self.status.value == _ANY else self.status.value,
             flags=tuple((n, v) for n, v in wanted.items() if n != "at_edge"),
             at_edge=wanted.get("at_edge"),
             redshift=None if whole else (low, high),
-            rows=self._choice.rows,
+            rows=self._filter.rows,
         )
-        self._say_count(self.overview.choose(self._choice))
+        self._say_count(self.overview.apply(self._filter))
 
     def _keep(self) -> None:
         at = self.overview.source.selected.indices
         rows = frozenset(int(self.overview.rows.rows[i]) for i in at)
         if rows:
-            self._choice = replace(self._choice, rows=rows)
-            self._say_count(self.overview.choose(self._choice))
+            self._filter = replace(self._filter, rows=rows)
+            self._say_count(self.overview.apply(self._filter))
 
     def _reset(self) -> None:
-        self._choice = Choice()
+        self._filter = RowFilter()
         self.status.value = _ANY
         for widget in self.flags.values():
             widget.value = _ANY
@@ -270,14 +272,14 @@ class Page:
             return
         with self._together():
             at = self.overview.hold(row)
-            self._say_count(self.overview.choose(self._choice))
-        if not self.overview.rows.chosen(self._choice)[at]:
-            text = "found; the filters hide it in table and plots"
+            self._say_count(self.overview.apply(self._filter))
+        if not self.overview.rows.passing(self._filter)[at]:
+            text = "found, but hidden in table and plots by the filters"
             self.answer.text = f'<span class="note">{text}</span>'
         self.overview.source.selected.indices = [at]
 
     def _selected(self, attr: str, old: list[int], new: list[int]) -> None:
-        """Look at the galaxy that is selected, where it is one; the last of several requests."""
+        """Show the selected galaxy if it is a single one; of several requests, the last."""
         self.overview.emphasise(len(new) > 1)
         if len(new) != 1:
             return
@@ -296,15 +298,15 @@ class Page:
         missing = self.galaxies if isinstance(self.galaxies, str) else ""
         try:
             if isinstance(self.galaxies, str):
-                galaxy = ChosenGalaxy(row, self.results.row(row))
+                galaxy = SelectedGalaxy(row, self.results.row(row))
             else:
                 galaxy = self.galaxies.look(row)
         except SedumError as error:
-            missing, galaxy = str(error), ChosenGalaxy(row, self.results.row(row))
+            missing, galaxy = str(error), SelectedGalaxy(row, self.results.row(row))
         self.galaxy = galaxy
         with self._together():
             self.heading.text = heading(galaxy)
-            self.said.text = said(galaxy, missing)
+            self.statements.text = statements(galaxy, missing)
             if not isinstance(self.galaxies, str):
                 names = self.galaxies.model.prior.names
                 self.sed.update(galaxy)
@@ -317,7 +319,7 @@ class Page:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Send all changes of the body to the browser as one."""
+        """Send all changes of the body to the browser together."""
         assert self._document is not None
         self._document.hold("combine")
         try:

@@ -1,4 +1,4 @@
-"""The catalogue at a glance: a table and linked plots of the same rows."""
+"""The overview of the catalogue: a table and linked plots of the same rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from bokeh.models import (
 from sedum.check.known_redshifts import OUTLIER
 from sedum.report.explorer.panels.plot_axes import plot
 from sedum.report.explorer.plain_labels import column_label
-from sedum.report.explorer.sampled_rows import Choice, SampledRows
+from sedum.report.explorer.sampled_rows import RowFilter, SampledRows
 from sedum.report.plots.style import BLUE, GREY, ORANGE
 
 __all__ = ["Overview"]
 
-#: Axes that are drawn at first: the first of each that is there.
+#: Initial axes of the plots: the first available quantity of each.
 _FIRST = (("redshift_p50",), ("log_mass_surviving_p50", "log_mass_p50"))
 _SECOND = (_FIRST[1], ("log_sfr_100_p50", "log_sfr_10_p50", "log_ssfr_p50"))
 _TABLE = """
@@ -40,17 +40,17 @@ _TABLE = """
 """
 _TITLES = {"redshift_catalogue": "catalogue z"}
 _WIDTHS = {"id": 90, "status": 80, "at_edge": 110, "worst_band": 100}
-#: More points than this are drawn smaller and fainter.
+#: If there are more points than this, they are drawn smaller and fainter.
 _MANY = 3000
-#: Those that are not selected, where several are.
+#: Opacity of points that are not selected, if several are.
 _FAINT = 0.1
-#: The one that is chosen.
+#: Style of the selected point.
 _RING = {"size": 13, "line_color": "black"}
 _REDSHIFTS = ("redshift_catalogue", "redshift_p50")
 
 
 class Overview:
-    """The table and the plots, over one source: a selection in one is a selection in all.
+    """The table and the plots of one source, so that they have the same selection.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Overview:
     def __init__(self, rows: SampledRows):
         self.rows = rows
         self.source = ColumnDataSource(rows.data() | {"colour": self._colours()}, name="rows")
-        # One filter, but a view for each part: tables and plots cannot share one.
+        # One filter, but one view for each part, since tables and plots cannot have the same view.
         self.filter = BooleanFilter(booleans=None)
         self.names = rows.quantities()
         self._alpha = 0.4 if len(rows) > _MANY else 0.6
@@ -102,7 +102,7 @@ class Overview:
     # --- the plots -------------------------------------------------------------------------
 
     def make_plots(self) -> Column:
-        """Return the linked plots: two of any quantities, and redshifts where they are known."""
+        """Return the linked plots: two of any quantities, and known redshifts if there are any."""
         upper = self._choosable(1, *self._at_first(_FIRST))
         lower = self._choosable(2, *self._at_first(_SECOND))
         known = self.rows.columns.get("redshift_catalogue")
@@ -125,11 +125,11 @@ class Overview:
 
     def _at_first(self, wanted: tuple[tuple[str, ...], ...]) -> tuple[str, str]:
         known = list(self.names)
-        found = []
+        shown = []
         for k, names in enumerate(wanted):
             there = [n for n in names if n in self.names]
-            found.append(there[0] if there else known[min(k, len(known) - 1)])
-        return found[0], found[1]
+            shown.append(there[0] if there else known[min(k, len(known) - 1)])
+        return shown[0], shown[1]
 
     def _choosable(self, number: int, x: str, y: str) -> Column:
         made = self._scatter(number, x, y)
@@ -171,8 +171,8 @@ class Overview:
             name=f"points{number}",
         )
         drawn.selection_glyph.update(**_RING)
-        told = [("id", "@id"), ("row", "@row"), ("z", "@redshift_p50{0.000}")]
-        made.add_tools(HoverTool(renderers=[drawn], tooltips=told, point_policy="snap_to_data"))
+        tooltips = [("id", "@id"), ("row", "@row"), ("z", "@redshift_p50{0.000}")]
+        made.add_tools(HoverTool(renderers=[drawn], tooltips=tooltips, point_policy="snap_to_data"))
         made.x_range.only_visible = made.y_range.only_visible = True
         made.x_range.renderers = made.y_range.renderers = [drawn]
         self.plots.append((made, drawn))
@@ -183,8 +183,8 @@ class Overview:
 
     @staticmethod
     def _draw_guides(made: Any) -> list[Slope]:
-        """Draw where redshifts agree, and |Δz| / (1 + z) beyond which they are outliers."""
-        found = []
+        """Draw the line of equal redshifts, and the limits of outliers in |Δz| / (1 + z)."""
+        guides = []
         for factor, dash in ((1.0, "solid"), (1 - OUTLIER, "dashed"), (1 + OUTLIER, "dashed")):
             line = Slope(
                 gradient=factor,
@@ -194,8 +194,8 @@ class Overview:
                 visible=False,
             )
             made.add_layout(line)
-            found.append(line)
-        return found
+            guides.append(line)
+        return guides
 
     def _label(self, number: int, made: Any, x: str, y: str) -> None:
         for line in self._guides[number]:
@@ -212,16 +212,16 @@ class Overview:
         self._axes[at] = (number, x, y)
         self._label(number, made, x, y)
 
-    # --- what is shown, and what is chosen -------------------------------------------------
+    # --- filter and selection -------------------------------------------------
 
-    def choose(self, choice: Choice) -> int:
-        """Show the rows of a choice; return how many."""
-        shown = self.rows.chosen(choice)
+    def apply(self, row_filter: RowFilter) -> int:
+        """Show the rows that pass a filter; return their number."""
+        shown = self.rows.passing(row_filter)
         self.filter.booleans = None if shown.all() else shown.tolist()
         return int(shown.sum())
 
     def emphasise(self, several: bool) -> None:
-        """Show one selected point in a ring; where several are, let the others fade."""
+        """Mark a single selected point by a ring; for several, fade the other points."""
         for _, drawn in self.plots:
             faint = _FAINT if several else self._alpha
             drawn.nonselection_glyph.update(fill_alpha=faint, hatch_alpha=faint)
@@ -229,7 +229,7 @@ class Overview:
             drawn.selection_glyph.update(**(plain if several else _RING))
 
     def hold(self, row: int) -> int:
-        """Return where a row is held, after it was added if need be."""
+        """Return the position of a row, which is added if it is not in the sample."""
         at = self.rows.index(row)
         if at is None:
             at = self.rows.add(row)
@@ -245,7 +245,7 @@ class Overview:
 
     @property
     def legend(self) -> str:
-        """What the colours mean, empty where all have one."""
+        """The meaning of the colours; empty if there is only one."""
         there = [n for n in ("verified", "in_distribution") if n in self.rows.columns]
         if not there:
             return ""

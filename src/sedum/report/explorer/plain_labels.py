@@ -1,4 +1,4 @@
-"""What quantities are called where there is no mathematics: plain text, with units."""
+"""Labels of quantities in plain text with units, without mathematical notation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LABELS = {
     "worst_sigma": "worst residual [σ]",
     "typicality": "typicality p",
 }
-#: Where there is little room.
+#: Labels for little space.
 _SHORT = {
     "log_mass": "log M / M☉",
     "log_z": "log Z",
@@ -41,7 +41,7 @@ _UNITS = (("solMass", "M☉"), ("solLum", "L☉"), ("Angstrom", "Å"), (" / ", "
 
 
 def plain_unit(unit: str) -> str:
-    """Return a unit as people write it; ``dex(solMass)`` is that of the logarithm's argument."""
+    """Return a readable unit; for ``dex(solMass)``, that of the argument of the logarithm."""
     for long, short in _UNITS:
         unit = unit.replace(long, short)
     return re.sub(r"^dex\((.*)\)$", r"\1", unit)
@@ -62,7 +62,7 @@ def plain_label(name: str) -> str:
 
 
 def column_label(name: str) -> str:
-    """Return the label of a column: a median has that of its quantity, other estimates say so."""
+    """Return the label of a column; that of a median is the label of its quantity."""
     for ending in ("_mean", "_mode"):
         if name.endswith(ending):
             return f"{plain_label(name.removesuffix(ending))} ({ending[1:]})"
@@ -70,7 +70,7 @@ def column_label(name: str) -> str:
 
 
 def short_label(name: str) -> str:
-    """Return the shortest label that still has the unit."""
+    """Return the shortest label with the unit."""
     if re.fullmatch(r"t\d+", name):
         return f"{name} / t_U"
     return _SHORT.get(name) or plain_label(name).replace("log₁₀ ", "log ")

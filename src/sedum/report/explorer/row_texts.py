@@ -1,4 +1,4 @@
-"""What stands of a galaxy in a posterior catalogue, in words."""
+"""The columns of a galaxy in a posterior catalogue, in words."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sedum.infer.verify.importance_weights import GOOD_K, LEAST_ESS
+from sedum.infer.verify.importance_weights import GOOD_K, MIN_ESS
 from sedum.photometry.row_status import OK, Reason
 
-__all__ = ["Tone", "status_meaning", "trust_in_words"]
+__all__ = ["Tone", "status_meaning", "verification_lines"]
 
-#: How a statement is coloured: in order, to be wary of, or neither.
+#: The colour of a statement: good, poor, or neither.
 Tone = Literal["good", "poor", "plain"]
 
 _METHODS = {
     "weighted": "draws of the estimator, weighted by the exact likelihood",
     "refined": "draws refined by adaptive importance sampling",
-    "flow": "draws of the estimator alone; their weights cannot be trusted",
+    "flow": "draws of the estimator alone; their weights are not reliable",
     "nested": "draws of nested sampling",
 }
 #: Posterior-predictive probabilities below which the models do not explain the data.
@@ -26,79 +26,81 @@ _UNEXPLAINED = 0.01
 
 
 def status_meaning(status: str) -> str:
-    """Return what the status of a row means and what can be done; empty for ``ok``."""
+    """Return the meaning and remedy of the status of a row; empty for ``ok``."""
     if status == OK:
         return ""
     reason = Reason.of(status)
     return f"{reason.meaning} {reason.remedy}" if reason else "The row could not be fitted."
 
 
-def trust_in_words(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
-    """Say how far the posterior of a row can be trusted, statement by statement.
+def verification_lines(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
+    """Return statements about the reliability of the posterior of a row.
 
     Parameters
     ----------
     row
-        The columns of one row of a posterior catalogue; those that are absent were not asked
-        for, and that is said too.
+        The columns of one row of a posterior catalogue. A statement says which checks were not
+        requested.
     """
     if row["status"] != OK:
         return []
-    said: list[tuple[Tone, str]] = []
+    statements: list[tuple[Tone, str]] = []
     if "verified" in row:
         good = bool(row["verified"])
         text = "verified: agrees with the exact likelihood" if good else "not verified"
         method = _METHODS.get(str(row.get("method", "")))
-        said.append(("good" if good else "poor", f"{text} ({method})" if method else text))
-        said.extend(_weights(row))
+        statements.append(("good" if good else "poor", f"{text} ({method})" if method else text))
+        statements.extend(_weights(row))
     else:
-        said.append(("plain", "verification was not asked for (output: {verify: {}})"))
-    said.extend(_fit(row))
+        statements.append(
+            ("plain", "not verified: verification was not requested (output: {verify: {}})")
+        )
+    statements.extend(_fit(row))
     if row.get("at_edge"):
-        said.append(("poor", f"piles up at a bound of the prior: {row['at_edge']}"))
+        statements.append(("poor", f"at an edge of the prior: {row['at_edge']}"))
     if np.isfinite(row.get("prior_ess", np.nan)):
-        text = f"under other priors than those trained with: {row['prior_ess']:.0f} effective draws"
-        said.append(("plain", text))
-    return said
+        text = f"priors differ from those of the training: {row['prior_ess']:.0f} effective draws"
+        statements.append(("plain", text))
+    return statements
 
 
 def _weights(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
-    said: list[tuple[Tone, str]] = []
+    statements: list[tuple[Tone, str]] = []
     ess, k_hat = (float(row.get(name, np.nan)) for name in ("ess", "k_hat"))
     if np.isfinite(ess):
-        enough = ess >= LEAST_ESS
+        enough = ess >= MIN_ESS
         text = f"effective sample size {ess:,.0f}"
-        said.append(
-            ("good" if enough else "poor", text if enough else f"{text}, below {LEAST_ESS:.0f}")
+        statements.append(
+            ("good" if enough else "poor", text if enough else f"{text}, below {MIN_ESS:.0f}")
         )
     if np.isfinite(k_hat):
         good = k_hat < GOOD_K
         text = f"Pareto k {k_hat:.2f}, {'below' if good else 'not below'} {GOOD_K}"
-        said.append(("good" if good else "poor", text))
+        statements.append(("good" if good else "poor", text))
     evidence = float(row.get("log_evidence", np.nan))
     if np.isfinite(evidence):
         error = float(row.get("log_evidence_error", np.nan))
-        said.append(("plain", f"ln evidence {evidence:.2f} ± {error:.2f}"))
-    return said
+        statements.append(("plain", f"ln evidence {evidence:.2f} ± {error:.2f}"))
+    return statements
 
 
 def _fit(row: Mapping[str, Any]) -> list[tuple[Tone, str]]:
-    """Say whether the models explain the data, and whether such data are usual."""
-    said: list[tuple[Tone, str]] = []
+    """Return statements about the fit and the typicality of the data."""
+    statements: list[tuple[Tone, str]] = []
     ppp = float(row.get("ppp", np.nan))
     if np.isfinite(ppp):
         text = f"posterior-predictive p = {ppp:.3f}"
         poor = ppp < _UNEXPLAINED
-        said.append(
+        statements.append(
             ("poor" if poor else "good", f"{text}: no draw explains the data" if poor else text)
         )
     sigma = float(row.get("worst_sigma", np.nan))
     if np.isfinite(sigma):
-        text = f"farthest from the models: {row['worst_band']}, {sigma:+.1f}σ"
-        said.append(("poor" if abs(sigma) > 3 else "plain", text))
+        text = f"worst band: {row['worst_band']}, {sigma:+.1f}σ from the models"
+        statements.append(("poor" if abs(sigma) > 3 else "plain", text))
     typical = float(row.get("typicality", np.nan))
     if np.isfinite(typical) and "in_distribution" in row:
         good = bool(row["in_distribution"])
         text = "like the simulated galaxies" if good else "unlike the simulated galaxies"
-        said.append(("good" if good else "poor", f"{text} (typicality p = {typical:.2g})"))
-    return said
+        statements.append(("good" if good else "poor", f"{text} (typicality p = {typical:.2g})"))
+    return statements

@@ -1,4 +1,4 @@
-"""The rows of a posterior catalogue that the page shows at once: a sample, and what is found."""
+"""The rows of a posterior catalogue on the page: a random sample, and rows from the search."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sedum.photometry.row_status import most_frequent_first
 from sedum.report.explorer.plain_labels import column_label
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
-__all__ = ["Choice", "SampledRows"]
+__all__ = ["RowFilter", "SampledRows"]
 
-#: JavaScript holds whole numbers exactly up to this.
+#: Maximum integer that JavaScript represents exactly.
 _EXACT = 2**53
-#: Not read: percentiles other than the median, and lists, which would fill the memory.
+#: Columns that are not read, to save memory: percentiles other than the median, and lists.
 _SKIPPED = re.compile(r"_(p(?!50$)[\d_]+|std|draws|quantiles)$|^pz$")
-#: Shown first in the table, where they are there.
+#: The first columns of the table, if the results have them.
 _FIRST = (
     "id",
     "status",
@@ -34,19 +34,19 @@ _FIRST = (
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What rows are to be shown; None or empty for any.
+class RowFilter:
+    """Conditions on the rows that are shown; None or empty for all rows.
 
     Attributes
     ----------
     status
-        One status.
+        The status.
     flags
-        Wanted values of the columns ``verified`` and ``in_distribution``.
+        Required values of the columns ``verified`` and ``in_distribution``.
     at_edge
-        Whether any parameter is to be at an edge of the prior.
+        Whether at least one parameter must be at an edge of the prior.
     redshift
-        Lowest and highest posterior median; rows without one are shown only where None.
+        Minimum and maximum posterior median; rows without a redshift are shown only if None.
     rows
         Row numbers.
     """
@@ -59,21 +59,21 @@ class Choice:
 
 
 class SampledRows:
-    """At most about ``most`` rows of a posterior catalogue, drawn at random, in order.
+    """At most about ``max_rows`` rows of a posterior catalogue, drawn at random, in order.
 
     Parameters
     ----------
     results
         The posterior catalogue.
-    most
-        Rows to hold.
+    max_rows
+        Maximum number of rows.
     """
 
-    def __init__(self, results: PosteriorCatalogue, most: int = 20_000):
+    def __init__(self, results: PosteriorCatalogue, max_rows: int = 20_000):
         self.results = results
         names = [n for n in results.columns if n == "id" or not _SKIPPED.search(n)]
-        table = results.sample(names, most)
-        # What else a row holds several of has no place in a table.
+        table = results.sample(names, max_rows)
+        # Columns with several values in a row do not fit a table.
         self.columns = {n: np.asarray(table[n]) for n in table.colnames if table[n].ndim == 1}
         self.rows = self.columns["row"]
 
@@ -82,73 +82,73 @@ class SampledRows:
 
     @property
     def complete(self) -> bool:
-        """Whether all rows are held."""
+        """Whether all rows of the catalogue are in the sample."""
         return len(self) >= self.results.rows
 
     def quantities(self) -> dict[str, str]:
-        """Return the columns of numbers that can be drawn, with what they are called."""
-        found = {}
+        """Return the numeric columns that can be plotted, with their labels."""
+        quantities = {}
         for name in self.ordered():
             if name not in ("id", "row") and self.columns[name].dtype.kind in "iuf":
-                found[name] = column_label(name)
-        return found
+                quantities[name] = column_label(name)
+        return quantities
 
     def ordered(self) -> list[str]:
-        """Return the names of the columns, those first that are looked at most."""
+        """Return the names of the columns, the most important ones first."""
         first = [name for name in _FIRST if name in self.columns]
         return first + [name for name in self.columns if name not in (*first, "row")] + ["row"]
 
     def statuses(self) -> list[tuple[str, int]]:
-        """Return each status and how many of the rows held have it, ``ok`` first."""
+        """Return each status and its number of sampled rows, ``ok`` first."""
         values, counts = np.unique(self.columns["status"], return_counts=True)
         return most_frequent_first((str(v), int(c)) for v, c in zip(values, counts, strict=True))
 
     def redshift_range(self) -> tuple[float, float]:
-        """Return the least and greatest posterior median of the redshift."""
+        """Return the minimum and maximum posterior median of the redshift."""
         z = self._redshift()
         z = z[np.isfinite(z)]
         return (float(z.min()), float(z.max())) if len(z) else (0.0, 1.0)
 
     def data(self) -> dict[str, Any]:
-        """Return the columns as a page holds them: numbers, and everything else as text."""
+        """Return the columns for the browser: numbers, and everything else as text."""
         return {name: _for_page(values) for name, values in self.columns.items()}
 
     def index(self, row: int) -> int | None:
-        """Return where a row is held; None if it is not."""
+        """Return the position of a row in the sample; None if it is not there."""
         at = np.flatnonzero(self.rows == row)
         return int(at[0]) if len(at) else None
 
     def copy(self) -> SampledRows:
-        """Return another that may hold other rows; columns are shared until then."""
+        """Return a copy to which rows can be added."""
         made = object.__new__(SampledRows)
         made.results, made.columns, made.rows = self.results, dict(self.columns), self.rows
         return made
 
     def add(self, row: int) -> int:
-        """Hold one more row, and return where."""
-        told = self.results.row(row) | {"row": row}
+        """Add a row, and return its position."""
+        recorded = self.results.row(row) | {"row": row}
         for name, values in self.columns.items():
             # Not numpy.append: text of another length would be cut.
-            self.columns[name] = np.concatenate([values, np.array([told[name]])])
+            self.columns[name] = np.concatenate([values, np.array([recorded[name]])])
         self.rows = self.columns["row"]
         return len(self) - 1
 
-    def chosen(self, choice: Choice) -> np.ndarray:
-        """Say which of the rows held are to be shown, [rows]."""
+    def passing(self, row_filter: RowFilter) -> np.ndarray:
+        """Return which rows pass a filter, as a mask [rows]."""
         shown = np.ones(len(self), bool)
-        if choice.status:
-            shown &= self.columns["status"] == choice.status
-        for name, wanted in choice.flags:
+        if row_filter.status:
+            shown &= self.columns["status"] == row_filter.status
+        for name, wanted in row_filter.flags:
             if name in self.columns:
                 shown &= self.columns[name].astype(bool) == wanted
-        if choice.at_edge is not None and "at_edge" in self.columns:
-            shown &= (self.columns["at_edge"] != "") == choice.at_edge
-        if choice.redshift is not None:
-            low, high = choice.redshift
+        if row_filter.at_edge is not None and "at_edge" in self.columns:
+            shown &= (self.columns["at_edge"] != "") == row_filter.at_edge
+        if row_filter.redshift is not None:
+            low, high = row_filter.redshift
             z = self._redshift()
             shown &= (z >= low) & (z <= high)
-        if choice.rows:
-            shown &= np.isin(self.rows, np.fromiter(choice.rows, np.int64))
+        if row_filter.rows:
+            shown &= np.isin(self.rows, np.fromiter(row_filter.rows, np.int64))
         return shown
 
     def _redshift(self) -> np.ndarray:

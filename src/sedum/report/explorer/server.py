@@ -1,4 +1,4 @@
-"""The server of the page: on this machine alone, and nothing from the network."""
+"""The server of the explorer, which listens on this machine only and loads nothing else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tornado.ioloop import IOLoop
 from tornado.routing import HostMatches, Rule, RuleRouter
 
 from sedum.errors import SedumError
-from sedum.report.explorer.chosen_galaxy import FittedGalaxies, open_galaxies
 from sedum.report.explorer.explorer_page import Page
 from sedum.report.explorer.sampled_rows import SampledRows
+from sedum.report.explorer.selected_galaxy import FittedGalaxies, open_galaxies
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 
 __all__ = ["Explorer"]
@@ -37,16 +37,16 @@ class Explorer:
     results
         The posterior catalogue.
     catalogue, estimator, run
-        What it was fitted with; looked for beside the results where None.
+        What it was fitted with; searched for beside the results if None.
     port
-        0 for any that is free.
-    most
-        Rows that the table and the plots show, drawn at random.
+        The port; 0 takes a free one.
+    max_rows
+        Maximum number of rows in table and plots, drawn at random.
 
     Attributes
     ----------
     url
-        Where the page is.
+        The address of the page.
     """
 
     def __init__(
@@ -56,22 +56,23 @@ class Explorer:
         estimator: str | Path | None = None,
         run: str | Path | None = None,
         port: int = 0,
-        most: int = 20_000,
+        max_rows: int = 20_000,
     ):
         self.results = PosteriorCatalogue.open(results)
         try:
             self._sockets, self.port = bind_sockets(_LOOPBACK, port)
         except OSError as error:
             raise SedumError(
-                f"cannot serve at port {port}: {error.strerror or error}; choose another --port"
+                f"cannot serve at port {port}: {error.strerror or error}; choose another "
+                "by argument port"
             ) from None
         try:
             self.galaxies: FittedGalaxies | str = open_galaxies(
                 self.results, catalogue, estimator, run
             )
-            self.rows = SampledRows(self.results, most)
+            self.rows = SampledRows(self.results, max_rows)
             if isinstance(self.galaxies, FittedGalaxies):
-                # What is slow only once is done before anybody waits for it.
+                # Slow first steps are done before the page is opened.
                 self.galaxies.warm_up()
         except BaseException:
             for socket in self._sockets:
@@ -88,12 +89,12 @@ class Explorer:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(asyncio.new_event_loop())
-        # Scripts come from this server, whatever the environment says.
+        # Scripts come from this server, whatever environment variables request.
         settings.resources.set_value("server")
         application = Application(FunctionHandler(self._fill))
         origins = [f"{name}:{self.port}" for name in (_LOOPBACK, "localhost")]
         bokeh = BokehTornado({"/": application}, extra_websocket_origins=origins)
-        # Pages of other hosts that were made to resolve to this machine see nothing.
+        # Requests under names of other hosts that resolve to this machine are refused.
         names = _LOOPBACK.replace(".", r"\.") + "|localhost"
         router = RuleRouter([Rule(HostMatches(f"(?:{names})"), bokeh)])
         http = HTTPServer(router)
@@ -119,7 +120,7 @@ class Explorer:
             self._thread.join(1.0)
 
     def stop(self) -> None:
-        """End serving."""
+        """Stop the server."""
         if self._loop is not None and self._thread.is_alive():
             self._loop.add_callback(self._loop.stop)
             self._thread.join(10)

@@ -1,4 +1,4 @@
-"""The glossary of the report: what each number is, its formula, and where that comes from."""
+"""The definitions of the report: each number with its formula and reference."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["DEFINITIONS", "Definition", "define", "quantity", "readable_unit"]
 
 @dataclass(frozen=True)
 class Definition:
-    """What a number is.
+    """The definition of a number.
 
     Attributes
     ----------
     title, text
-        Its name and meaning.
+        The name and meaning of the number.
     formula, reference
-        As text, empty where there is none.
+        As text; empty if there is none.
     """
 
     title: str
@@ -44,19 +44,19 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "status": Definition(
         "Status",
-        "What stands against a row: “ok” for those that were fitted, or the first reason why a "
-        "row was not. Shares are of all rows.",
+        "“ok” for rows that were fitted, or the first reason why a row was not. Fractions are of "
+        "all rows.",
     ),
     "fitted": Definition(
         "Fitted rows",
-        "Rows with status “ok”; all distributions, relations and shares of galaxies "
-        "are of these, unless said otherwise.",
-        "fitted share = rows with status ok / all rows",
+        "Rows with status “ok”. All distributions, relations and fractions of galaxies are of "
+        "these, unless stated otherwise.",
+        "fitted fraction = rows with status ok / all rows",
     ),
     "n_bands": Definition(
         "Bands measured",
-        "The number of bands in which a galaxy has a flux with an error, upper limits and missing "
-        "bands not counted (column n_bands).",
+        "The number of bands in which a galaxy has a flux with an error, not counting upper "
+        "limits and missing bands (column n_bands).",
     ),
     "pivot": Definition(
         "Pivot wavelength",
@@ -67,30 +67,31 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "width": Definition(
         "Filter width",
-        "The width of a rectangle as high as the greatest transmission and of the same area.",
+        "The width of a rectangle of the same area whose height is the maximum transmission.",
         "∫ T dλ / max T",
     ),
     "depth": Definition(
         "Depth",
-        "The AB magnitude whose flux is five times the error that galaxies of the simulations are "
-        "observed with.",
+        "The AB magnitude whose flux is five times the error with which simulated galaxies are "
+        "observed.",
         "m_AB = 23.9 − 2.5 log10(5 σ / µJy)",
         "Oke & Gunn (1983), ApJ 266, 713, doi:10.1086/160817",
     ),
     "setting": Definition(
         "Setting of the run file",
-        "A value that the analysis was made with. The complete run file is folded in the page, "
-        "and repeats the analysis.",
+        "A setting of the analysis. The complete run file is in the page, folded; it reproduces "
+        "the analysis.",
     ),
     "loss": Definition(
         "Held-out loss",
-        "Minus the mean log posterior density of the true parameters, of simulated galaxies that "
-        "were kept from training; smaller is better. In nat per galaxy, in the latent coordinates.",
+        "Minus the mean log posterior density of the true parameters of simulated galaxies that "
+        "were not used in training, in nat per galaxy and in the latent coordinates. Smaller is "
+        "better.",
         "−⟨ln q(y_true | observation)⟩",
         "Papamakarios & Murray (2016), arXiv:1605.06376",
     ),
-    "steps": Definition("Training steps", "Updates of the network's weights, of one batch each."),
-    "version": Definition("Version", "Of the software that the catalogue was fitted with."),
+    "steps": Definition("Training steps", "Updates of the network weights, one for each batch."),
+    "version": Definition("Version", "The version of the software that fitted the catalogue."),
     "fingerprint": Definition(
         "Fingerprint",
         "SHA-256 of what the estimator was trained on; the first twelve digits are shown. Equal "
@@ -108,12 +109,12 @@ DEFINITIONS: dict[str, Definition] = {
     "median": Definition(
         "Median and spread of medians",
         "The median over galaxies of their posterior medians, with the distances to the 16th and "
-        "84th percentiles over galaxies: the spread of the population and of errors together.",
+        "84th percentiles over galaxies. This spread includes that of the population and errors.",
     ),
     "half_width": Definition(
         "Half-width",
-        "Half the central 68% interval of a galaxy's posterior, the error bar of a single galaxy; "
-        "the median over galaxies is given.",
+        "Half the central 68% interval of the posterior of a galaxy: its error bar. The median "
+        "over galaxies is given.",
         "σ68 = (p84 − p16) / 2",
     ),
     "no_value": Definition(
@@ -121,76 +122,78 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "cell": Definition(
         "Galaxies per cell",
-        "Fitted rows whose posterior medians lie within a cell of the figure; all are counted.",
+        "The number of fitted rows whose posterior medians lie within a cell of the figure.",
     ),
     "sequence": Definition(
         "Star-forming sequence",
         "The dashed line is the relation of star-formation rate and stellar mass of Speagle et "
-        "al., at the median redshift of the panel: a point of reference, with its own initial "
-        "mass function (Kroupa), not a fit.",
+        "al. at the median redshift of the panel. It is a reference with its own initial mass "
+        "function (Kroupa), not a fit.",
         "log SFR = (0.84 − 0.026 t) log M⋆ − (6.51 − 0.11 t), t the age of the Universe in Gyr",
         "Speagle et al. (2014), ApJS 214, 15, doi:10.1088/0067-0049/214/2/15",
     ),
     "sampled": Definition(
         "Sample of rows",
-        "Medians and percentiles over galaxies are of all fitted rows where a catalogue has up to "
-        "100,000 rows, and of about so many drawn at random from a larger one. Counts, shares and "
-        "densities are always of all rows. Of galaxies with known redshifts at most 50,000, drawn "
-        "at random, are kept for medians.",
+        "Medians and percentiles over galaxies are of all fitted rows if the catalogue has up to "
+        "100,000 rows, and otherwise of about 100,000 random rows. Counts, fractions and densities "
+        "are always of all rows. Medians of redshift errors are of at most 50,000 random galaxies "
+        "with known redshifts.",
     ),
     # --- redshifts ------------------------------------------------------------------------
     "known": Definition(
         "Known redshift",
-        "The redshift in the catalogue, taken for the truth (column redshift_catalogue), of "
-        "fitted rows. The fit did not see it, unless the page says that it was given.",
+        "The redshift in the catalogue (column redshift_catalogue) of a fitted row, which is taken "
+        "as the truth. The fit did not use it, unless the page says that redshifts were given.",
     ),
     "dz": Definition(
         "Redshift error",
-        "The difference of the posterior median to the known redshift.",
+        "The posterior median minus the known redshift, relative to 1 + z.",
         "Δz / (1 + z) = (z_p50 − z_known) / (1 + z_known)",
         _ILBERT,
     ),
     "nmad": Definition(
         "NMAD",
-        "Normalised median absolute deviation of the redshift error: the standard deviation of a "
-        "normal distribution, and insensitive to outliers. Errors by resampling galaxies.",
+        "Normalised median absolute deviation of the redshift error. It equals the standard "
+        "deviation for a normal distribution and is insensitive to outliers. Errors are by "
+        "resampling galaxies.",
         "1.4826 × median |Δz/(1+z) − median(Δz/(1+z))|",
         "Brammer et al. (2008), ApJ 686, 1503, doi:10.1086/591786; " + _ILBERT,
     ),
     "outliers": Definition(
         "Outlier fraction",
-        "The share of galaxies whose redshift error is beyond 0.15, with its Wilson error.",
+        "The fraction of galaxies whose redshift error exceeds 0.15, with its Wilson error.",
         "N(|Δz| / (1 + z) > 0.15) / N",
         "Hildebrandt et al. (2010), A&A 523, A31, doi:10.1051/0004-6361/201014885",
     ),
     "bias": Definition(
         "Bias of redshifts",
-        "The median redshift error; positive where posteriors lie too high. Error by resampling.",
+        "The median redshift error; positive if posteriors are too high. The error is by "
+        "resampling.",
         "median(Δz / (1 + z))",
     ),
     "coverage_z": Definition(
         "Coverage of the 68% interval",
-        "The share of galaxies whose known redshift lies between the 16th and 84th percentiles of "
-        "their posterior: 68% if posteriors are calibrated, less if they are too narrow. With its "
-        "Wilson error.",
+        "The fraction of galaxies whose known redshift lies between the 16th and 84th percentiles "
+        "of their posterior, with its Wilson error: 68% if posteriors are calibrated, less if they "
+        "are too narrow.",
         "N(p16 ≤ z_known ≤ p84) / N",
     ),
     "wilson": Definition(
-        "Wilson error of a share",
-        "Half the width of Wilson's score interval of one sigma: a binomial error that is not zero "
-        "where a share is 0 or 1.",
+        "Wilson error of a fraction",
+        "Half the width of the one-sigma Wilson score interval: a binomial error that is not zero "
+        "for fractions of 0 and 1.",
         "√(p(1−p)/n + 1/(4n²)) / (1 + 1/n)",
         "Wilson (1927), JASA 22, 209, doi:10.1080/01621459.1927.10502953",
     ),
     # --- calibration ----------------------------------------------------------------------
     "mocks": Definition(
         "Mock galaxies",
-        "Simulated galaxies that were not trained on, observed with the noise of the survey, whose "
-        "true parameters are known (sedum validate).",
+        "Simulated galaxies that were not used in training, observed with the noise of the survey. "
+        "Their true parameters are known (sedum validate).",
     ),
     "r2": Definition(
         "R²",
-        "The share of the variance of true values that posterior medians account for.",
+        "The fraction of the variance of true values that posterior medians explain.",
         "1 − Σ(median − truth)² / Σ(truth − mean truth)²",
     ),
     "bias_mock": Definition(
@@ -206,165 +209,169 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "outliers_mock": Definition(
         "Outliers of a parameter",
-        "The share of mock galaxies whose residual is more than three NMAD from the bias.",
+        "The fraction of mock galaxies whose residual is more than three NMAD from the bias.",
     ),
     "coverage": Definition(
         "Coverage",
-        "The share of true values within the central 68% or 95% interval of their posterior. "
-        "Below the nominal value posteriors are too narrow (over-confident), above it too wide.",
+        "The fraction of true values within the central 68% or 95% interval of their posterior. "
+        "Below the nominal value, posteriors are too narrow (over-confident); above it, too wide.",
         "N(2 |PIT − ½| ≤ level) / N",
         _SBC,
     ),
     "pit": Definition(
         "PIT and its KS test",
-        "The probability integral transform is the share of a posterior below the truth: uniform "
-        "between 0 and 1 if posteriors are calibrated. KS is the greatest distance of its "
-        "distribution from uniform, and p the probability of as large a distance by chance.",
+        "The probability integral transform is the posterior probability below the truth. It is "
+        "uniform between 0 and 1 if posteriors are calibrated. KS is the maximum distance of its "
+        "distribution from uniform, and p the probability of such a distance by chance.",
         "PIT = ∫_{−∞}^{truth} q(θ | observation) dθ",
         "Dawid (1984), doi:10.2307/2981683; " + _SBC,
     ),
     "information": Definition(
         "Information",
-        "How much more probable the posterior holds the truth than the prior does, in nat, "
-        "averaged over mock galaxies.",
+        "The log density of the posterior at the truth minus that of the prior, in nat, averaged "
+        "over mock galaxies.",
         "⟨ln q(θ_true | observation) − ln p(θ_true)⟩",
     ),
     "tarp": Definition(
         "TARP",
-        "A test of all parameters together: how often the truth lies nearer to a random point than "
-        "draws do. The greatest deviation from uniform and its p-value.",
+        "A joint test of all parameters: how often the truth is nearer to a random point than "
+        "draws are. The maximum deviation from uniform and its p-value are given.",
         "",
         "Lemos et al. (2023), arXiv:2302.03026",
     ),
     "lc2st": Definition(
         "L-C2ST",
-        "A test of the joint posteriors of single galaxies by classifiers that try to tell true "
-        "parameters from draws; p is the probability of as good a distinction by chance.",
+        "A test of the joint posteriors of single galaxies by classifiers that try to distinguish "
+        "true parameters from draws; p is the probability of such a distinction by chance.",
         "",
         "Linhart et al. (2023), arXiv:2306.03580",
     ),
     "pull": Definition(
         "Deviation in sigma",
-        "Coverage minus its nominal value, over the binomial standard error at the nominal value: "
-        "beyond ±4 it is a fault.",
+        "Coverage minus its nominal value, divided by the binomial standard error at the nominal "
+        "value. Beyond ±4 it is a fault.",
         "(coverage − 0.68) / √(0.68 × 0.32 / N)",
     ),
     "log_density": Definition(
         "ln p(z)",
-        "The mean log density of the posterior at the known redshift; greater is better.",
+        "The mean log density of the posterior at the known redshift; larger is better.",
     ),
     "offset": Definition(
         "Offset from another estimate",
         "The median of posterior median minus another code's estimate of the same galaxy, and the "
-        "NMAD of the difference: neither is an error, since both codes may be wrong.",
+        "NMAD of the difference. Neither measures an error, since either code may be wrong.",
     ),
-    # --- trust ----------------------------------------------------------------------------
+    # --- verification ----------------------------------------------------------------------------
     "verified": Definition(
         "Verified",
-        "Fitted galaxies whose importance weights against the exact likelihood can be trusted: "
-        "Pareto k̂ below 0.7, at least 100 effective draws, and these at least 2% of the "
-        "likelihoods computed; or that a nested sampler sampled. For the others percentiles are "
-        "those of the estimator alone.",
+        "Fitted galaxies whose importance weights against the exact likelihood are reliable "
+        "(Pareto k̂ below 0.7, at least 100 effective draws, and at least 2% of the computed "
+        "likelihoods effective), or that were sampled by nested sampling. For the others, "
+        "percentiles are those of the estimator alone.",
         "w = L(data | θ) p(θ) / q(θ | data)",
         _PSIS,
     ),
     "method": Definition(
         "Method",
-        "Where a galaxy's draws come from: weighted draws of the estimator (weighted), of a "
-        "proposal refined for the galaxy (refined), the estimator alone (flow), or a nested "
-        "sampler (nested).",
+        "The origin of a galaxy's draws: weighted draws of the estimator (weighted), of a proposal "
+        "refined for the galaxy (refined), of the estimator alone (flow), or of a nested sampler "
+        "(nested).",
     ),
     "ess": Definition(
         "Effective sample size",
-        "As many independent draws would estimate a mean as well as the weighted ones do.",
+        "The number of independent draws that estimate a mean as well as the weighted draws do.",
         "ESS = (Σ w)² / Σ w²",
         "Kish (1965), Survey Sampling",
     ),
     "k_hat": Definition(
         "Pareto k̂",
-        "The shape of the tail of the importance weights; above 0.7 weighted estimates cannot be "
-        "trusted, however many draws there are.",
+        "The shape of the tail of the importance weights. Above 0.7, weighted estimates are not "
+        "reliable for any number of draws.",
         "",
         _PSIS,
     ),
     "ppp": Definition(
         "Posterior-predictive p",
-        "The tail probability of χ² averaged over draws: near zero where no draw explains the "
-        "photometry. It ranks galaxies; values of good fits pile up about one half, and it has no "
-        "fixed level of false alarms.",
+        "The tail probability of χ² averaged over draws. It is near zero if no draw explains the "
+        "photometry. It ranks galaxies: values of good fits gather about one half, and there is no "
+        "fixed rate of false alarms.",
         "⟨P(χ²_bands > χ²(data, θ))⟩ over draws θ",
         "Gelman, Meng & Stern (1996), Statistica Sinica 6, 733",
     ),
     "worst_band": Definition(
         "Worst band",
-        "The band that lies farthest from the models of a galaxy's draws, in sigma, positive where "
-        "the observed flux is higher. Counted for galaxies with a posterior-predictive p below "
-        "0.01.",
+        "The band that deviates most from the models of a galaxy's draws, in sigma; positive if "
+        "the observed flux is higher. It is counted for galaxies with a posterior-predictive p "
+        "below 0.01.",
     ),
     "typicality": Definition(
         "Typicality",
-        "The share of simulated galaxies of like signal-to-noise and bands that are less like "
-        "the simulations than this one: a p-value, uniform between 0 and 1 for galaxies as "
+        "The fraction of simulated galaxies with similar signal-to-noise and bands that are less "
+        "typical than this galaxy. It is a p-value: uniform between 0 and 1 for galaxies as "
         "simulated.",
     ),
     "in_distribution": Definition(
         "In distribution",
         "Fitted galaxies whose typicality is above the run file's level (output.typicality.level), "
-        "which is the expected share of false alarms.",
+        "which is the expected fraction of false alarms.",
     ),
     "at_edge": Definition(
         "At an edge of the prior",
-        "At least a fifth of a galaxy's draws lie in the outermost hundredth of the prior's "
-        "probability at one end: the answer may lie beyond the prior.",
+        "At least a fifth of a galaxy's draws lie in the outermost hundredth of the prior "
+        "probability at one end, so that the true value may be outside the prior.",
     ),
     "flags": Definition(
         "Flags",
-        "What may be wrong with a row: not fitted; redshift outlier (error beyond 0.15 against a "
-        "known redshift); not verified; poor fit (posterior-predictive p below 0.01); not like the "
+        "Possible problems of a row: not fitted; redshift outlier (error beyond 0.15 against a "
+        "known redshift); not verified; poor fit (posterior-predictive p below 0.01); unlike the "
         "simulations (not in distribution); at an edge of the prior; no value (percentiles that "
         "are not finite).",
     ),
-    "row": Definition("Row number", "In the posterior catalogue and in the catalogue, from 0."),
+    "row": Definition(
+        "Row number", "The row in the catalogue and in the posterior catalogue, counted from 0."
+    ),
     # --- models ---------------------------------------------------------------------------
     "evidence": Definition(
         "Evidence",
-        "Probability of a galaxy's data under a model, averaged over its prior, given that the "
-        "survey selected it. It depends on the priors as much as on the physics.",
+        "The probability of a galaxy's data under a model, averaged over its prior, given that the "
+        "survey selected the galaxy. It depends on the priors as much as on the physics.",
         "ln Z = ln ∫ p(data | θ) p(θ) dθ",
     ),
     "bayes": Definition(
         "ln Bayes factor",
-        "Difference of the log evidence of two models; summed over galaxies it compares “all are "
-        "of this model” with “all are of the first”.",
+        "The difference of the log evidence of two models. Its sum over galaxies compares “all "
+        "galaxies follow this model” with “all follow the first model”.",
         "ln B = ln Z − ln Z_first",
         "Kass & Raftery (1995), JASA 90, 773, doi:10.1080/01621459.1995.10476572",
     ),
-    "model_share": Definition(
-        "Share of the population",
-        "The share of the galaxies that a model describes, with all galaxies' evidence taken "
-        "together: posterior mean and standard deviation, under a uniform prior on the shares.",
+    "model_fraction": Definition(
+        "Fraction of the population",
+        "The fraction of galaxies that a model describes, from the evidence of all galaxies "
+        "together: posterior mean and standard deviation, for a uniform prior on the fractions.",
     ),
     "preferred": Definition(
         "Galaxies preferring a model",
-        "The share of compared galaxies whose evidence, with the prior odds, is greatest for the "
+        "The fraction of compared galaxies whose evidence times prior odds is largest for the "
         "model.",
     ),
-    "compared": Definition("Compared galaxies", "Those whose evidence is known under every model."),
+    "compared": Definition(
+        "Compared galaxies", "Galaxies whose evidence is known under every model."
+    ),
     "shift": Definition(
         "Shift between models",
-        "Median over galaxies of the difference of posterior medians to the first model, and half "
-        "its central 68%; also in units of the first model's half-width σ68.",
+        "The median over galaxies of the posterior median minus that of the first model, half its "
+        "central 68% range, and the shift in units of the first model's half-width σ68.",
     ),
 }
 
 _PRIORS = {
-    "fixed": "A value that is taken as known.",
+    "fixed": "A fixed value.",
     "uniform": "Flat between two limits.",
     "log_uniform": "Flat in the logarithm between two limits.",
     "normal": "Normal, truncated where limits are given.",
-    "student_t": "Student's t with so many degrees of freedom, truncated where limits are given.",
-    "tabulated": "A density given at points, linear between them.",
-    "dirichlet": "Dirichlet distribution of the parts, of the given concentration.",
+    "student_t": "Student's t with the given degrees of freedom, truncated where limits are given.",
+    "tabulated": "A density given at points, with linear interpolation.",
+    "dirichlet": "Dirichlet distribution of the fractions, with the given concentration.",
     "main_sequence": "Student's t about a star-forming sequence: centre = at_1e10 + slope × "
     "(log_mass − 10) + evolution × log10(1 + z).",
     "mass_metallicity": "Normal about a relation with mass: centre = at_1e10 + slope × "
@@ -380,7 +387,7 @@ def quantity(name: str) -> str:
 
 
 def readable_unit(unit: str) -> str:
-    """Return a unit as people write it: ``dex(solMass / yr)`` is dex(M☉ yr⁻¹)."""
+    """Return a unit as in papers: ``dex(solMass / yr)`` is dex(M☉ yr⁻¹)."""
     for name, text in {
         "solMass": "M☉",
         "solLum": "L☉",

@@ -31,8 +31,8 @@ from sedum.report.page.sections.redshifts_section import redshifts_section
 from sedum.report.page.sections.rows_section import rows_section
 from sedum.report.page.sections.run_section import run_section, written
 from sedum.report.page.sections.summary_section import summary_section
-from sedum.report.page.sections.trust_section import trust_section
 from sedum.report.page.sections.values_section import distributions_section, relations_section
+from sedum.report.page.sections.verification_section import verification_section
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.storage import atomic_path, check_writable
 
@@ -55,31 +55,31 @@ def write_report(
 ) -> Path:
     """Write a report of a posterior catalogue: an HTML page that loads nothing else.
 
-    The catalogue is read twice, portion by portion. Counts, shares and densities are of all
-    rows; medians over galaxies are of all up to ``n_sample`` rows, and of about so many, drawn at
-    random, of a larger catalogue. The same results give the same page.
+    The catalogue is read twice, in portions. Counts, fractions and densities are of all rows.
+    Medians over galaxies are of all rows of catalogues with up to ``n_sample`` rows, and of about
+    ``n_sample`` random rows of larger ones. The same results give the same page.
 
     Parameters
     ----------
     results
-        A posterior catalogue, or its path.
+        The posterior catalogue, or its path.
     output
-        The page.
+        The page to write.
     title
-        Its heading; the name of the results where None.
+        The heading of the page; the name of the results if None.
     scorecard
-        A folder of ``sedum validate`` or a file in it. Where None, NAME-validation is looked
-        for beside the results and in the working folder, NAME being the run file's.
+        A folder of ``sedum validate`` or a file in it. If None, NAME-validation is searched for
+        beside the results and in the working folder, where NAME is that of the run file.
     compared
-        The table or summary of ``sedum compare``. Where None, CATALOGUE-compared and compared
-        are looked for beside the results.
+        The table or summary of ``sedum compare``. If None, CATALOGUE-compared and compared are
+        searched for beside the results.
     estimator
-        The estimator, which tells how its training went. Where None, NAME.safetensors and
-        estimator.safetensors are looked for beside the results and in the working folder.
+        The estimator, which has the record of its training. If None, NAME.safetensors and
+        estimator.safetensors are searched for beside the results and in the working folder.
     figures
-        A folder in which each figure is also written as vector PDF.
+        A folder to which each figure is also written as a vector PDF.
     n_sample
-        Rows behind medians and percentiles over galaxies.
+        Number of rows for medians and percentiles over galaxies.
     show_progress
         Show a progress bar.
 
@@ -91,8 +91,15 @@ def write_report(
     Raises
     ------
     SedumError
-        If the results are absent, damaged or not sedum's, what was named does not belong to
+        If the results are absent, damaged or not from sedum, a given file does not belong to
         them, or the page or a figure cannot be written.
+
+    Examples
+    --------
+    >>> import sedum
+    >>> _ = sedum.fit(run, posterior, catalogue, "posteriors.fits")
+    >>> write_report("posteriors.fits", "report.html").name
+    'report.html'
     """
     output = check_writable(output)
     folder = None if figures is None else Path(figures)
@@ -106,18 +113,18 @@ def write_report(
     cards, notes = find_scorecards(results, scorecard)
     comparison, note = find_comparison(results, compared)
     history = find_history(results, estimator)
-    found = collect(results, n_sample, show_progress=show_progress)
+    rows = collect(results, n_sample, show_progress=show_progress)
     gallery = Gallery(folder)
     sections = [
-        summary_section(found, cards, comparison),
+        summary_section(rows, cards, comparison),
         run_section(results, history, gallery),
-        rows_section(found, gallery),
-        distributions_section(found, gallery),
-        relations_section(found, gallery),
-        redshifts_section(found, gallery),
+        rows_section(rows, gallery),
+        distributions_section(rows, gallery),
+        relations_section(rows, gallery),
+        redshifts_section(rows, gallery),
         calibration_section(cards, notes, gallery),
-        trust_section(found, gallery),
-        flagged_section(found),
+        verification_section(rows, gallery),
+        flagged_section(rows),
         models_section(comparison, note, gallery),
     ]
     page = _page(title or f"Posteriors of {results.path.name}", sections, results)
@@ -163,8 +170,8 @@ def _glossary(sections: list[Section], results: PosteriorCatalogue) -> list[tupl
             used |= set(terms(_cells(block)))
     if "wilson" not in used and used & {"outliers", "coverage_z"}:
         used.add("wilson")
-    found = [(key, define(key, results)) for key in used]
-    return sorted(found, key=lambda pair: (pair[1].title.lower(), pair[0]))
+    definitions = [(key, define(key, results)) for key in used]
+    return sorted(definitions, key=lambda pair: (pair[1].title.lower(), pair[0]))
 
 
 def _cells(block: object) -> list[Cell]:

@@ -1,6 +1,7 @@
-"""What a page is made of: sections of text, tables and pictures, whose numbers link to meanings.
+"""The parts of a page: sections of text, tables and pictures, whose numbers link to definitions.
 
-The template turns these into HTML, and escapes all text: identifiers and names come from files.
+The template turns these into HTML and escapes all text, since identifiers and names come from
+files.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ __all__ = [
     "anchor",
     "between",
     "count",
+    "fraction",
     "minus",
     "plain",
-    "share",
     "terms",
     "with_error",
 ]
@@ -43,9 +44,9 @@ class Number:
     define
         The key of its definition; see :mod:`sedum.report.page.glossary`.
     sort
-        What tables sort it by.
+        The value that tables sort it by.
     name
-        What it is called in the page's source, for those who read the page by program.
+        Its name in the source of the page, for programs that read the page.
     """
 
     text: str
@@ -62,7 +63,7 @@ class Term:
     define: str
 
 
-#: What stands in a table or a line of text: words, numbers, terms, or several of these.
+#: The content of a table cell or of a line of text: words, numbers, terms, or several of these.
 Cell = str | Number | Term | tuple["Cell", ...]
 
 
@@ -95,7 +96,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as SVG: ``name`` is that of its file, ``alt`` says what it shows."""
+    """A figure as SVG; ``name`` is its file name, and ``alt`` describes it in words."""
 
     name: str
     svg: bytes = field(repr=False)
@@ -117,7 +118,7 @@ Block = Text | Grid | Picture | Folded
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading of its own."""
+    """A part of the page with its own heading."""
 
     id: str
     title: str
@@ -147,16 +148,16 @@ def minus(text: str) -> str:
 
 
 def count(number: int, define: str, name: str = "") -> Number:
-    """Return a number of things."""
+    """Return a count."""
     return Number(f"{number:,}", define, float(number), name)
 
 
-def share(part: int, whole: int, define: str, name: str = "") -> Number:
-    """Return a share as a percentage; a dash where there is nothing to share."""
+def fraction(part: int, whole: int, define: str, name: str = "") -> Number:
+    """Return a fraction as a percentage; a dash if the whole is zero."""
     if not whole:
         return Number("–", define, -1.0, name)
     percent = 100 * part / whole
-    # Neither all nor none are claimed where some are.
+    # 0% and 100% are only shown where they are exact.
     if 0 < part < whole and not 0.05 <= percent < 99.95:
         text = "<0.1%" if percent < 50 else ">99.9%"
     else:
@@ -165,7 +166,7 @@ def share(part: int, whole: int, define: str, name: str = "") -> Number:
 
 
 def plain(value: float, define: str, decimals: int = 3, signed: bool = False) -> Number:
-    """Return a number with so many decimals; a dash for NaN."""
+    """Return a number with the given decimals; a dash for NaN."""
     if not np.isfinite(value):
         return Number("–", define, None)
     text = minus(f"{value:{'+' if signed else ''}.{decimals}f}")
@@ -180,7 +181,7 @@ def with_error(
     signed: bool = False,
     percent: bool = False,
 ) -> Number:
-    """Return a number and its standard error, to two digits of the error."""
+    """Return a number and its standard error, with two digits of the error."""
     if not np.isfinite(value):
         return Number("–", define, None, name)
     scale, unit = (100.0, "%") if percent else (1.0, "")
@@ -202,7 +203,7 @@ def between(low: float, middle: float, high: float, define: str) -> Number:
 
 
 def _decimals(error: float, digits: int = 2) -> int:
-    """Return how many decimals show so many digits of an error."""
+    """Return the number of decimals that show the given digits of an error."""
     if not (np.isfinite(error) and error > 0):
         return 3
     return int(np.clip(digits - 1 - np.floor(np.log10(error)), 0, 6))

@@ -1,4 +1,4 @@
-"""What axes are called: symbol and unit of every parameter and derived quantity."""
+"""Axis labels: symbol and unit of every parameter and derived quantity."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from sedum.config import PARAMETERS
 
-__all__ = ["LABELS", "label"]
+__all__ = ["LABELS", "bin_label", "label"]
 
-#: Those whose names are fixed; for the others see :func:`label`.
+#: Labels of parameters with fixed names; for the others see :func:`label`.
 LABELS = {
     "redshift": "redshift",
     "log_mass": r"$\log_{10}\,M_{\rm formed}/{\rm M}_\odot$",
@@ -107,3 +107,15 @@ def label(name: str, unit: str = "") -> str:
     # A dollar sign would begin a formula.
     plain = name.replace("$", r"\$")
     return f"{plain} [{unit}]" if unit else plain
+
+
+def bin_label(text: str) -> str:
+    """Return the label of a bin without the number that it is sorted by.
+
+    Examples
+    --------
+    >>> bin_label("2: 10 to 20")
+    '10 to 20'
+    """
+    head, separator, rest = text.partition(": ")
+    return rest if separator and head.isdigit() else text

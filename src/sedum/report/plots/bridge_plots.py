@@ -21,22 +21,22 @@ _RUNNING, _MANY = 15, 3000
 def survey_table(card: dict[str, Any]) -> Table:
     """Return residuals on the survey before and after the correction, for the terminal."""
     table = _measures("survey, predicted − reference")
-    for name, found in card.items():
-        _row(table, f"{name}, as predicted", found["before"])
-        _row(table, f"{name}, corrected out of fold", found["after"])
-        _row(table, f"{name}, corrected in sample", found["in_sample"])
+    for name, row in card.items():
+        _row(table, f"{name}, as predicted", row["before"])
+        _row(table, f"{name}, corrected out of fold", row["after"])
+        _row(table, f"{name}, corrected in sample", row["in_sample"])
     return table
 
 
 def within_table(card: dict[str, Any]) -> Table:
     """Return residuals within and across simulations, for the terminal."""
     table = _measures("simulation, predicted − true")
-    for name, found in card.get("within", {}).items():
-        _row(table, f"{name}, out of fold", found)
+    for name, row in card.get("within", {}).items():
+        _row(table, f"{name}, out of fold", row)
     for simulation, both in card.get("across", {}).items():
         for when in ("before", "after"):
-            for name, found in both[when].items():
-                _row(table, f"{name} of {simulation} by the others, {when} correction", found)
+            for name, row in both[when].items():
+                _row(table, f"{name} of {simulation} by the others, {when} correction", row)
     return table
 
 
@@ -48,17 +48,17 @@ def _measures(title: str) -> Table:
     return table
 
 
-def _row(table: Table, name: str, found: dict[str, Any]) -> None:
-    if not found.get("galaxies"):
+def _row(table: Table, name: str, row: dict[str, Any]) -> None:
+    if not row.get("galaxies"):
         return
     table.add_row(
         name,
-        f"{found['galaxies']:,}",
-        f"{found['bias']:+.3f}",
-        f"{found['scatter']:.3f} ± {found['scatter_error']:.3f}",
-        f"{found['nmad']:.3f} ± {found['nmad_error']:.3f}",
-        f"{found['outliers']:.1%}",
-        f"{found['clipped']:.3f}",
+        f"{row['galaxies']:,}",
+        f"{row['bias']:+.3f}",
+        f"{row['scatter']:.3f} ± {row['scatter_error']:.3f}",
+        f"{row['nmad']:.3f} ± {row['nmad_error']:.3f}",
+        f"{row['outliers']:.1%}",
+        f"{row['clipped']:.3f}",
     )
 
 
@@ -69,34 +69,34 @@ def audit_table(audit: list[dict[str, Any]]) -> Table:
     table.add_column("feature", no_wrap=True)
     for heading in ("from", "to", "measured", "outside", ""):
         table.add_column(heading, justify="right")
-    for found in audit:
+    for feature in audit:
         table.add_row(
-            found["name"],
-            f"{found['low']:.2f}",
-            f"{found['high']:.2f}",
-            f"{found['measured']:,}",
-            f"{found['outside']:.1%}",
-            f"dropped: {found['dropped']}" if found["dropped"] else "",
+            feature["name"],
+            f"{feature['low']:.2f}",
+            f"{feature['high']:.2f}",
+            f"{feature['measured']:,}",
+            f"{feature['outside']:.1%}",
+            f"dropped: {feature['dropped']}" if feature["dropped"] else "",
         )
     return table
 
 
-def plot_bridge(found: BridgeValidation, path: str | Path, target: int = 0) -> Path | None:
+def plot_bridge(validation: BridgeValidation, path: str | Path, target: int = 0) -> Path | None:
     """Draw one target of a survey with known values; None where there are none.
 
     One-to-one with its running median, residuals before and after the out-of-fold correction,
     errors against brightness, and how the residuals compare with the errors.
     """
-    if found.survey is None or found.prediction is None or found.corrected is None:
+    if validation.survey is None or validation.prediction is None or validation.corrected is None:
         return None
-    truth = found.survey.reference[:, target]
-    value = found.corrected[:, target]
+    truth = validation.survey.reference[:, target]
+    value = validation.corrected[:, target]
     rows = np.flatnonzero(np.isfinite(truth) & np.isfinite(value))
     if len(rows) < 20:
         return None
-    name = _label(found, target)
-    truth, value, raw = truth[rows], value[rows], found.prediction.raw[rows, target]
-    measured = found.card["survey"][found.bridge.targets[target]]
+    name = _label(validation, target)
+    truth, value, raw = truth[rows], value[rows], validation.prediction.raw[rows, target]
+    measured = validation.card["survey"][validation.bridge.targets[target]]
     with styled():
         fig = figure(9.6, 7.6)
         (one, residuals), (errors, pulls) = fig.subplots(2, 2)
@@ -123,25 +123,29 @@ def plot_bridge(found: BridgeValidation, path: str | Path, target: int = 0) -> P
         residuals.set(
             ylim=(-spread, spread),
             xlabel=f"{name}, predicted",
-            ylabel="predicted − reference [dex]" if _is_log(found, target) else "residual",
-            title=f"residual correction ({found.bridge.run.correction.kind})",
+            ylabel="predicted − reference [dex]" if _is_log(validation, target) else "residual",
+            title=f"residual correction ({validation.bridge.run.correction.kind})",
         )
         residuals.legend()
-        _draw_errors(errors, found, target)
-        _draw_pulls(pulls, found, rows, value - truth, target)
+        _draw_errors(errors, validation, target)
+        _draw_pulls(pulls, validation, rows, value - truth, target)
         return save(fig, path)
 
 
-def _label(found: BridgeValidation, target: int) -> str:
-    name = found.bridge.targets[target]
-    told = found.bridge.run.targets[name]
-    if told.property == "stellar_mass" and told.log:
+def _label(validation: BridgeValidation, target: int) -> str:
+    name = validation.bridge.targets[target]
+    settings = validation.bridge.run.targets[name]
+    if settings.property == "stellar_mass" and settings.log:
         return r"$\log_{10} M_\star/{\rm M}_\odot$"
-    return rf"$\log_{{10}}$ {told.property}" if told.log else told.property.replace("_", " ")
+    return (
+        rf"$\log_{{10}}$ {settings.property}"
+        if settings.log
+        else settings.property.replace("_", " ")
+    )
 
 
-def _is_log(found: BridgeValidation, target: int) -> bool:
-    return found.bridge.run.targets[found.bridge.targets[target]].log
+def _is_log(validation: BridgeValidation, target: int) -> bool:
+    return validation.bridge.run.targets[validation.bridge.targets[target]].log
 
 
 def _running(axis: Axes, x: np.ndarray, y: np.ndarray, colour: str, text: str = "") -> None:
@@ -153,22 +157,22 @@ def _running(axis: Axes, x: np.ndarray, y: np.ndarray, colour: str, text: str = 
     axis.plot(middle, half, color=colour, lw=1.8, label=text or None)
 
 
-def _draw_errors(axis: Axes, found: BridgeValidation, target: int) -> None:
+def _draw_errors(axis: Axes, validation: BridgeValidation, target: int) -> None:
     """Draw the errors of all galaxies against their brightness."""
-    assert found.survey is not None
-    assert found.prediction is not None
-    magnitude = found.survey.magnitude
+    assert validation.survey is not None
+    assert validation.prediction is not None
+    magnitude = validation.survey.magnitude
     band = int(np.isfinite(magnitude).sum(0).argmax())
-    good = np.isfinite(magnitude[:, band]) & np.isfinite(found.prediction.raw[:, target])
+    good = np.isfinite(magnitude[:, band]) & np.isfinite(validation.prediction.raw[:, target])
     rows = np.flatnonzero(good)
     if len(rows) > _MANY:
         rows = np.random.default_rng(1).choice(rows, _MANY, replace=False)
     x = magnitude[rows, band]
     for values, colour, text in (
-        (found.prediction.photometric, BLUE, "photometry"),
-        (found.prediction.model, ORANGE, "model"),
-        (found.prediction.total, "black", "in quadrature"),
-        (found.prediction.linear, GREY, "linear sum"),
+        (validation.prediction.photometric, BLUE, "photometry"),
+        (validation.prediction.model, ORANGE, "model"),
+        (validation.prediction.total, "black", "in quadrature"),
+        (validation.prediction.linear, GREY, "linear sum"),
     ):
         y = values[rows, target]
         if text == "photometry":
@@ -177,24 +181,24 @@ def _draw_errors(axis: Axes, found: BridgeValidation, target: int) -> None:
         middle = [np.median(x[p]) for p in bins]
         axis.plot(middle, [np.median(y[p]) for p in bins], color=colour, lw=1.5, label=text)
     axis.set_yscale("log")
-    bands = found.survey.magnitude.shape[1]
-    name = list(found.bridge.run.bands)[band] if bands else ""
+    bands = validation.survey.magnitude.shape[1]
+    name = list(validation.bridge.run.bands)[band] if bands else ""
     axis.set(xlabel=f"$M_{{\\rm {name}}}$ [AB mag]", ylabel="1σ error [dex]", title="error budget")
     axis.invert_xaxis()
     axis.legend()
 
 
 def _draw_pulls(
-    axis: Axes, found: BridgeValidation, rows: np.ndarray, residual: np.ndarray, target: int
+    axis: Axes, validation: BridgeValidation, rows: np.ndarray, residual: np.ndarray, target: int
 ) -> None:
     """Draw residuals in units of the total error, with the normal distribution."""
-    assert found.prediction is not None
-    pull = residual / found.prediction.total[rows, target]
+    assert validation.prediction is not None
+    pull = residual / validation.prediction.total[rows, target]
     edges = np.linspace(-5, 5, 41)
     axis.hist(np.clip(pull, -5, 5), edges.tolist(), density=True, color=BLUE, alpha=0.5)
     x = np.linspace(-5, 5, 201)
     axis.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="black", lw=1)
-    measured = found.card["survey"][found.bridge.targets[target]]
+    measured = validation.card["survey"][validation.bridge.targets[target]]
     axis.set(
         xlabel="residual / total error (beyond ±5 at the ends)",
         ylabel="density",
@@ -202,13 +206,13 @@ def _draw_pulls(
     )
 
 
-def plot_features(found: BridgeValidation, path: str | Path, target: int = 0) -> Path:
-    """Draw which features count, and how far the survey's lie from the simulation's."""
-    name = found.bridge.targets[target]
-    importance = found.card["importance"][name]
+def plot_features(validation: BridgeValidation, path: str | Path, target: int = 0) -> Path:
+    """Draw the importance of each feature, and its shift from simulation to survey."""
+    name = validation.bridge.targets[target]
+    importance = validation.card["importance"][name]
     names = sorted(importance, key=lambda f: importance[f]["permutation"])
     at = np.arange(len(names))
-    shift = found.card.get("shift", {}).get("features", {})
+    shift = validation.card.get("shift", {}).get("features", {})
     with styled():
         fig = figure(9.6, 0.22 * len(names) + 1.8)
         chart, distance = fig.subplots(1, 2, sharey=True)
@@ -219,7 +223,7 @@ def plot_features(found: BridgeValidation, path: str | Path, target: int = 0) ->
             text = "saliency: |gradient| × spread"
             chart.barh(at - 0.2, slopes, 0.4, color=ORANGE, label=text)
         chart.set_yticks(at, names)
-        chart.set(xlabel=f"{_label(found, target)} [dex]", title="importance")
+        chart.set(xlabel=f"{_label(validation, target)} [dex]", title="importance")
         chart.legend(loc="lower right")
         moved = [shift.get(f, {}).get("median_shift", np.nan) for f in names]
         apart = [shift.get(f, {}).get("ks", np.nan) for f in names]
@@ -227,8 +231,8 @@ def plot_features(found: BridgeValidation, path: str | Path, target: int = 0) ->
         distance.barh(at - 0.2, apart, 0.4, color=ORANGE, label="KS distance")
         distance.axvline(0, color="black", lw=0.6)
         title = "survey against simulation"
-        if "shift" in found.card:
-            title += f": told apart for {found.card['shift']['accuracy']:.0%}"
+        if "shift" in validation.card:
+            title += f": distinguished for {validation.card['shift']['accuracy']:.0%}"
         distance.set(title=title, xlabel="of the survey's features")
         distance.legend(loc="lower center", bbox_to_anchor=(0.5, -0.02))
         return save(fig, path)

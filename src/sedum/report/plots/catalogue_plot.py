@@ -1,4 +1,4 @@
-"""The figure of a posterior catalogue at a glance."""
+"""The overview figure of a posterior catalogue."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 from rich.table import Table as RichTable
 
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.units import flux_to_magnitude
-from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
+from sedum.report.plots.redshift_comparison import draw_redshifts
+from sedum.report.plots.style import BLUE, figure, label, save, styled
 from sedum.statistics import nmad
 
 __all__ = ["coverage_table", "plot_catalogue"]
@@ -25,7 +25,7 @@ _MANY = 3000
 def coverage_table(rows: CatalogueRows, filters: FilterSet, title: str) -> RichTable:
     """Return what a catalogue measured in each band, as a table for the terminal.
 
-    Shares are of the rows whose status is ``ok``; magnitude, limit and signal-to-noise are
+    Fractions are of the rows whose status is ``ok``; magnitude, limit and signal-to-noise are
     medians of the rows that are measured in the band.
     """
     table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
@@ -36,8 +36,8 @@ def coverage_table(rows: CatalogueRows, filters: FilterSet, title: str) -> RichT
     seen = rows.photometry[rows.row_status.ok]
     for i, band in enumerate(filters):
         there = seen.measured[:, i]
-        shares = [there, seen.upper[:, i], ~seen.observed[:, i]]
-        texts = [f"{share.mean():.1%}" if len(seen) else "" for share in shares]
+        masks = [there, seen.upper[:, i], ~seen.observed[:, i]]
+        texts = [f"{mask.mean():.1%}" if len(seen) else "" for mask in masks]
         medians = [""] * 3
         if there.any():
             flux, error = seen.flux[there, i], seen.error[there, i]
@@ -93,36 +93,9 @@ def _compare(axis: Axes, table: Table, known: np.ndarray) -> None:
     """Draw posterior redshifts against those of the catalogue, on a scale of 1 + z."""
     truth = _column(table, "redshift_catalogue")[known]
     low, middle, high = (_column(table, f"redshift_p{p}")[known] for p in (16, 50, 84))
-    if len(truth) > _MANY:
-        _scatter(axis, 1 + truth, 1 + middle)
-    else:
-        axis.errorbar(
-            1 + truth,
-            1 + middle,
-            yerr=[middle - low, high - middle],
-            fmt=".",
-            color=BLUE,
-            ms=3,
-            elinewidth=0.5,
-            alpha=0.7,
-        )
-    ends = np.array([1.0, 1.05 * max(1 + truth.max(), 1 + high.max())])
-    axis.plot(ends, ends, color=ORANGE, lw=1)
-    for factor in (0.85, 1.15):
-        axis.plot(ends, factor * ends, color=GREY, lw=0.6, ls="--")
+    draw_redshifts(axis, truth, low, middle, high)
     error = (middle - truth) / (1 + truth)
     axis.set_title(
         f"NMAD {nmad(error):.3f}, beyond 0.15: {np.mean(np.abs(error) > 0.15):.1%}", fontsize=9
     )
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlim=ends,
-        ylim=ends,
-        xlabel="1 + catalogue redshift",
-        ylabel="1 + redshift (bars: 68%)",
-    )
-    for which in (axis.xaxis, axis.yaxis):
-        which.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
-        which.set_major_formatter(lambda x, _: f"{x:g}")
-        which.set_minor_formatter(lambda x, _: "")
+    axis.set(xlabel="1 + catalogue redshift", ylabel="1 + redshift (bars: 68%)")

@@ -1,4 +1,4 @@
-"""Models compared, as tables for the terminal and a figure."""
+"""Comparison of models, as tables for the terminal and a figure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KINDS = {"estimator": "all fitted (68%)", "weighted": "verified (68%)"}
 _WIDE = 20.0
 
 
-def comparison_tables(found: Comparison) -> list[RichTable]:
+def comparison_tables(comparison: Comparison) -> list[RichTable]:
     """Return models, shifts and, where there was any, nested sampling, for the terminal."""
-    tables = [_models(found), _shifts(found)]
-    return [*tables, _nested(found)] if len(found.nested) else tables
+    tables = [_models(comparison), _shifts(comparison)]
+    return [*tables, _nested(comparison)] if len(comparison.nested) else tables
 
 
 def _table(title: str, first: list[str], rest: list[str]) -> RichTable:
@@ -37,15 +37,17 @@ def _table(title: str, first: list[str], rest: list[str]) -> RichTable:
     return made
 
 
-def _models(found: Comparison) -> RichTable:
-    title = f"{found.compared.sum():,} galaxies compared, of {found.fitted:,} fitted"
+def _models(comparison: Comparison) -> RichTable:
+    title = f"{comparison.compared.sum():,} galaxies compared, of {comparison.fitted:,} fitted"
     rest = ["verified", "fraction", "most likely", "Σ ln B", "galaxies preferring it"]
     table = _table(title, ["model"], rest)
-    chances = np.stack([np.asarray(found.table[f"probability_{m}"]) for m in found.models], axis=1)
-    best = chances[found.compared].argmax(axis=1)
-    for k, (name, entry) in enumerate(found.summary()["models"].items()):
+    chances = np.stack(
+        [np.asarray(comparison.table[f"probability_{m}"]) for m in comparison.models], axis=1
+    )
+    best = chances[comparison.compared].argmax(axis=1)
+    for k, (name, entry) in enumerate(comparison.summary()["models"].items()):
         row = [name, f"{entry['verified']:,}"]
-        if found.fractions is not None:
+        if comparison.fractions is not None:
             row += [
                 f"{entry['fraction']:.3f} ± {entry['fraction_sigma']:.3f}",
                 f"{entry['fraction_most_likely']:.3f}",
@@ -59,11 +61,11 @@ def _models(found: Comparison) -> RichTable:
     return table
 
 
-def _shifts(found: Comparison) -> RichTable:
-    title = f"shift of medians relative to {found.models[0]}"
+def _shifts(comparison: Comparison) -> RichTable:
+    title = f"shift of medians relative to {comparison.models[0]}"
     rest = ["galaxies", "shift", "scatter", "shift/σ", "scatter/σ"]
     table = _table(title, ["model", "quantity", "draws"], rest)
-    for row in found.shifts():
+    for row in comparison.shifts():
         if np.isfinite(row["log_mass_low"]):
             continue
         table.add_row(
@@ -79,13 +81,13 @@ def _shifts(found: Comparison) -> RichTable:
     return table
 
 
-def _nested(found: Comparison) -> RichTable:
+def _nested(comparison: Comparison) -> RichTable:
     table = _table(
         "ln evidence, by weights and by nested sampling",
         ["row", "model"],
         ["weights", "nested", "difference", "effective draws", "verified"],
     )
-    for row in found.nested:
+    for row in comparison.nested:
         table.add_row(
             str(row["row"]),
             str(row["model"]),
@@ -98,38 +100,40 @@ def _nested(found: Comparison) -> RichTable:
     return table
 
 
-def plot_comparison(found: Comparison, path: str | Path) -> Path:
+def plot_comparison(comparison: Comparison, path: str | Path) -> Path:
     """Draw Bayes factors, fractions of the population, and shifts against mass.
 
     Parameters
     ----------
-    found
+    comparison
         The comparison.
     path
         Where to write; the extension chooses the format.
     """
-    columns = max(3, len(found.quantities))
+    columns = max(3, len(comparison.quantities))
     with styled():
         fig = figure(3.7 * columns, 6.8)
         axes = fig.subplots(2, columns)
-        _factors(axes[0, 0], found)
-        _factors_with_mass(axes[0, 1], found)
-        _fractions(axes[0, 2], found)
-        for axis, quantity in zip(axes[1], found.quantities, strict=False):
-            _shift(axis, found, quantity)
-        for axis in [*axes[0, 3:], *axes[1, len(found.quantities) :]]:
+        _factors(axes[0, 0], comparison)
+        _factors_with_mass(axes[0, 1], comparison)
+        _fractions(axes[0, 2], comparison)
+        for axis, quantity in zip(axes[1], comparison.quantities, strict=False):
+            _shift(axis, comparison, quantity)
+        for axis in [*axes[0, 3:], *axes[1, len(comparison.quantities) :]]:
             axis.axis("off")
-        compared, fitted = int(found.compared.sum()), found.fitted
+        compared, fitted = int(comparison.compared.sum()), comparison.fitted
         fig.suptitle(
-            f"models compared with {found.models[0]}: {compared:,} galaxies whose evidence is "
+            f"models compared with {comparison.models[0]}: {compared:,} galaxies whose evidence is "
             f"verified, of {fitted:,} fitted"
         )
         return save(fig, path)
 
 
-def _colours(found: Comparison) -> dict[str, str]:
+def _colours(comparison: Comparison) -> dict[str, str]:
     """Return a colour for each model, the first one's blue."""
-    return dict(zip(found.models, CYCLE * (len(found.models) // len(CYCLE) + 1), strict=False))
+    return dict(
+        zip(comparison.models, CYCLE * (len(comparison.models) // len(CYCLE) + 1), strict=False)
+    )
 
 
 def _absent(axis: Axes, text: str) -> None:
@@ -137,32 +141,34 @@ def _absent(axis: Axes, text: str) -> None:
     axis.set(xticks=[], yticks=[])
 
 
-def _factors(axis: Axes, found: Comparison) -> None:
-    """Draw how the Bayes factors are distributed."""
-    if not found.compared.any():
+def _factors(axis: Axes, comparison: Comparison) -> None:
+    """Draw the distributions of the Bayes factors."""
+    if not comparison.compared.any():
         _absent(axis, "no galaxy compared")
         return
-    factors = {m: found.log_bayes_factor(m) for m in found.models[1:]}
-    reach = _reach(found)
+    factors = {m: comparison.log_bayes_factor(m) for m in comparison.models[1:]}
+    reach = _reach(comparison)
     even = np.linspace(-1, 1, 42)
     wide = np.sinh(even * np.arcsinh(reach))
     edges = list(even * reach if reach < _WIDE else wide)
     for model, values in factors.items():
-        axis.hist(values, edges, histtype="step", lw=1.4, color=_colours(found)[model], label=model)
+        axis.hist(
+            values, edges, histtype="step", lw=1.4, color=_colours(comparison)[model], label=model
+        )
     axis.axvline(0, color="black", lw=0.6)
     _stretch(axis, "x", reach)
-    axis.set(xlabel=f"ln Bayes factor over {found.models[0]}", ylabel="galaxies")
+    axis.set(xlabel=f"ln Bayes factor over {comparison.models[0]}", ylabel="galaxies")
     axis.legend(fontsize=8)
 
 
-def _reach(found: Comparison) -> float:
-    """Return the greatest ln Bayes factor of all, at least 2."""
-    factors = [np.abs(found.log_bayes_factor(m)).max() for m in found.models[1:]]
+def _reach(comparison: Comparison) -> float:
+    """Return the maximum absolute ln Bayes factor, at least 2."""
+    factors = [np.abs(comparison.log_bayes_factor(m)).max() for m in comparison.models[1:]]
     return float(max(2.0, *factors))
 
 
 def _stretch(axis: Axes, which: str, reach: float) -> None:
-    """Give ln Bayes factors an axis: linear, or linear within ±1 where they are huge."""
+    """Scale the axis of ln Bayes factors: linear, or linear only within ±1 for large values."""
     scale = axis.xaxis if which == "x" else axis.yaxis
     if reach >= _WIDE:
         axis.set(**{f"{which}scale": "symlog"})
@@ -170,46 +176,52 @@ def _stretch(axis: Axes, which: str, reach: float) -> None:
     axis.set(**{f"{which}lim": (-1.1 * reach, 1.1 * reach)})
 
 
-def _factors_with_mass(axis: Axes, found: Comparison) -> None:
-    name = f"log_mass_{found.models[0]}_p50"
-    if name not in found.table.colnames or not found.compared.any():
-        _absent(axis, "no galaxy compared" if not found.compared.any() else "no log_mass asked for")
+def _factors_with_mass(axis: Axes, comparison: Comparison) -> None:
+    name = f"log_mass_{comparison.models[0]}_p50"
+    if name not in comparison.table.colnames or not comparison.compared.any():
+        _absent(
+            axis, "no galaxy compared" if not comparison.compared.any() else "no log_mass asked for"
+        )
         return
-    mass = np.asarray(found.table[name], float)[found.compared]
-    for model in found.models[1:]:
-        axis.plot(mass, found.log_bayes_factor(model), **_points(_colours(found)[model], len(mass)))
+    mass = np.asarray(comparison.table[name], float)[comparison.compared]
+    for model in comparison.models[1:]:
+        axis.plot(
+            mass,
+            comparison.log_bayes_factor(model),
+            **_points(_colours(comparison)[model], len(mass)),
+        )
     axis.axhline(0, color="black", lw=0.6)
-    _stretch(axis, "y", _reach(found))
+    _stretch(axis, "y", _reach(comparison))
     axis.set(
-        xlabel=f"{label('log_mass')}, {found.models[0]}",
-        ylabel=f"ln Bayes factor over {found.models[0]}",
+        xlabel=f"{label('log_mass')}, {comparison.models[0]}",
+        ylabel=f"ln Bayes factor over {comparison.models[0]}",
     )
 
 
-def _fractions(axis: Axes, found: Comparison) -> None:
-    fractions = found.fractions
+def _fractions(axis: Axes, comparison: Comparison) -> None:
+    fractions = comparison.fractions
     if fractions is None:
         _absent(axis, "no galaxy compared")
         return
-    at = np.arange(len(found.models))
-    for k, model in enumerate(found.models):
+    at = np.arange(len(comparison.models))
+    for k, model in enumerate(comparison.models):
         spread = [[fractions.mean[k] - fractions.low[k]], [fractions.high[k] - fractions.mean[k]]]
-        colour = _colours(found)[model]
+        colour = _colours(comparison)[model]
         axis.errorbar(at[k], fractions.mean[k], yerr=np.maximum(spread, 0), fmt="o", color=colour)
     axis.plot(at, fractions.most_likely, "_", color="black", ms=14, label="most likely")
-    axis.set_xticks(at, found.models)
+    axis.set_xticks(at, comparison.models)
     axis.set(ylim=(-0.03, 1.03), xlim=(-0.5, len(at) - 0.5))
     axis.set_ylabel("fraction of the population (bars: 68%)")
     axis.legend(fontsize=8)
 
 
-def _shift(axis: Axes, found: Comparison, quantity: str) -> None:
+def _shift(axis: Axes, comparison: Comparison, quantity: str) -> None:
     """Draw the shifts of a quantity against mass: galaxies, and the median in bins."""
-    rows = found.shifts()
+    rows = comparison.shifts()
     drawn = False
-    for model in found.models[1:]:
-        colour = _colours(found)[model]
-        shift, _, mass = found.shift(model, quantity)
+    for model in comparison.models[1:]:
+        colour = _colours(comparison)[model]
+        shift, _, mass = comparison.shift(model, quantity)
         known = np.isfinite(mass)
         axis.plot(mass[known], shift[known], **_points(colour, len(shift)))
         drawn |= bool(known.any())
@@ -239,7 +251,7 @@ def _shift(axis: Axes, found: Comparison, quantity: str) -> None:
         _absent(axis, "too few galaxies, or no log_mass")
         return
     axis.axhline(0, color="black", lw=0.6)
-    axis.set_xlabel(f"{label('log_mass')}, {found.models[0]}")
+    axis.set_xlabel(f"{label('log_mass')}, {comparison.models[0]}")
     axis.set_ylabel(f"shift of {label(quantity)}")
     axis.legend(fontsize=7)
 

@@ -16,14 +16,14 @@ from sedum.survey.predict import Predictions, redshift_density
 
 __all__ = ["percentile_table", "plot_page"]
 
-#: Decades of star formation below its greatest rate that are shown.
+#: Decades of star formation shown below the maximum rate.
 _DECADES = 4.0
 
 
 def plot_page(
     model: GalaxyModel,
     photometry: Photometry,
-    found: Predictions,
+    predictions: Predictions,
     path: str | Path,
     title: str = "",
     truth: np.ndarray | None = None,
@@ -37,8 +37,8 @@ def plot_page(
         The forward model.
     photometry
         One observation.
-    found
-        What was recovered of it, with its spectrum.
+    predictions
+        Its posterior predictions, with the spectrum.
     path
         Where to write; the extension chooses the format.
     title
@@ -50,7 +50,7 @@ def plot_page(
         [draws, d].
     """
     names = model.prior.names
-    draws = found.draws[0] if draws is None else draws
+    draws = predictions.draws[0] if draws is None else draws
     with styled():
         fig = figure(17.0, 9.0, constrained=False)
         halves = fig.add_gridspec(1, 2, width_ratios=(0.92, 1), wspace=0)
@@ -66,9 +66,9 @@ def plot_page(
             wspace=0.25,
             height_ratios=(1.15, 1),
         )
-        draw_sed(left.add_subplot(grid[0, :]), model.filters, photometry, found)
+        draw_sed(left.add_subplot(grid[0, :]), model.filters, photometry, predictions)
         age = model.cosmology.age_gyr(np.median(draws[:, [names.index("redshift")]], axis=0))
-        _draw_history(left.add_subplot(grid[1, 0]), found, float(age[0]) * 1e3)
+        _draw_history(left.add_subplot(grid[1, 0]), predictions, float(age[0]) * 1e3)
         true_redshift = None if truth is None else float(truth[names.index("redshift")])
         shown = draws[:, names.index("redshift")]
         _draw_redshift(left.add_subplot(grid[1, 1]), shown, photometry, true_redshift)
@@ -77,12 +77,12 @@ def plot_page(
         return save(fig, path)
 
 
-def _draw_history(axis: Axes, found: Predictions, age: float) -> None:
+def _draw_history(axis: Axes, predictions: Predictions, age: float) -> None:
     """Draw the rate of star formation against lookback time in Myr."""
-    edges = found.lookback / 1e6
+    edges = predictions.lookback / 1e6
     # The first bin begins now, which a logarithmic axis does not show.
     edges = np.r_[edges[1] / 2, edges[1:]]
-    rate = found.star_formation[0]
+    rate = predictions.star_formation[0]
     peak = float(rate[4].max())
     floor = max(peak, 1e-30) * 10.0**-_DECADES
     step = [np.append(values, values[-1]) for values in np.maximum(rate, floor / 10)]
@@ -126,7 +126,9 @@ def _draw_redshift(
     axis.set(xlabel="redshift", ylabel="p(z)", xlim=(grid[0], grid[-1]), ylim=(0, None))
 
 
-def percentile_table(names: list[str], draws: np.ndarray, found: Predictions, title: str) -> Table:
+def percentile_table(
+    names: list[str], draws: np.ndarray, predictions: Predictions, title: str
+) -> Table:
     """Return percentiles of parameters, and of derived quantities, for the terminal.
 
     Parameters
@@ -135,7 +137,7 @@ def percentile_table(names: list[str], draws: np.ndarray, found: Predictions, ti
         The parameters.
     draws
         [draws, d]
-    found
+    predictions
         What was recovered of the one galaxy.
     title
         A line above.
@@ -145,7 +147,7 @@ def percentile_table(names: list[str], draws: np.ndarray, found: Predictions, ti
     for heading in ("2.5%", "16%", "50%", "84%", "97.5%"):
         table.add_column(heading, justify="right")
     rows = dict(zip(names, np.percentile(draws, [2.5, 16, 50, 84, 97.5], axis=0).T, strict=True))
-    rows |= {name: values[0] for name, values in found.derived.items() if name not in rows}
+    rows |= {name: values[0] for name, values in predictions.derived.items() if name not in rows}
     for name, values in rows.items():
         table.add_row(name, *(f"{value:.3f}" for value in values))
     return table

@@ -41,20 +41,22 @@ def plot_sed(
     title
         A line above the axes.
     """
-    found = predict_draws(model, draws[None], derived=[])
+    predictions = predict_draws(model, draws[None], derived=[])
     with styled():
         fig = figure(7.2, 4.2)
         axis = fig.subplots()
-        draw_sed(axis, model.filters, photometry, found)
+        draw_sed(axis, model.filters, photometry, predictions)
         axis.set_title(title)
         return save(fig, path)
 
 
-def draw_sed(axis: Axes, filters: FilterSet, photometry: Photometry, found: Predictions) -> None:
-    """Draw one observation over what was recovered of it, 68% and 95% of the spectrum."""
-    lines, bands = found.spectrum[0], found.photometry[0]
+def draw_sed(
+    axis: Axes, filters: FilterSet, photometry: Photometry, predictions: Predictions
+) -> None:
+    """Draw one observation over its posterior: 68% and 95% of the spectrum."""
+    lines, bands = predictions.spectrum[0], predictions.photometry[0]
     covered = np.isfinite(lines).all(axis=0)
-    wavelength, lines = found.wavelength[covered], lines[:, covered]
+    wavelength, lines = predictions.wavelength[covered], lines[:, covered]
     measured, limits = photometry.measured[0], photometry.upper[0]
     flux, error = photometry.flux[0], photometry.error[0]
     micron = wavelength / 1e4
@@ -87,7 +89,7 @@ def draw_sed(axis: Axes, filters: FilterSet, photometry: Photometry, found: Pred
         axis.plot(pivots[limits], flux[limits], "v", color=ORANGE, ms=6, label="upper limit")
     _scale_flux(axis, flux, error, measured, limits, bands)
     axis.set_xscale("log")
-    axis.set_xlim(found.wavelength[0] / 1e4, found.wavelength[-1] / 1e4)
+    axis.set_xlim(predictions.wavelength[0] / 1e4, predictions.wavelength[-1] / 1e4)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.xaxis.set_minor_formatter(FuncFormatter(lambda x, _: ""))
@@ -107,8 +109,8 @@ def _scale_flux(
     seen = measured | limits
     top = float(np.max([bands[3].max(), *(flux + error)[seen]]))
     if (flux > 5 * error)[measured].all():
-        least = float(np.min([bands[1].min(), *flux[seen]]))
-        axis.set(yscale="log", ylim=(least / 3, 5 * top))
+        lowest = float(np.min([bands[1].min(), *flux[seen]]))
+        axis.set(yscale="log", ylim=(lowest / 3, 5 * top))
         return
     # Linear up to the noise, logarithmic above: negative fluxes are real and are shown.
     noise = float(np.median(error[seen]))

@@ -1,4 +1,4 @@
-"""The figure of what was learned of a survey's noise."""
+"""The figure of the noise learned from a survey."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _errors(axis: Axes, sample: SurveySample, curves: ErrorCurves, band: int) ->
 
 
 def _coverage(axis: Axes, sample: SurveySample) -> None:
-    """Draw the shares of galaxies that each band measures, limits and lacks."""
+    """Draw the fractions of galaxies that are measured, limited and missing in each band."""
     measured, upper = sample.measured.mean(axis=0), sample.upper.mean(axis=0)
     at = np.arange(len(sample.bands))
     axis.barh(at, measured, color=BLUE, label="measured")

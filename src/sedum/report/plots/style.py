@@ -1,4 +1,4 @@
-"""One look for all figures: colour-blind safe, units on every axis, no display needed."""
+"""The style of all figures: colours safe for colour-blind readers, and no display needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STYLE = {
     # Text in vector files: as TrueType, which journals want; in SVG as outlines, the same anywhere.
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
-    # Names inside SVG are hashes: salted alike, a figure has the same bytes each time.
+    # Names inside SVG are hashes: with one salt, a figure has the same bytes each time.
     "svg.hashsalt": "sedum",
 }
 

@@ -11,7 +11,7 @@ from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.galaxies.model_parameters import prior_of
 from sedum.infer.posterior import Posterior
-from sedum.infer.verify.importance_weights import LEAST_ESS, systematic
+from sedum.infer.verify.importance_weights import MIN_ESS, systematic
 from sedum.infer.verify.prior_swap import check_swap, swap_prior
 from sedum.photometry.row_status import Reason, RowStatus
 
@@ -74,8 +74,8 @@ class SwappedPrior:
 
     def mark(self, status: RowStatus) -> None:
         """Mark rows that have too few effective draws under the other priors."""
-        few = self.poor & (self.columns["prior_ess"] < LEAST_ESS)
-        status.mark(few, Reason.FEW_EFFECTIVE_DRAWS, f"{LEAST_ESS:.0f}")
+        few = self.poor & (self.columns["prior_ess"] < MIN_ESS)
+        status.mark(few, Reason.FEW_EFFECTIVE_DRAWS, f"{MIN_ESS:.0f}")
         status.mark(self.poor, Reason.LONG_TAIL_OF_WEIGHTS)
 
     def into(self, table: Table) -> None:

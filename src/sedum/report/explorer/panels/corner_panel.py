@@ -17,11 +17,11 @@ from sedum.report.plots.style import BLUE
 __all__ = ["CornerPanel", "marginals"]
 
 _BINS, _SMOOTH = 30, 1.3
-#: Shares of the draws within the contours: one and two sigma of a normal in two dimensions.
+#: Fractions of the draws within the contours: one and two sigma of a two-dimensional normal.
 _LEVELS = (0.39, 0.86)
-#: Of each square, what is left between it and the next.
+#: The gap between squares, as a fraction of a square.
 _GAP = 0.06
-#: More parameters than this would be too small to see; others can be chosen.
+#: Initial number of parameters, since panels of more are small; others can be selected.
 MOST = 10
 
 
@@ -105,7 +105,7 @@ class CornerPanel:
         )
 
     def update(self, draws: np.ndarray | None, names: Sequence[str]) -> None:
-        """Show draws [draws, d] of some parameters; nothing where None."""
+        """Show draws [draws, d] of some parameters; nothing if None."""
         if draws is None or not names:
             for source in self._sources:
                 source.data = {key: [] for key in source.data}
@@ -181,7 +181,7 @@ class CornerPanel:
                     upright.append((-0.6 * away, bottom + at, text))
                     ticks.append((0.0, bottom + at, -0.3 * away, bottom + at))
             short = short_label(name)
-            # Every other one is farther out: neighbours are longer than their squares.
+            # Every second label is farther out, since neighbouring labels would overlap.
             out = 5.2 * away if i % 2 == 0 else 6.8 * away
             middle = i + side / 2
             labels.append((middle, -out, short, 0.0))
@@ -217,11 +217,11 @@ def marginals(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, list[np.ndarray
         return np.ones_like(density), []
     centres = (edges[1:] + edges[:-1]) / 2
     ordered = np.sort(density.ravel())[::-1]
-    shares = np.cumsum(ordered) / ordered.sum()
+    fractions = np.cumsum(ordered) / ordered.sum()
     generator = contour_generator(centres, centres, density)
     lines = []
     for level in _LEVELS:
-        lines += generator.lines(float(np.interp(level, shares, ordered)))
+        lines += generator.lines(float(np.interp(level, fractions, ordered)))
     return density, [np.asarray(line) for line in lines]
 
 
@@ -234,7 +234,7 @@ def _round_values(low: float, high: float) -> list[float]:
         last = np.floor((high - 0.12 * span) / (factor * step))
         if last - first >= 1:
             values = np.arange(first, last + 1) * factor * step
-            # Two are enough: the first and the last.
+            # The first and the last are enough.
             return [float(values[0]), float(values[-1])]
     return [float((low + high) / 2)]
 
@@ -244,6 +244,6 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 
 def _shades() -> list[str]:
-    """Return shades from nothing to blue."""
+    """Return shades from transparent to blue."""
     red, green, blue = (int(BLUE[k : k + 2], 16) for k in (1, 3, 5))
     return [f"#{red:02x}{green:02x}{blue:02x}{int(200 * k / 63):02x}" for k in range(64)]

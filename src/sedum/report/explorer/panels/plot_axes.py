@@ -1,4 +1,4 @@
-"""Axes and figures in one look, for panels that are drawn in a browser."""
+"""Axes and figures of one style, for panels in a browser."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bokeh.plotting import figure
 
 __all__ = ["FluxScale", "plain_ticks", "plot", "round_steps"]
 
-#: Of each decade, the numbers that stand at an axis.
+#: The values of each decade that have labels on an axis.
 _STEPS = (1, 2, 3, 5)
 
 
 def plot(**options: Any) -> Any:
-    """Return an empty figure that fills its place."""
+    """Return an empty figure that fills its container."""
     settings: dict[str, Any] = {
         "sizing_mode": "stretch_both",
         "toolbar_location": "above",
@@ -39,7 +39,7 @@ def plot(**options: Any) -> Any:
 
 
 def plain_ticks() -> CustomJSTickFormatter:
-    """Return a formatter that writes numbers as people do, without exponents near one."""
+    """Return a formatter of numbers without exponents near one."""
     return CustomJSTickFormatter(
         code="""
         const size = Math.abs(tick)
@@ -50,14 +50,14 @@ def plain_ticks() -> CustomJSTickFormatter:
 
 
 def round_steps(low: float, high: float) -> list[float]:
-    """Return round numbers of a logarithmic axis between two positive ones, about five."""
+    """Return about five round values of a logarithmic axis between two positive values."""
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     count = np.log10(high / low)
     steps = _STEPS if count < 2 else (1, 3) if count < 3.5 else (1,)
-    found = [s * 10.0**d for d in decades for s in steps]
+    values = [s * 10.0**d for d in decades for s in steps]
     if count > 7:
-        found = found[::2]
-    return [f for f in found if low <= f <= high]
+        values = values[::2]
+    return [f for f in values if low <= f <= high]
 
 
 class FluxScale:
@@ -81,31 +81,31 @@ class FluxScale:
         top = float(positive.max()) if len(positive) else 1.0
         sound = np.isfinite(error)
         self.noise = float(np.median(error[sound])) if sound.any() else 0.01 * top
-        least = float(flux.min()) if len(flux) else float(positive.min(initial=top))
+        lowest = float(flux.min()) if len(flux) else float(positive.min(initial=top))
         if len(flux) and (flux > 5 * error)[sound].all():
-            # All is bright: nothing but the logarithm is to be seen.
-            self.noise = min(self.noise, 0.01 * least)
-            low = min(least, float(positive.min(initial=least))) / 2
+            # All fluxes are bright, so that the axis is only logarithmic.
+            self.noise = min(self.noise, 0.01 * lowest)
+            low = min(lowest, float(positive.min(initial=lowest))) / 2
         else:
-            low = min(least - self.noise, -self.noise)
+            low = min(lowest - self.noise, -self.noise)
         self.low, self.high = low, 3 * top
 
     def __call__(self, flux: np.ndarray) -> np.ndarray:
-        """Return where fluxes in µJy stand on the axis."""
+        """Return the positions of fluxes in µJy on the axis."""
         return np.arcsinh(np.asarray(flux, float) / self.noise)
 
     def ticks(self) -> tuple[FixedTicker, dict[float, str]]:
         """Return the ticker and the labels of its ticks."""
-        found: list[float] = []
+        ticks: list[float] = []
         if self.low <= 0:
-            found = [0.0]
+            ticks = [0.0]
             if -self.low > 3 * self.noise:
-                found += [-v for v in round_steps(3 * self.noise, -self.low)]
-        found += round_steps(max(self.low, 2 * self.noise), self.high)
-        # Without room between them, labels would hide each other.
+                ticks += [-v for v in round_steps(3 * self.noise, -self.low)]
+        ticks += round_steps(max(self.low, 2 * self.noise), self.high)
+        # Labels need space between them.
         span = float(np.ptp(self(np.array([self.low, self.high]))))
         kept: list[float] = []
-        for value in sorted(found, key=lambda v: (v != 0, v < 0, v)):
+        for value in sorted(ticks, key=lambda v: (v != 0, v < 0, v)):
             at = float(self(np.array(value)))
             if all(abs(at - float(self(np.array(k)))) > 0.07 * span for k in kept):
                 kept.append(value)

@@ -9,18 +9,18 @@ from bokeh.models import ColumnDataSource, Label, Legend, LegendItem, Range1d, S
 
 from sedum.galaxies.model import GalaxyModel
 from sedum.priors.joint import Prior
-from sedum.report.explorer.chosen_galaxy import ChosenGalaxy
 from sedum.report.explorer.panels.plot_axes import plain_ticks, plot
+from sedum.report.explorer.selected_galaxy import SelectedGalaxy
 from sedum.report.plots.style import BLUE, GREEN, GREY, ORANGE
 from sedum.survey.measures.redshift_density import redshift_density
 from sedum.survey.measures.summaries import pz_bounds
 
 __all__ = ["HistoryPanel", "RedshiftPanel"]
 
-#: Decades of star formation below its greatest rate that are shown.
+#: Decades of star formation shown below the maximum rate.
 _DECADES = 4.0
 _HISTORY = ("time", "low95", "low68", "median", "high68", "high95")
-#: Points of p(z).
+#: Number of points of p(z).
 _POINTS = 400
 
 
@@ -66,23 +66,23 @@ class HistoryPanel:
         made.xaxis.formatter, made.yaxis.formatter = plain_ticks(), plain_ticks()
         self.figure = made
 
-    def update(self, galaxy: ChosenGalaxy | None) -> None:
-        """Show a galaxy; nothing where it was not fitted."""
-        fitted = galaxy is not None and galaxy.found is not None
+    def update(self, galaxy: SelectedGalaxy | None) -> None:
+        """Show a galaxy; nothing if it was not fitted."""
+        fitted = galaxy is not None and galaxy.predictions is not None
         self._bang.visible = self._word.visible = fitted
-        if galaxy is None or galaxy.found is None or galaxy.draws is None:
+        if galaxy is None or galaxy.predictions is None or galaxy.draws is None:
             self.source.data = {name: [] for name in _HISTORY}
             return
-        found, names = galaxy.found, self.model.prior.names
+        predictions, names = galaxy.predictions, self.model.prior.names
         middle = np.median(galaxy.draws[:, [names.index("redshift")]], axis=0)
         age = float(self.model.cosmology.age_gyr(middle)[0]) * 1e3
-        edges = found.lookback / 1e6
-        # The first bin begins now, which a logarithmic axis does not show.
+        edges = predictions.lookback / 1e6
+        # The first bin begins at zero, which a logarithmic axis cannot show.
         edges = np.r_[edges[1] / 2, edges[1:]]
-        rate = found.star_formation[0]
+        rate = predictions.star_formation[0]
         peak = float(rate[4].max())
         floor = max(peak, 1e-30) * 10.0**-_DECADES
-        # Each bin is two points, so that bins are steps.
+        # Each bin has two points, so that the line has steps.
         levels = np.repeat(np.maximum(rate, floor / 10), 2, axis=1)
         self.source.data = dict(zip(_HISTORY, [np.repeat(edges, 2)[1:-1], *levels], strict=True))
         self.figure.x_range.update(start=float(edges[0]), end=1.5 * age)
@@ -131,8 +131,8 @@ class RedshiftPanel:
         made.xaxis.axis_label, made.yaxis.axis_label = "redshift", "p(z)"
         self.figure: Any = made
 
-    def update(self, galaxy: ChosenGalaxy | None) -> None:
-        """Show a galaxy; nothing where it was not fitted."""
+    def update(self, galaxy: SelectedGalaxy | None) -> None:
+        """Show a galaxy; nothing if it was not fitted."""
         if galaxy is None or galaxy.draws is None or galaxy.photometry is None:
             self.source.data = {"z": [], "density": []}
             for what in self._marks:
@@ -141,7 +141,7 @@ class RedshiftPanel:
             return
         draws = galaxy.draws[:, self._at]
         marks = {
-            "catalogue": float(galaxy.told.get("redshift_catalogue", np.nan)),
+            "catalogue": float(galaxy.recorded.get("redshift_catalogue", np.nan)),
             "given to the fit": float(galaxy.photometry.redshift[0]),
         }
         low, high = np.percentile(draws, [0.2, 99.8])

@@ -8,8 +8,8 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, Span
 
 from sedum.photometry.filters import FilterSet
-from sedum.report.explorer.chosen_galaxy import ChosenGalaxy
 from sedum.report.explorer.panels.plot_axes import FluxScale, plain_ticks, plot, round_steps
+from sedum.report.explorer.selected_galaxy import SelectedGalaxy
 from sedum.report.plots.style import BLUE, GREY, ORANGE
 
 __all__ = ["SedPanel"]
@@ -78,12 +78,12 @@ class SedPanel:
             size=9,
             color=ORANGE,
         )
-        told = [("band", "@band"), ("flux", "@flux µJy"), ("error", "@error µJy")]
-        told += [("from model", "@sigma σ")]
-        made.add_tools(HoverTool(renderers=[seen], tooltips=told))
+        tooltips = [("band", "@band"), ("flux", "@flux µJy"), ("error", "@error µJy")]
+        tooltips += [("from model", "@sigma σ")]
+        made.add_tools(HoverTool(renderers=[seen], tooltips=tooltips))
         made.yaxis.axis_label = "f_ν [µJy]"
         made.xgrid.ticker = self._ticks
-        made.xaxis.visible = False  # that of the residuals beneath serves both
+        made.xaxis.visible = False  # the panel of residuals has it
         made.add_layout(Span(location=0, dimension="width", line_color=GREY, line_width=0.5))
         made.legend.orientation = "horizontal"
         made.legend.location = "top_left"
@@ -114,20 +114,20 @@ class SedPanel:
         made.min_border_left = 62
         return made
 
-    def update(self, galaxy: ChosenGalaxy | None) -> None:
-        """Show a galaxy, its photometry alone if it was not fitted; nothing where None."""
+    def update(self, galaxy: SelectedGalaxy | None) -> None:
+        """Show a galaxy, only its photometry if it was not fitted, and nothing if None."""
         if galaxy is None or galaxy.photometry is None:
             sources = (self.spectrum, self.model, self.observed, self.limits, self.residuals)
             for source in sources:
                 source.data = _empty(tuple(source.data))
             return
-        seen, found = galaxy.photometry, galaxy.found
+        seen, predictions = galaxy.photometry, galaxy.predictions
         measured, upper = seen.measured[0], seen.upper[0]
         flux, error = seen.flux[0], seen.error[0]
         shown = measured | upper
-        # A measured flux may have an error that makes no sense: that is why it was not fitted.
+        # A galaxy that was not fitted may have an invalid error of a measured flux.
         sound = measured & np.isfinite(error) & (error > 0)
-        bands = np.zeros((5, 0)) if found is None else found.photometry[0]
+        bands = np.zeros((5, 0)) if predictions is None else predictions.photometry[0]
         known = np.where(sound, error, np.nan)
         scale = FluxScale(flux[shown], known[shown], bands[[1, 3]].ravel())
         pivots, names = self.filters.pivots / 1e4, np.array(self.filters.names)
@@ -158,20 +158,20 @@ class SedPanel:
         self.figure.yaxis[0].update(ticker=ticker, major_label_overrides=texts)
         self.figure.ygrid[0].ticker = ticker
 
-    def _update_model(self, galaxy: ChosenGalaxy, scale: FluxScale) -> None:
-        found = galaxy.found
-        if found is None:
+    def _update_model(self, galaxy: SelectedGalaxy, scale: FluxScale) -> None:
+        predictions = galaxy.predictions
+        if predictions is None:
             self.spectrum.data, self.model.data = _empty(_SPECTRUM), _empty(_MODEL)
             return
-        lines = found.spectrum[0]
+        lines = predictions.spectrum[0]
         covered = np.isfinite(lines).all(axis=0)
         levels = scale(lines[:, covered]).astype(np.float32)
-        micron = (found.wavelength[covered] / 1e4).astype(np.float32)
+        micron = (predictions.wavelength[covered] / 1e4).astype(np.float32)
         self.spectrum.data = dict(zip(_SPECTRUM, [micron, *levels], strict=True))
-        bands = scale(found.photometry[0])
+        bands = scale(predictions.photometry[0])
         self.model.data = dict(zip(_MODEL, [self.filters.pivots / 1e4, *bands[1:4]], strict=True))
 
-    def _update_residuals(self, galaxy: ChosenGalaxy, measured: np.ndarray) -> None:
+    def _update_residuals(self, galaxy: SelectedGalaxy, measured: np.ndarray) -> None:
         if galaxy.residual is None:
             self.residuals.data = _empty(_RESIDUALS)
             return

@@ -20,10 +20,10 @@ from sedum.report.page.page_parts import (
     plain,
     with_error,
 )
+from sedum.report.plots.axis_labels import bin_label
 from sedum.report.plots.report_figures.calibration_figure import (
     plot_bins,
     plot_coverage_of_parameters,
-    without_number,
 )
 
 __all__ = ["calibration_section"]
@@ -35,19 +35,19 @@ def calibration_section(cards: list[Scorecard], notes: list[str], gallery: Galle
     Parameters
     ----------
     cards
-        Those that were found.
+        The scorecards.
     notes
-        What was found and left out, and why.
+        Scorecards that were left out, and why.
     gallery
-        Of the figures.
+        The gallery of figures.
     """
     blocks: list[Block] = [Text.of(note, kind="warning") for note in notes]
     if not cards:
         blocks.append(
             Text.of(
                 "No scorecard was found beside the results. sedum validate RUN.yaml makes one on "
-                "new mock galaxies, sedum validate RUN.yaml --catalogue CATALOGUE one on known "
-                "redshifts; name its folder with --scorecard if it lies elsewhere."
+                "new mock galaxies; with --catalogue CATALOGUE, on known redshifts. If it is in "
+                "another folder, sedum report --scorecard names that folder."
             )
         )
     for card in cards:
@@ -62,8 +62,8 @@ def _origin(card: Scorecard) -> list[Block]:
     faults = [str(f) for f in card.content.get("faults", [])]
     blocks: list[Block] = []
     if not card.known:
-        told = "does not say which estimator it is of; it is taken to be that of the results"
-        blocks.append(Text.of(f"{card.path.name} {told}.", kind="note"))
+        text = "does not name its estimator; it is assumed to be that of the results"
+        blocks.append(Text.of(f"{card.path.name} {text}.", kind="note"))
     if faults:
         parts: list[Cell] = ["faults found: "]
         for i, fault in enumerate(faults):
@@ -75,7 +75,7 @@ def _origin(card: Scorecard) -> list[Block]:
 
 
 def _about(fault: str) -> str:
-    """Return the key of the definition of what a fault was found by."""
+    """Return the key of the definition of the test that a fault was found by."""
     keys = {"PIT": "pit", "TARP": "tarp", "L-C2ST": "lc2st", "information": "information"}
     return next((key for word, key in keys.items() if word in fault), "coverage")
 
@@ -90,7 +90,7 @@ def _mock(card: Scorecard, gallery: Gallery) -> list[Block]:
         Term("mock galaxies", "mocks"),
         ": ",
         with_error(information["mean"], information["error"], "information"),
-        " nat of information; all parameters together deviate by ",
+        " nat of information; the joint test of all parameters deviates by ",
         plain(tarp["deviation"], "tarp"),
         " (TARP, p = ",
         _p_value(tarp["p_value"], "tarp"),
@@ -104,10 +104,10 @@ def _mock(card: Scorecard, gallery: Gallery) -> list[Block]:
             "calibration",
             plot_coverage_of_parameters(content),
             (
-                "Share of true values within central intervals (",
+                "Fraction of true values within central intervals (",
                 Term("coverage", "coverage"),
-                "), with errors by resampling. Orange: a calibrated posterior; grey: four binomial "
-                "standard errors, beyond which there is a fault.",
+                "), with errors by resampling. Orange: a calibrated posterior. Grey: four binomial "
+                "standard errors; a value outside is a fault.",
             ),
             "Coverage of 68% and 95% intervals of each parameter; the numbers are in the table.",
         )
@@ -168,7 +168,9 @@ def _catalogue(card: Scorecard) -> list[Block]:
     content = card.content
     named = content.get("catalogue", "a catalogue")
     blocks: list[Block] = [
-        Text.of(f"On the known redshifts and other estimates of {named}, hidden from the fit:"),
+        Text.of(
+            f"On the known redshifts and other estimates of {named}, which the fit did not use:"
+        ),
         *_origin(card),
     ]
     if "redshift" in content:
@@ -192,7 +194,7 @@ def _known(content: Mapping[str, Any]) -> Grid:
     ]
     groups = {"all": content["all"]}
     for kind, bins in content["bins"].items():
-        groups |= {f"{kind} {without_number(text)}": row for text, row in bins.items()}
+        groups |= {f"{kind} {bin_label(text)}": row for text, row in bins.items()}
     rows: list[list[Cell]] = [
         [
             name,
@@ -226,6 +228,6 @@ def _references(content: Mapping[str, Any]) -> Grid:
                     with_error(row["nmad"], row["nmad_error"], "offset"),
                 ]
             )
-    headings: list[Cell] = ["quantity", "column", "way", "galaxies"]
+    headings: list[Cell] = ["quantity", "column", "redshift", "galaxies"]
     headings += [Term("offset", "offset"), Term("NMAD", "offset")]
     return Grid("Posterior medians minus other estimates", headings, rows)

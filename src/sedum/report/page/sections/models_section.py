@@ -1,4 +1,4 @@
-"""Models compared by their evidence."""
+"""Comparison of models by their evidence."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sedum.report.page.page_parts import (
     Term,
     Text,
     count,
+    fraction,
     plain,
-    share,
     with_error,
 )
 from sedum.report.plots.report_figures.model_figures import plot_models
@@ -26,19 +26,20 @@ __all__ = ["models_section"]
 
 
 def models_section(compared: ModelComparison | None, note: str, gallery: Gallery) -> Section:
-    """Return the section; it says how to compare models where there is no comparison."""
+    """Return the section; without a comparison, it explains how to make one."""
     blocks: list[Block] = [Text.of(note, kind="warning")] if note else []
     if compared is None:
         blocks.append(
             Text.of(
                 "No comparison was found beside the results. sedum compare A.safetensors "
-                "B.safetensors CATALOGUE weighs models that differ in stars, histories, dust or "
-                "priors by their evidence; name its output with --compared if it lies elsewhere."
+                "B.safetensors CATALOGUE compares models that differ in stars, histories, dust or "
+                "priors by their evidence. If its output is elsewhere, sedum report --compared "
+                "names it."
             )
         )
     else:
         blocks += _blocks(compared, gallery)
-    return Section("models", "Models compared", blocks)
+    return Section("models", "Model comparison", blocks)
 
 
 def _blocks(compared: ModelComparison, gallery: Gallery) -> list[Block]:
@@ -63,11 +64,11 @@ def _blocks(compared: ModelComparison, gallery: Gallery) -> list[Block]:
                     "Galaxies by their ",
                     Term("ln Bayes factor", "bayes"),
                     " over the first model, and the ",
-                    Term("share of the population", "model_share"),
+                    Term("fraction of the population", "model_fraction"),
                     " that each model describes.",
                 ),
-                "Histogram of ln Bayes factors, and shares of the population with 68% intervals; "
-                "the numbers are in the table.",
+                "Histogram of ln Bayes factors, and fractions of the population with 68% "
+                "intervals; the numbers are in the table.",
             )
         )
     shifts = [row for row in summary["shifts"] if row.get("log_mass_low") is None]
@@ -81,7 +82,7 @@ def _models(compared: ModelComparison) -> Grid:
         "model",
         Term("prior", "evidence"),
         Term("verified", "verified"),
-        Term("share", "model_share"),
+        Term("fraction", "model_fraction"),
         Term("Σ ln B", "bayes"),
         Term("preferred by", "preferred"),
     ]
@@ -94,15 +95,15 @@ def _models(compared: ModelComparison) -> Grid:
         ]
         if "fraction" in row:
             total, error = row["summed_log_bayes_factor"], row["summed_log_bayes_factor_error"]
-            cells.append(with_error(row["fraction"], row["fraction_sigma"], "model_share"))
+            cells.append(with_error(row["fraction"], row["fraction_sigma"], "model_fraction"))
             cells.append(
                 with_error(total, error, "bayes", signed=True) if i else Number("0", "bayes")
             )
         else:
-            cells += [Number("–", "model_share"), Number("–", "bayes")]
+            cells += [Number("–", "model_fraction"), Number("–", "bayes")]
         if compared.preferred:
             whole = int(compared.summary["compared"])
-            cells.append(share(compared.preferred[name], whole, "preferred"))
+            cells.append(fraction(compared.preferred[name], whole, "preferred"))
         else:
             cells.append(Number("–", "preferred"))
         rows.append(cells)

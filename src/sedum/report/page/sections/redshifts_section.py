@@ -1,4 +1,4 @@
-"""Photometric redshifts against known ones."""
+"""Photometric redshifts compared with known redshifts."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ from sedum.statistics import median_and_nmad
 
 __all__ = ["measure_known", "redshifts_section", "wilson"]
 
-#: Fewest galaxies of a bin, and bootstrap resamples.
-_LEAST, _RESAMPLES = 20, 200
+#: Minimum number of galaxies of a bin, and number of bootstrap resamples.
+_MIN_GALAXIES, _RESAMPLES = 20, 200
 
 
 def wilson(part: int, whole: int) -> float:
-    """Return half the width of Wilson's (1927) interval of one sigma of a share."""
+    """Return half the width of Wilson's (1927) one-sigma interval of a fraction."""
     p = part / whole
     return float(np.sqrt(p * (1 - p) / whole + 1 / (4 * whole**2)) / (1 + 1 / whole))
 
 
-def redshifts_section(found: CatalogueSample, gallery: Gallery) -> Section:
-    """Return the section; it says why there is no comparison where there is none."""
-    return Section("redshifts", "Redshifts against known ones", _blocks(found, gallery))
+def redshifts_section(sample: CatalogueSample, gallery: Gallery) -> Section:
+    """Return the section; without a comparison, it gives the reason."""
+    return Section("redshifts", "Photometric and known redshifts", _blocks(sample, gallery))
 
 
-def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
-    results = found.results
+def _blocks(sample: CatalogueSample, gallery: Gallery) -> list[Block]:
+    results = sample.results
     if "redshift_catalogue" not in results.columns:
         return [
             Text.of(
-                "The catalogue has no redshifts to compare with; catalogue.redshift in the run "
-                "file names their column."
+                "The catalogue has no redshifts to compare with. If it has a column of redshifts, "
+                "name it as catalogue.redshift in the run file."
             )
         ]
     if use_redshift(results):
         return [
             Text.of(
                 "The catalogue's redshifts were given to the fit (catalogue.use_redshift) for ",
-                count(found.counts.with_redshift, "fitted"),
-                " fitted galaxies: comparing the results with them would only compare them with "
-                "themselves, and is left out. sedum validate --catalogue hides them and compares.",
+                count(sample.counts.with_redshift, "fitted"),
+                " fitted galaxies, so that the results cannot be compared with them. sedum "
+                "validate --catalogue hides the known redshifts and compares.",
                 kind="note",
             )
         ]
     if "redshift" not in results.quantities():
         return [Text.of("The redshift is not among the quantities of the results.")]
-    known = found.counts.known
+    known = sample.counts.known
     if not known.galaxies.sum():
         return [Text.of("No fitted galaxy has a known redshift.")]
-    rows = measure_known(found)
+    rows = measure_known(sample)
     whole, bins = rows[0], rows[1:]
     blocks: list[Block] = [
         Text.of(
@@ -104,16 +104,16 @@ def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
     caption: tuple[Cell, ...] = (
         "Posterior medians against known redshifts, and ",
         Term("redshift errors", "dz"),
-        " against redshift and as a histogram, whose outermost bars hold all beyond. Dashed: "
+        " against redshift and as a histogram, whose outer bars include all larger errors. Dashed: "
         "errors of ±0.15, beyond which galaxies are ",
         Term("outliers", "outliers"),
         ".",
     )
     truth, _, middle, _ = known.sample.T
     if beyond := int((np.abs(middle - truth) / (1 + truth) > REACH).sum()):
-        caption += (" ", count(beyond, "dz"), " galaxies lie beyond the second panel.")
+        caption += (" ", count(beyond, "dz"), " galaxies lie outside the second panel.")
     if shown < known.galaxies.sum():
-        caption += (" Drawn are ", count(shown, "sampled"), " galaxies at random.")
+        caption += (" The figure shows ", count(shown, "sampled"), " random galaxies.")
     blocks.append(
         gallery.add(
             "photoz",
@@ -128,7 +128,7 @@ def _blocks(found: CatalogueSample, gallery: Gallery) -> list[Block]:
             gallery.add(
                 "photoz-bins",
                 plot_known_bins(bins),
-                "The same numbers in bins of known redshift, with standard errors; orange: a "
+                "The same quantities in bins of known redshift, with standard errors. Orange: a "
                 "calibrated posterior.",
                 "NMAD, bias, outlier fraction and coverage against known redshift; the numbers "
                 "are in the table.",
@@ -162,13 +162,15 @@ def _table(rows: list[dict[str, Any]]) -> Grid:
                 with_error(row["coverage"], row["coverage_error"], "coverage_z", percent=True),
             ]
         )
-    caption = "Redshifts against known ones; errors of shares are by Wilson, others by resampling"
+    caption = (
+        "Photometric and known redshifts; errors of fractions are Wilson's, others by resampling"
+    )
     return Grid(caption, headings, cells)
 
 
-def measure_known(found: CatalogueSample) -> list[dict[str, Any]]:
+def measure_known(sample: CatalogueSample) -> list[dict[str, Any]]:
     """Return the measures of all galaxies of known redshift, and in bins with enough of them."""
-    known = found.counts.known
+    known = sample.counts.known
     truth, _, middle, _ = known.sample.T
     error = (middle - truth) / (1 + truth)
 
@@ -195,7 +197,7 @@ def measure_known(found: CatalogueSample) -> list[dict[str, Any]]:
 
 
 def _merged(counts: np.ndarray) -> list[tuple[int, int]]:
-    """Return spans of bins that hold enough galaxies each: the last takes what is left."""
+    """Merge bins until each has enough galaxies; the last one takes the remainder."""
     spans: list[tuple[int, int]] = []
     start = held = 0
     for i, n in enumerate(counts):
@@ -203,7 +205,7 @@ def _merged(counts: np.ndarray) -> list[tuple[int, int]]:
             start = i + 1
             continue
         held += int(n)
-        if held >= _LEAST:
+        if held >= _MIN_GALAXIES:
             spans.append((start, i + 1))
             start, held = i + 1, 0
     if held and spans:
@@ -215,7 +217,7 @@ def _merged(counts: np.ndarray) -> list[tuple[int, int]]:
 def _spread(
     measure: Callable[[np.ndarray], tuple[float, float]], values: np.ndarray
 ) -> tuple[float, float]:
-    """Return the standard errors of what a measure gives, by resampling."""
+    """Return the standard errors of a measure, by resampling."""
     rng = np.random.default_rng(1)
     again = [
         measure(values[rng.integers(len(values), size=len(values))]) for _ in range(_RESAMPLES)

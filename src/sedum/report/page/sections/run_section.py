@@ -1,4 +1,4 @@
-"""What was run: bands, model, priors, noise, estimator, versions."""
+"""The analysis: bands, model, priors, noise, estimator, versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sedum.report.page.page_parts import (
     minus,
     plain,
 )
-from sedum.report.plots.report_figures.calibration_figure import plot_loss
+from sedum.report.plots.loss_plot import draw_losses
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import describe_column
 
@@ -37,10 +37,10 @@ _HASH = 12
 def run_section(
     results: PosteriorCatalogue, history: Mapping[str, Any], gallery: Gallery
 ) -> Section:
-    """Return the section; ``history`` is that of the estimator's training, empty if not known."""
+    """Return the section; ``history`` is the training record, empty if not known."""
     run = results.run
     bands = _bands(run)
-    blocks: list[Block] = [_told(run, bands), bands, _priors(results)]
+    blocks: list[Block] = [_description(run, bands), bands, _priors(results)]
     blocks += _training(history, gallery)
     blocks += [
         _settings("Forward model: settings", run.model.model_dump(mode="json")),
@@ -51,14 +51,14 @@ def run_section(
         _provenance(results),
         Folded("The complete run file", run.to_yaml()),
     ]
-    return Section("run", "What was run", blocks)
+    return Section("run", "Analysis", blocks)
 
 
 def written(results: PosteriorCatalogue) -> str:
-    """Return when the results were made: as they say, or when their file was last written."""
-    told = results.provenance.get("date")
-    if told:
-        return str(told)
+    """Return the recorded date of the results, or when their file was last written."""
+    date = results.provenance.get("date")
+    if date:
+        return str(date)
     at = datetime.fromtimestamp(results.path.stat().st_mtime, UTC)
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
@@ -89,7 +89,7 @@ def _bands(run: RunFile) -> Grid:
 
 
 def _depths(noise: NoiseSettings) -> dict[str, tuple[float, float]]:
-    """Return the least and greatest depth of each band, where the run file has them."""
+    """Return the minimum and maximum depth of each band, if the run file has depths."""
     if isinstance(noise, DepthNoise):
         return {band: (depth, depth) for band, depth in noise.depths.items()}
     if isinstance(noise, RegionNoise):
@@ -101,7 +101,7 @@ def _depths(noise: NoiseSettings) -> dict[str, tuple[float, float]]:
 
 def _noise(run: RunFile) -> Grid:
     content = run.noise.model_dump(mode="json")
-    content.pop("depths", None)  # stand beside the bands
+    content.pop("depths", None)  # shown with the bands
     content.pop("regions", None)
     return _settings("Noise: settings", content)
 
@@ -124,7 +124,7 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _value(value: Any) -> Cell:
-    """Return a setting as it is shown: numbers link to what settings are."""
+    """Return a setting as it is shown; numbers link to their definition."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
@@ -132,8 +132,8 @@ def _value(value: Any) -> Cell:
     if value is None:
         return "none"
     if isinstance(value, list | tuple):
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
-        if value and numbers:
+        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+        if value and numeric:
             return Number(", ".join(f"{v:g}" for v in value), "setting")
         return ", ".join(str(v) for v in value) or "none"
     return str(value)
@@ -146,7 +146,7 @@ def _priors(results: PosteriorCatalogue) -> Grid:
     swapped = results.provenance.get("swapped_priors")
     if swapped:
         specs |= swapped
-        caption += ": the ones that took the place of those trained with (--priors-from)"
+        caption += ": these replace the priors of the training (--priors-from)"
     rows: list[list[Cell]] = []
     for name, spec in specs.items():
         unit, text = describe_column(name)
@@ -171,8 +171,8 @@ def _prior(kind: str, spec: Mapping[str, Any]) -> Cell:
     return (Term(kind.replace("_", " "), define), " ", Number(minus(text), define))
 
 
-def _told(run: RunFile, bands: Grid) -> Text:
-    """Return the analysis in a sentence or two."""
+def _description(run: RunFile, bands: Grid) -> Text:
+    """Return a description of the analysis in one or two sentences."""
     pivots = [c for row in bands.rows for c in row if isinstance(c, Number) and c.define == "pivot"]
     parts: list[Cell] = [count(len(run.filters), "setting"), " bands"]
     if pivots:
@@ -206,8 +206,8 @@ def _training(history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
     blocks: list[Block] = []
     losses = [float(x) for x in history.get("losses", [])]
     if not losses:
-        told = "How the training went is in the estimator, which was not found beside the results"
-        blocks.append(Text.of(f"{told}; name it with --estimator.", kind="note"))
+        text = "The training record is in the estimator, which was not found beside the results"
+        blocks.append(Text.of(f"{text}; sedum report --estimator names it.", kind="note"))
         return blocks
     steps = int(history["steps_per_round"])
     blocks.append(
@@ -222,7 +222,7 @@ def _training(history: Mapping[str, Any], gallery: Gallery) -> list[Block]:
     blocks.append(
         gallery.add(
             "training-loss",
-            plot_loss(losses, steps),
+            draw_losses(losses, steps),
             (Term("Held-out loss", "loss"), " during training."),
             "Line plot of the held-out loss, in nat per galaxy, against training steps; it ends at "
             f"{losses[-1]:.3f}.",
@@ -240,4 +240,4 @@ def _provenance(results: PosteriorCatalogue) -> Grid:
         rows.append([f"version of {name}", Number(str(version), "version")])
     for part, digest in results.provenance.get("fingerprint", {}).items():
         rows.append([f"fingerprint of {part}", Number(str(digest)[:_HASH], "fingerprint")])
-    return Grid("Provenance: files, versions, fingerprints", ["what", "value"], rows, folded=True)
+    return Grid("Provenance: files, versions, fingerprints", ["item", "value"], rows, folded=True)

@@ -1,4 +1,4 @@
-"""The report in a nutshell, and what deserves a second look."""
+"""The summary of the report: key numbers, and possible problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sedum.report.page.page_parts import (
     Term,
     Text,
     count,
-    share,
+    fraction,
     with_error,
 )
 from sedum.report.page.sections.redshifts_section import measure_known, wilson
@@ -25,26 +25,26 @@ from sedum.report.page.sections.run_section import written
 
 __all__ = ["summary_section"]
 
-#: Shares beyond which something is noted, and by how many errors coverage must be off.
+#: Fractions beyond which a problem is noted, and the deviation of coverage in errors.
 _UNFITTED, _OUTLIERS, _UNVERIFIED, _ODD, _EDGE, _SIGMA = 0.1, 0.1, 0.3, 0.05, 0.3, 4.0
 
 
 def summary_section(
-    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
+    sample: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
 ) -> Section:
-    """Return the section."""
-    blocks: list[Block] = [_numbers(found, cards, compared)]
-    notes = _notes(found, cards)
+    """Return the section with key numbers and possible problems."""
+    blocks: list[Block] = [_numbers(sample, cards, compared)]
+    notes = _notes(sample, cards)
     blocks += [Text(note, kind="warning") for note in notes]
     if not notes:
-        blocks.append(Text.of("Nothing in these results calls for a second look.", kind="good"))
+        blocks.append(Text.of("No problem was found in these results.", kind="good"))
     return Section("summary", "Summary", blocks)
 
 
 def _numbers(
-    found: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
+    sample: CatalogueSample, cards: Sequence[Scorecard], compared: ModelComparison | None
 ) -> Grid:
-    results, counts = found.results, found.counts
+    results, counts = sample.results, sample.counts
     rows: list[list[Cell]] = []
     if "catalogue" in results.provenance:
         rows.append(["catalogue", str(results.provenance["catalogue"])])
@@ -53,14 +53,14 @@ def _numbers(
         [Term("date", "date"), Number(written(results), "date")],
         ["version of sedum", Number(results.provenance["versions"]["sedum"], "version")]
         if "sedum" in results.provenance.get("versions", {})
-        else ["version of sedum", "not told"],
+        else ["version of sedum", "not recorded"],
         [Term("rows", "rows"), count(counts.rows, "rows", "rows")],
         [
             Term("fitted", "fitted"),
             (
                 count(counts.ok, "fitted", "fitted"),
                 " (",
-                share(counts.ok, counts.rows, "fitted", "fitted-share"),
+                fraction(counts.ok, counts.rows, "fitted", "fitted-fraction"),
                 ")",
             ),
         ],
@@ -69,7 +69,7 @@ def _numbers(
     rows.append(["bands", count(bands, "setting")])
     known = counts.known
     if (n := int(known.galaxies.sum())) and "redshift" in results.quantities():
-        whole = measure_known(found)[0]
+        whole = measure_known(sample)[0]
         rows.append([Term("known redshifts", "known"), count(n, "known")])
         rows.append(["NMAD", with_error(whole["nmad"], whole["nmad_error"], "nmad")])
         rows.append(
@@ -88,7 +88,7 @@ def _numbers(
     for column in ("verified", "in_distribution"):
         if column in results.columns:
             text = column.replace("_", " ")
-            rows.append([Term(text, column), share(counts.true[column], counts.ok, column)])
+            rows.append([Term(text, column), fraction(counts.true[column], counts.ok, column)])
     for card in cards:
         faults = len(card.content.get("faults", []))
         kind = "mock galaxies" if "parameters" in card.content else "known redshifts"
@@ -96,12 +96,12 @@ def _numbers(
     if compared is not None:
         n = len(compared.summary["models"])
         rows.append(["models compared", count(n, "evidence")])
-    return Grid("The results at a glance", ["what", "value"], rows)
+    return Grid("Key numbers", ["item", "value"], rows)
 
 
-def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
-    """Return what deserves a second look, each as the parts of a line."""
-    counts, columns = found.counts, found.results.columns
+def _notes(sample: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cell, ...]]:
+    """Return possible problems, each as the parts of a line."""
+    counts, columns = sample.counts, sample.results.columns
     notes: list[tuple[Cell, ...]] = []
     unfitted = counts.rows - counts.ok
     if unfitted > _UNFITTED * counts.rows:
@@ -109,7 +109,7 @@ def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cel
         reason, number = reasons[0]
         notes.append(
             (
-                share(unfitted, counts.rows, "status"),
+                fraction(unfitted, counts.rows, "status"),
                 " of the rows were not fitted, most often (",
                 count(number, "status"),
                 f") because: {reason}.",
@@ -119,16 +119,16 @@ def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cel
         return notes
     known = counts.known
     n = int(known.galaxies.sum())
-    if n and "redshift" in found.results.quantities():
+    if n and "redshift" in sample.results.quantities():
         outliers, inside = int(known.outliers.sum()), int(known.inside.sum())
         if outliers > _OUTLIERS * n:
-            notes.append((share(outliers, n, "outliers"), " of known redshifts are outliers."))
+            notes.append((fraction(outliers, n, "outliers"), " of known redshifts are outliers."))
         if abs(inside / n - 0.68) > _SIGMA * wilson(inside, n):
             kind = "too narrow" if inside < 0.68 * n else "too wide"
             notes.append(
                 (
                     f"Posteriors of redshift are {kind}: ",
-                    share(inside, n, "coverage_z"),
+                    fraction(inside, n, "coverage_z"),
                     " of known redshifts lie in their 68% intervals.",
                 )
             )
@@ -136,23 +136,25 @@ def _notes(found: CatalogueSample, cards: Sequence[Scorecard]) -> list[tuple[Cel
         without = counts.ok - counts.true["verified"]
         if without > _UNVERIFIED * counts.ok:
             notes.append(
-                (share(without, counts.ok, "verified"), " of fitted galaxies are not verified.")
+                (fraction(without, counts.ok, "verified"), " of fitted galaxies are not verified.")
             )
     if "in_distribution" in columns:
         odd = counts.ok - counts.true["in_distribution"]
         if odd > _ODD * counts.ok:
-            told = " of fitted galaxies are not like the simulations; sedum check says which bands."
-            notes.append((share(odd, counts.ok, "in_distribution"), told))
+            text = " of fitted galaxies are unlike the simulations; sedum check names the bands."
+            notes.append((fraction(odd, counts.ok, "in_distribution"), text))
     edges = sum(number for text, number in counts.texts["at_edge"].items() if text)
     if edges > _EDGE * counts.ok:
-        told = " of fitted galaxies are at an edge of the prior in some parameter."
-        notes.append((share(edges, counts.ok, "at_edge"), told))
+        text = " of fitted galaxies are at an edge of the prior in at least one parameter."
+        notes.append((fraction(edges, counts.ok, "at_edge"), text))
     lacking = counts.worst.counts["no value"]
     if lacking:
-        notes.append((count(lacking, "no_value"), " fitted rows lack the value of some quantity."))
+        notes.append(
+            (count(lacking, "no_value"), " fitted rows have no value for at least one quantity.")
+        )
     for card in cards:
         faults = len(card.content.get("faults", []))
         if faults:
-            told = f" faults of calibration in {card.path.name}; sedum recalibrate may mend them."
-            notes.append((count(faults, "coverage"), told))
+            text = f" calibration faults in {card.path.name}; sedum recalibrate may correct them."
+            notes.append((count(faults, "coverage"), text))
     return notes

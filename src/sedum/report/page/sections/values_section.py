@@ -1,4 +1,4 @@
-"""What was found: distributions of all quantities, relations between them, typical errors."""
+"""Distributions of all quantities, relations between them, and typical errors."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from sedum.report.plots.report_figures.relation_figures import plot_mass_redshif
 
 __all__ = ["distributions_section", "relations_section"]
 
-#: Whose errors are drawn against redshift and mass, where they are there.
+#: Quantities whose errors are drawn against redshift and mass, if the results have them.
 _WIDTHS = ("redshift", "log_mass_surviving", "log_mass", "log_sfr_100", "av", "mass_weighted_age")
-_MOST_WIDTHS = 4
+_MAX_WIDTHS = 4
 
 
-def distributions_section(found: CatalogueSample, gallery: Gallery) -> Section:
+def distributions_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section of medians and half-widths of every quantity."""
     blocks: list[Block] = []
-    if not found.counts.ok:
+    if not sample.counts.ok:
         return Section("distributions", "Distributions", [Text.of("No row was fitted.")])
-    if not found.complete:
+    if not sample.complete:
         blocks.append(
             Text.of(
                 "Medians are of a ",
                 Term("sample", "sampled"),
                 " of ",
-                count(len(found.sample), "sampled"),
-                " fitted rows; histograms are of all.",
+                count(len(sample.sample), "sampled"),
+                " fitted rows; histograms are of all rows.",
                 kind="note",
             )
         )
-    drawn = plot_distributions(found)
+    drawn = plot_distributions(sample)
     if drawn is not None:
-        beyond = sum(h.beyond for n, h in found.counts.histograms.items() if n.endswith("_p50"))
+        beyond = sum(h.beyond for n, h in sample.counts.histograms.items() if n.endswith("_p50"))
         caption: tuple[Cell, ...] = (
             "Posterior medians of fitted galaxies. The bar in each panel is the 68% interval of a "
             "typical galaxy: from the median over galaxies of their 16th ",
@@ -65,19 +65,19 @@ def distributions_section(found: CatalogueSample, gallery: Gallery) -> Section:
                 "quantity; the table below gives their medians and spreads.",
             )
         )
-    blocks.append(_table(found))
+    blocks.append(_table(sample))
     return Section("distributions", "Distributions", blocks)
 
 
-def _table(found: CatalogueSample) -> Grid:
+def _table(sample: CatalogueSample) -> Grid:
     rows: list[list[Cell]] = []
     without = False
-    for name in found.results.quantities():
-        medians, widths = found.values(name), found.half_width(name)
-        lacking = found.counts.histograms.get(f"{name}_p50")
-        missing = lacking.without if lacking is not None else found.counts.ok
+    for name in sample.results.quantities():
+        medians, widths = sample.values(name), sample.half_width(name)
+        lacking = sample.counts.histograms.get(f"{name}_p50")
+        missing = lacking.without if lacking is not None else sample.counts.ok
         without |= missing > 0
-        cells: list[Cell] = [Term(name, quantity(name)), readable_unit(found.unit(name))]
+        cells: list[Cell] = [Term(name, quantity(name)), readable_unit(sample.unit(name))]
         if np.isfinite(medians).any():
             low, middle, high = np.nanpercentile(medians, [16, 50, 84])
             cells += [between(low, middle, high, "median")]
@@ -102,19 +102,19 @@ def _table(found: CatalogueSample) -> Grid:
     return Grid("Parameters and derived quantities of fitted galaxies", headings, rows)
 
 
-def relations_section(found: CatalogueSample, gallery: Gallery) -> Section:
+def relations_section(sample: CatalogueSample, gallery: Gallery) -> Section:
     """Return the section of mass against redshift, the sequence, and errors against both."""
     blocks: list[Block] = []
-    drawn = plot_mass_redshift(found)
+    drawn = plot_mass_redshift(sample)
     if drawn is not None:
-        density = found.density("redshift", found.mass)
+        density = sample.density("redshift", sample.mass)
         assert density is not None
         blocks.append(
             gallery.add(
                 "mass-redshift",
                 drawn,
                 (
-                    Term(found.mass, quantity(found.mass)),
+                    Term(sample.mass, quantity(sample.mass)),
                     " against redshift: posterior medians of ",
                     count(int(density.counts.sum()), "cell", "mass-redshift-galaxies"),
                     " galaxies",
@@ -124,9 +124,9 @@ def relations_section(found: CatalogueSample, gallery: Gallery) -> Section:
                 "Stellar mass against redshift of fitted galaxies, as points or as a density.",
             )
         )
-    drawn = plot_sequence(found)
+    drawn = plot_sequence(sample)
     if drawn is not None:
-        density = found.counts.densities[-1]
+        density = sample.counts.densities[-1]
         reference = Term("the sequence of Speagle et al. (2014)", "sequence")
         blocks.append(
             gallery.add(
@@ -144,10 +144,10 @@ def relations_section(found: CatalogueSample, gallery: Gallery) -> Section:
                 "Star-formation rate against stellar mass, one panel for each bin of redshift.",
             )
         )
-    names = [n for n in _WIDTHS if n in found.results.quantities()]
+    names = [n for n in _WIDTHS if n in sample.results.quantities()]
     if {"log_mass", "log_mass_surviving"} <= set(names):
         names.remove("log_mass")
-    drawn = plot_widths(found, names[:_MOST_WIDTHS])
+    drawn = plot_widths(sample, names[:_MAX_WIDTHS])
     if drawn is not None:
         blocks.append(
             gallery.add(
@@ -163,8 +163,11 @@ def relations_section(found: CatalogueSample, gallery: Gallery) -> Section:
             )
         )
     if not blocks:
-        told = "Too few fitted galaxies, or no mass, redshift and star-formation rate among the "
-        blocks.append(Text.of(f"{told}quantities."))
+        blocks.append(
+            Text.of(
+                "There are too few fitted galaxies, or no mass, redshift and star-formation rate."
+            )
+        )
     return Section("relations", "Mass, redshift and star formation", blocks)
 
 

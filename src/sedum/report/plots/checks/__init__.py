@@ -1,1 +1,1 @@
-"""Figures of what checks found: recovery, calibration, redshifts, zero-points."""
+"""Figures of checks: recovery, calibration, redshifts, zero-points."""

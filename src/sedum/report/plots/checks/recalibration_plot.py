@@ -15,9 +15,9 @@ from sedum.report.plots.style import CYCLE, GREY, figure, label, save, styled
 __all__ = ["plot_recalibration", "recalibration_table"]
 
 
-def recalibration_table(found: RecalibrationResult) -> Table:
+def recalibration_table(result: RecalibrationResult) -> Table:
     """Return coverage and ranks before and after as a table for the terminal."""
-    summary = found.summary()
+    summary = result.summary()
     before, after = summary["before"], summary["after"]
     table = Table(
         title=(
@@ -38,19 +38,19 @@ def recalibration_table(found: RecalibrationResult) -> Table:
     return table
 
 
-def plot_recalibration(found: RecalibrationResult, path: str | Path) -> Path:
+def plot_recalibration(result: RecalibrationResult, path: str | Path) -> Path:
     """Draw the coverage of each parameter, and of all together, minus the nominal one.
 
     The grey band holds 99% of curves of a calibrated posterior, level by level.
     """
     levels = np.linspace(0, 1, 101)
-    band = 2.58 * np.sqrt(levels * (1 - levels) / len(found.before.truth))
+    band = 2.58 * np.sqrt(levels * (1 - levels) / len(result.before.truth))
     with styled():
         fig = figure(9.2, 4.0)
         axes = fig.subplots(1, 2, sharey=True)
-        gain, error = found.gain
+        gain, error = result.gain
         titles = ("before", f"after: {gain:+.3f} ± {error:.3f} nat per galaxy")
-        for axis, judged, title in zip(axes, (found.before, found.after), titles, strict=True):
+        for axis, judged, title in zip(axes, (result.before, result.after), titles, strict=True):
             axis.fill_between(levels, -band, band, color=GREY, alpha=0.3, lw=0)
             axis.axhline(0, color="black", lw=0.6)
             for j, (name, curve) in enumerate(_curves(judged, levels).items()):
@@ -58,7 +58,7 @@ def plot_recalibration(found: RecalibrationResult, path: str | Path) -> Path:
                 axis.plot(levels, curve, style, color=CYCLE[j % len(CYCLE)], lw=1.2, label=name)
             axis.plot(levels, judged.tarp.coverage - judged.tarp.levels, "k:", lw=1.4, label="TARP")
             axis.set(title=title, xlim=(0, 1), xlabel="nominal probability")
-        axes[0].set_ylabel("share of truths inside, minus nominal")
+        axes[0].set_ylabel("fraction of true values inside, minus nominal")
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
         return save(fig, path)
 

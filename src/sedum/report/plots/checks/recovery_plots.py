@@ -10,7 +10,7 @@ from rich.table import Table
 from sedum.check.recovery import RecoveryMetrics, coverage_curve, ranks
 from sedum.report.plots.style import CYCLE, GREY, ORANGE, figure, label, save, styled
 
-__all__ = ["plot_coverage", "plot_losses", "plot_recovery", "recovery_table"]
+__all__ = ["plot_coverage", "plot_recovery", "recovery_table"]
 
 
 def recovery_table(rows: list[RecoveryMetrics], title: str) -> Table:
@@ -84,7 +84,7 @@ def plot_recovery(draws: np.ndarray, truth: np.ndarray, names: list[str], path: 
 
 
 def plot_coverage(draws: np.ndarray, truth: np.ndarray, names: list[str], path: str | Path) -> Path:
-    """Draw the share of truths within central intervals against their nominal probability.
+    """Draw the fraction of true values within central intervals against their nominal probability.
 
     The grey band holds 95% of curves of a calibrated posterior, level by level.
     """
@@ -104,19 +104,9 @@ def plot_coverage(draws: np.ndarray, truth: np.ndarray, names: list[str], path: 
             )
             axis.plot(levels, centre, color="black", lw=0.6)
             axis.set_xlabel("nominal probability of the central interval")
-        left.set_ylabel("share of truths inside")
-        right.set_ylabel("share inside minus nominal")
+        left.set_ylabel("fraction of true values inside")
+        right.set_ylabel("fraction inside minus nominal")
         limit = max(0.05, float(np.abs(curves - levels[:, None]).max()) * 1.2)
         right.set_ylim(-limit, limit)
         fig.legend(*left.get_legend_handles_labels(), loc="outside right center")
-        return save(fig, path)
-
-
-def plot_losses(losses: list[float], steps: int, path: str | Path) -> Path:
-    """Draw the held-out loss against steps of training."""
-    with styled():
-        fig = figure(4.5, 3.2)
-        axis = fig.subplots()
-        axis.plot(steps * np.arange(1, len(losses) + 1), losses, marker="o", ms=3)
-        axis.set(xlabel="steps", ylabel="held-out loss [nat per galaxy]")
         return save(fig, path)

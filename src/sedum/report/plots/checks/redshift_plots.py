@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 from rich.table import Table
 
 from sedum.check.catalogue_scorecard import ReferenceComparison
 from sedum.check.known_redshifts import OUTLIER, RedshiftMetrics
+from sedum.report.plots.axis_labels import bin_label
+from sedum.report.plots.redshift_comparison import draw_redshifts
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, label, save, styled
 
 __all__ = ["plot_redshifts", "plot_references", "redshift_table", "reference_table"]
@@ -28,7 +29,7 @@ def redshift_table(card: dict[str, Any]) -> Table:
     table.add_column("ln p(z)", justify="right")
     groups = {"all": card["all"]}
     for name, bins in card["bins"].items():
-        groups |= {f"{name} {_plain(text)}": row for text, row in bins.items()}
+        groups |= {f"{name} {bin_label(text)}": row for text, row in bins.items()}
     for name, row in groups.items():
         table.add_row(
             name,
@@ -67,7 +68,7 @@ def reference_table(card: dict[str, Any]) -> Table:
     return table
 
 
-def plot_redshifts(found: RedshiftMetrics, path: str | Path) -> Path:
+def plot_redshifts(metrics: RedshiftMetrics, path: str | Path) -> Path:
     """Draw posterior redshifts against known ones, their errors, PIT and coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.
@@ -75,11 +76,11 @@ def plot_redshifts(found: RedshiftMetrics, path: str | Path) -> Path:
     with styled():
         fig = figure(10.2, 7.4)
         (compare, errors), (pit, coverage) = fig.subplots(2, 2)
-        _plot_compare(compare, found)
-        _plot_errors(errors, found)
-        _plot_pit(pit, found.pit)
-        _plot_coverage(coverage, found.pit)
-        fig.suptitle(f"{len(found):,} galaxies of known redshift, hidden from the fit")
+        draw_redshifts(compare, metrics.truth, metrics.low, metrics.median, metrics.high)
+        _plot_errors(errors, metrics)
+        _plot_pit(pit, metrics.pit)
+        _plot_coverage(coverage, metrics.pit)
+        fig.suptitle(f"{len(metrics):,} galaxies of known redshift, hidden from the fit")
         return save(fig, path)
 
 
@@ -100,51 +101,18 @@ def plot_references(references: list[ReferenceComparison], path: str | Path) -> 
         return save(fig, path)
 
 
-def _plot_compare(axis: Axes, found: RedshiftMetrics) -> None:
-    x, y = 1 + found.truth, 1 + found.median
-    if len(found) > _MANY:
-        axis.hexbin(
-            x, y, gridsize=60, bins="log", cmap="Blues", xscale="log", yscale="log", linewidths=0.1
-        )
-    else:
-        bars = [found.median - found.low, found.high - found.median]
-        axis.errorbar(
-            x,
-            y,
-            yerr=bars,
-            fmt=".",
-            color=BLUE,
-            ms=3,
-            elinewidth=0.5,
-            alpha=0.7,
-            label="median, 68%",
-        )
-        axis.legend(loc="upper left")
-    ends = np.array([1.0, 1.05 * max(x.max(), y.max())])
-    axis.plot(ends, ends, color=ORANGE, lw=1)
-    for factor in (1 - OUTLIER, 1 + OUTLIER):
-        axis.plot(ends, factor * ends, color=GREY, lw=0.6, ls="--")
-    axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
-    axis.set(xlabel="1 + known redshift", ylabel="1 + posterior redshift")
-    steps = (1, 1.1, 1.2, 1.5, 2, 3, 5) if ends[1] < 3 else (1, 1.5, 2, 3, 5)
-    for which in (axis.xaxis, axis.yaxis):
-        which.set_major_locator(LogLocator(subs=steps))
-        which.set_major_formatter(lambda value, _: f"{value:g}")
-        which.set_minor_formatter(lambda value, _: "")
-
-
-def _plot_errors(axis: Axes, found: RedshiftMetrics) -> None:
+def _plot_errors(axis: Axes, metrics: RedshiftMetrics) -> None:
     edge = 2 * OUTLIER
-    error = np.clip(found.error, -edge, edge)
-    beyond = np.abs(found.error) > edge
+    error = np.clip(metrics.error, -edge, edge)
+    beyond = np.abs(metrics.error) > edge
     axis.hist(error, bins=61, range=(-edge, edge), color=BLUE, alpha=0.8)
     for at in (-OUTLIER, OUTLIER):
         axis.axvline(at, color=GREY, lw=0.8, ls="--")
     axis.axvline(0, color=ORANGE, lw=1)
-    numbers = found.measures()
+    measures = metrics.measures()
     axis.set_title(
-        f"NMAD {numbers['nmad']:.3f}, bias {numbers['bias']:+.3f}, outliers "
-        f"{numbers['outliers']:.1%}"
+        f"NMAD {measures['nmad']:.3f}, bias {measures['bias']:+.3f}, outliers "
+        f"{measures['outliers']:.1%}"
     )
     note = f"; {beyond.sum():,} beyond, in the outermost bars" if beyond.any() else ""
     axis.set(xlabel=rf"$\Delta z\,/\,(1+z)${note}", ylabel="galaxies", xlim=(-edge, edge))
@@ -157,7 +125,7 @@ def _plot_pit(axis: Axes, pit: np.ndarray) -> None:
     axis.hist(pit, bins=bins, range=(0, 1), color=BLUE, alpha=0.8)
     axis.axhspan(max(expected - width, 0), expected + width, color=GREY, alpha=0.3, lw=0)
     axis.axhline(expected, color="black", lw=0.6)
-    axis.set(xlim=(0, 1), xlabel="share of p(z) below the known redshift (PIT)")
+    axis.set(xlim=(0, 1), xlabel="probability of p(z) below the known redshift (PIT)")
     axis.set_ylabel("galaxies")
 
 
@@ -169,7 +137,7 @@ def _plot_coverage(axis: Axes, pit: np.ndarray) -> None:
     axis.plot(levels, inside, color=ORANGE, lw=1.2)
     axis.plot([0, 1], [0, 1], color="black", lw=0.6)
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal probability of the central interval")
-    axis.set_ylabel("share of known redshifts inside")
+    axis.set_ylabel("fraction of known redshifts inside")
 
 
 def _plot_difference(axis: Axes, value: np.ndarray, median: np.ndarray, way: str) -> None:
@@ -185,9 +153,3 @@ def _plot_difference(axis: Axes, value: np.ndarray, median: np.ndarray, way: str
     axis.set_title(
         f"{way}: {len(value):,} galaxies\noffset {middle:+.3f}, 16-84%: {low:+.2f} to {high:+.2f}"
     )
-
-
-def _plain(text: str) -> str:
-    """Return the label of a bin without the number that it is sorted by."""
-    head, separator, rest = text.partition(": ")
-    return rest if separator and head.isdigit() else text

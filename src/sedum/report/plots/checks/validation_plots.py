@@ -45,35 +45,35 @@ def scorecard_table(card: dict) -> Table:
     return table
 
 
-def plot_ranks(found: MockValidation, path: str | Path) -> Path:
+def plot_ranks(validation: MockValidation, path: str | Path) -> Path:
     """Draw the histogram of ranks of each parameter, and the joint (TARP) coverage.
 
     Grey bands hold 99% of the bars, and of the curve level by level, of a calibrated posterior.
     Where single galaxies were tested (L-C2ST), a last panel shows their p-values in order: near
     the diagonal for a calibrated posterior, though they scatter together.
     """
-    n, d = found.ranks["pit"].shape
+    n, d = validation.ranks["pit"].shape
     bins = 20
-    panels = d + 1 + (found.joint is not None)
+    panels = d + 1 + (validation.joint is not None)
     columns = min(panels, 5)
     lines = -(-panels // columns)
     width = 2.58 * np.sqrt(n / bins * (1 - 1 / bins))
     with styled():
         fig = figure(2.5 * columns, 2.2 * lines)
         axes = list(np.atleast_1d(fig.subplots(lines, columns, squeeze=False)).ravel())
-        for j, (axis, name) in enumerate(zip(axes, found.names, strict=False)):
-            axis.hist(found.ranks["pit"][:, j], bins=bins, range=(0, 1), color=BLUE, alpha=0.8)
+        for j, (axis, name) in enumerate(zip(axes, validation.names, strict=False)):
+            axis.hist(validation.ranks["pit"][:, j], bins=bins, range=(0, 1), color=BLUE, alpha=0.8)
             axis.axhspan(n / bins - width, n / bins + width, color=GREY, alpha=0.3, lw=0)
             axis.set(title=label(name), xlim=(0, 1), yticks=[])
         last: Axes = axes[d]
-        levels = found.tarp.levels
+        levels = validation.tarp.levels
         band = 2.58 * np.sqrt(levels * (1 - levels) / n)
         last.fill_between(levels, levels - band, levels + band, color=GREY, alpha=0.3, lw=0)
-        last.plot(levels, found.tarp.coverage, color=ORANGE, lw=1.2)
+        last.plot(levels, validation.tarp.coverage, color=ORANGE, lw=1.2)
         last.plot([0, 1], [0, 1], color="black", lw=0.6)
         last.set(title="all together (TARP)", xlim=(0, 1), ylim=(0, 1), xlabel="nominal")
-        if found.joint is not None:
-            _plot_local(axes[d + 1], found.joint)
+        if validation.joint is not None:
+            _plot_local(axes[d + 1], validation.joint)
         for axis in axes[panels:]:
             axis.set_axis_off()
         fig.supxlabel("rank of the truth among the draws")
@@ -82,8 +82,8 @@ def plot_ranks(found: MockValidation, path: str | Path) -> Path:
 
 def _plot_local(axis: Axes, joint: LocalTests) -> None:
     """Draw the p-values of single galaxies in increasing order."""
-    share = (np.arange(len(joint.rows)) + 0.5) / len(joint.rows)
-    axis.plot(np.sort(joint.p_values), share, ".", color=ORANGE, ms=4)
+    fraction = (np.arange(len(joint.rows)) + 0.5) / len(joint.rows)
+    axis.plot(np.sort(joint.p_values), fraction, ".", color=ORANGE, ms=4)
     axis.plot([0, 1], [0, 1], color="black", lw=0.6)
-    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="p-value", ylabel="share of galaxies")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="p-value", ylabel="fraction of galaxies")
     axis.set_title(f"single galaxies (p = {joint.p_value:.2g})")

@@ -7,17 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from sedum.report.plots.axis_labels import bin_label
 from sedum.report.plots.style import BLUE, CYCLE, GREY, ORANGE, figure, label, styled
 
-__all__ = ["plot_bins", "plot_coverage_of_parameters", "plot_loss", "without_number"]
+__all__ = ["plot_bins", "plot_coverage_of_parameters"]
 
 _NOMINAL = 0.68
-
-
-def without_number(text: str) -> str:
-    """Return the label of a bin without the number that it is sorted by."""
-    head, separator, rest = text.partition(": ")
-    return rest if separator and head.isdigit() else text
 
 
 def plot_coverage_of_parameters(card: dict[str, Any]) -> Figure:
@@ -42,7 +37,7 @@ def plot_coverage_of_parameters(card: dict[str, Any]) -> Figure:
                 ms=4,
                 lw=1.2,
             )
-            axis.set_xlabel(f"share of truths in {level}% intervals")
+            axis.set_xlabel(f"fraction of true values in {level}% intervals")
             axis.set(ylim=(len(rows) - 0.5, -0.5))
         axes[0].set_yticks(at, [label(name) for name in rows], fontsize=8)
     return fig
@@ -73,7 +68,7 @@ def plot_bins(card: dict[str, Any]) -> Figure | None:
             colour = "white" if abs(value) > 5.5 else "black"
             axis.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=6.5, color=colour)
         axis.set_yticks(range(len(names)), [label(name) for name in names], fontsize=8)
-        texts = [without_number(text) for _, text, _ in columns]
+        texts = [bin_label(text) for _, text, _ in columns]
         axis.set_xticks(range(len(columns)), texts, fontsize=7, rotation=40, ha="right")
         start = 0
         for kind, bins in groups.items():
@@ -84,14 +79,4 @@ def plot_bins(card: dict[str, Any]) -> Figure | None:
             )
             start += len(bins)
         fig.colorbar(drawn, ax=axis, label="68% coverage − nominal [σ]", pad=0.01)
-    return fig
-
-
-def plot_loss(losses: list[float], steps: int) -> Figure:
-    """Draw the held-out loss against steps of training."""
-    with styled():
-        fig = figure(4.8, 2.8)
-        axis = fig.subplots()
-        axis.plot(steps * np.arange(1, len(losses) + 1), losses, color=BLUE, marker="o", ms=3)
-        axis.set(xlabel="training steps", ylabel="held-out loss [nat per galaxy]")
     return fig

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from sedum.check.known_redshifts import OUTLIER
+from sedum.report.plots.redshift_comparison import draw_redshifts, set_redshift_ticks
 from sedum.report.plots.style import BLUE, GREY, ORANGE, figure, styled
 
 __all__ = ["REACH", "plot_known", "plot_known_bins"]
@@ -31,43 +31,23 @@ def plot_known(sample: np.ndarray) -> Figure:
     with styled():
         fig = figure(9.6, 3.9)
         compare, residual, histogram = fig.subplots(1, 3, width_ratios=(1.25, 1.25, 0.7))
-        x, y = 1 + np.maximum(truth, 0), 1 + np.maximum(middle, 0)
+        draw_redshifts(compare, truth, low, middle, high)
+        x = 1 + np.maximum(truth, 0)
         if len(truth) > _MANY:
-            for axis, a, b, scale in ((compare, x, y, "log"), (residual, x, error, "linear")):
-                limit = (-REACH, REACH)
-                use = np.ones(len(a), bool) if scale == "log" else np.abs(b) < limit[1]
-                axis.hexbin(
-                    a[use],
-                    b[use],
-                    gridsize=60,
-                    bins="log",
-                    cmap="Blues",
-                    xscale="log",
-                    yscale=scale,
-                    linewidths=0.1,
-                    rasterized=True,
-                )
-        else:
-            bars = [np.maximum(middle - low, 0), np.maximum(high - middle, 0)]
-            faint = len(truth) > 500
-            compare.errorbar(
-                x,
-                y,
-                yerr=bars,
-                fmt="none",
-                ecolor=BLUE,
-                elinewidth=0.4,
-                alpha=0.15 if faint else 0.5,
-                rasterized=faint,
+            use = np.abs(error) < REACH
+            residual.hexbin(
+                x[use],
+                error[use],
+                gridsize=60,
+                bins="log",
+                cmap="Blues",
+                xscale="log",
+                linewidths=0.1,
+                rasterized=True,
             )
-            compare.plot(x, y, ".", color=BLUE, ms=4, alpha=0.6, mew=0)
+        else:
             residual.plot(x, error, ".", color=BLUE, ms=4, alpha=0.6, mew=0)
-        ends = np.array([1.0, 1.05 * max(x.max(), y.max())])
-        compare.plot(ends, ends, color=ORANGE, lw=1)
-        for factor in (1 - OUTLIER, 1 + OUTLIER):
-            compare.plot(ends, factor * ends, color=GREY, lw=0.7, ls="--")
-        compare.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
-        compare.set(xlabel="1 + known redshift", ylabel="1 + posterior redshift (68%)")
+        ends = np.array(compare.get_xlim())
         residual.set(xscale="log", xlim=ends, xlabel="1 + known redshift")
         residual.set_ylabel(r"$\Delta z\,/\,(1+z)$")
         edge = REACH
@@ -85,16 +65,8 @@ def plot_known(sample: np.ndarray) -> Figure:
             for at in (-OUTLIER, OUTLIER):
                 axis.axhline(at, color=GREY, lw=0.7, ls="--")
         histogram.set(xlabel="galaxies", yticklabels=[])
-        for which in (compare.xaxis, compare.yaxis, residual.xaxis):
-            _ticks(which, ends[1])
+        set_redshift_ticks(residual.xaxis, ends[1])
     return fig
-
-
-def _ticks(which: object, end: float) -> None:
-    steps = (1, 1.1, 1.2, 1.5, 2, 3, 5) if end < 3 else (1, 1.5, 2, 3, 5)
-    which.set_major_locator(LogLocator(subs=steps))  # type: ignore[attr-defined]
-    which.set_major_formatter(lambda value, _: f"{value:g}")  # type: ignore[attr-defined]
-    which.set_minor_formatter(lambda value, _: "")  # type: ignore[attr-defined]
 
 
 def plot_known_bins(rows: Sequence[Mapping[str, float]]) -> Figure:
@@ -132,7 +104,7 @@ def plot_known_bins(rows: Sequence[Mapping[str, float]]) -> Figure:
             else:
                 axis.set_ylim(0, None)
             axis.set(xscale="log", xlim=(low[0], high[-1]))
-            _ticks(axis.xaxis, float(high[-1]))
+            set_redshift_ticks(axis.xaxis, float(high[-1]))
             axis.set_xlabel("1 + known redshift", fontsize=8)
             axis.set_ylabel(text, fontsize=8)
             axis.tick_params(labelsize=7)

@@ -1,4 +1,4 @@
-"""Models compared: Bayes factors of galaxies, and fractions of the population."""
+"""Comparison of models: Bayes factors of galaxies, and fractions of the population."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDE = 20.0
 
 
 def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) -> Figure:
-    """Draw how ln Bayes factors are distributed, and the fraction of each model.
+    """Draw the distributions of ln Bayes factors, and the fraction of each model.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def plot_models(models: Mapping[str, Any], factors: Mapping[str, np.ndarray]) ->
 
 
 def _reach(factors: Mapping[str, np.ndarray]) -> float:
-    """Return the greatest edge beyond which no galaxy lies."""
+    """Return the smallest edge with no galaxy outside."""
     occupied = np.abs(
         [
             edge

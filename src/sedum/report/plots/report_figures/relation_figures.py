@@ -35,33 +35,33 @@ def speagle(log_mass: np.ndarray, age: float) -> np.ndarray:
     return (0.84 - 0.026 * age) * log_mass - (6.51 - 0.11 * age)
 
 
-def plot_mass_redshift(found: CatalogueSample) -> Figure | None:
+def plot_mass_redshift(sample: CatalogueSample) -> Figure | None:
     """Draw the mass of galaxies against redshift, with a typical error; None without both."""
-    density = found.density("redshift", found.mass)
+    density = sample.density("redshift", sample.mass)
     if density is None:
         return None
     with styled():
         fig = figure(6.4, 4.2)
         axis = fig.subplots()
-        x, y = found.values("redshift"), found.values(found.mass)
-        _draw(fig, [axis], density, [np.ones(len(x), bool)], x, y, found.complete)
-        _typical(axis, found, "redshift", found.mass)
-        axis.set(xlabel=label("redshift"), ylabel=label(found.mass))
+        x, y = sample.values("redshift"), sample.values(sample.mass)
+        _draw(fig, [axis], density, [np.ones(len(x), bool)], x, y, sample.complete)
+        _typical(axis, sample, "redshift", sample.mass)
+        axis.set(xlabel=label("redshift"), ylabel=label(sample.mass))
     return fig
 
 
-def plot_sequence(found: CatalogueSample) -> Figure | None:
+def plot_sequence(sample: CatalogueSample) -> Figure | None:
     """Draw star-formation rate against mass, in bins of redshift where it is known.
 
     Dots are medians in bins of mass, with the central 68%; the dashed line is the sequence of
     Speagle et al. (2014). None without both.
     """
-    rate = next((r for r in ("log_sfr_100", "log_sfr_10") if found.density(found.mass, r)), "")
-    density = found.density(found.mass, rate) if rate else None
+    rate = next((r for r in ("log_sfr_100", "log_sfr_10") if sample.density(sample.mass, r)), "")
+    density = sample.density(sample.mass, rate) if rate else None
     if density is None:
         return None
-    x, y = found.values(found.mass), found.values(rate)
-    redshift = found.values("redshift")
+    x, y = sample.values(sample.mass), sample.values(rate)
+    redshift = sample.values("redshift")
     edges = density.by_edges
     bins = [np.ones(len(x), bool)]
     if edges is not None:
@@ -72,17 +72,17 @@ def plot_sequence(found: CatalogueSample) -> Figure | None:
         fig = figure((2.4 if columns == 4 else 3.0) * columns + 0.8, 2.75 * lines + 0.2)
         axes = fig.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
         shown = list(axes.ravel())[: len(bins)]
-        _draw(fig, shown, density, bins, x, y, found.complete)
+        _draw(fig, shown, density, bins, x, y, sample.complete)
         for i, (axis, inside) in enumerate(zip(shown, bins, strict=True)):
             _medians(axis, x[inside], y[inside])
             if edges is not None:
                 axis.set_title(
                     f"{edges[i]:g} ≤ z < {edges[i + 1]:g}: {density.counts[i].sum():,}", fontsize=8
                 )
-                _reference(axis, found, redshift[inside], density)
+                _reference(axis, sample, redshift[inside], density)
         for axis in list(axes.ravel())[len(bins) :]:
             axis.set_axis_off()
-        fig.supxlabel(label(found.mass), fontsize=9)
+        fig.supxlabel(label(sample.mass), fontsize=9)
         fig.supylabel(label(rate), fontsize=9)
     return fig
 
@@ -98,7 +98,7 @@ def _draw(
 ) -> None:
     """Draw galaxies one by one where they are few, and else their counts in cells."""
     few = complete and np.isfinite(x).sum() <= _MANY
-    most = max(int(density.counts.max()), 2)
+    maximum = max(int(density.counts.max()), 2)
     drawn = None
     for axis, inside, counts in zip(axes, bins, density.counts, strict=True):
         if few:
@@ -110,7 +110,7 @@ def _draw(
                 density.x_edges,
                 density.y_edges,
                 shown,
-                norm=LogNorm(1, most),
+                norm=LogNorm(1, maximum),
                 cmap="Blues",
                 rasterized=True,
             )
@@ -122,9 +122,9 @@ def _draw(
         fig.colorbar(drawn, ax=axes, label="galaxies per cell", shrink=0.9, pad=0.02)
 
 
-def _typical(axis: Axes, found: CatalogueSample, x: str, y: str) -> None:
+def _typical(axis: Axes, sample: CatalogueSample, x: str, y: str) -> None:
     """Draw the median half-widths of two quantities as a cross in a corner."""
-    widths = [found.half_width(name) for name in (x, y)]
+    widths = [sample.half_width(name) for name in (x, y)]
     if not all(np.isfinite(width).any() for width in widths):
         return
     (left, right), (bottom, top) = axis.get_xlim(), axis.get_ylim()
@@ -140,12 +140,12 @@ def _typical(axis: Axes, found: CatalogueSample, x: str, y: str) -> None:
     )
 
 
-def _medians(axis: Axes, x: np.ndarray, y: np.ndarray, least: int = 10) -> None:
+def _medians(axis: Axes, x: np.ndarray, y: np.ndarray, minimum: int = 10) -> None:
     good = np.isfinite(x) & np.isfinite(y)
     x, y = x[good], y[good]
     for low in np.arange(np.floor(2 * x.min()) / 2, x.max(), 0.5) if len(x) else ():
         some = y[(x >= low) & (x < low + 0.5)]
-        if len(some) < least:
+        if len(some) < minimum:
             continue
         a, b, c = np.percentile(some, [16, 50, 84])
         axis.errorbar(
@@ -153,10 +153,10 @@ def _medians(axis: Axes, x: np.ndarray, y: np.ndarray, least: int = 10) -> None:
         )
 
 
-def _reference(axis: Axes, found: CatalogueSample, redshift: np.ndarray, density: Density) -> None:
+def _reference(axis: Axes, sample: CatalogueSample, redshift: np.ndarray, density: Density) -> None:
     if not len(redshift) or not 0 < np.median(redshift) <= _MEASURED:
         return
-    universe = getattr(cosmology, found.results.run.model.cosmology)
+    universe = getattr(cosmology, sample.results.run.model.cosmology)
     mass = np.array([max(density.x_edges[0], 8.0), density.x_edges[-1]])
     if mass[1] > mass[0]:
         age = float(universe.age(float(np.median(redshift))).value)

@@ -1,4 +1,4 @@
-"""How far posteriors can be trusted: weights, predictive checks, typicality."""
+"""Verification of posteriors: weights, predictive checks, typicality."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sedum.report.collected.catalogue_counts import POOR_FIT, Histogram
 from sedum.report.plots.style import BLUE, ORANGE, figure, styled
 
-__all__ = ["plot_trust"]
+__all__ = ["plot_verification"]
 
 _PANELS = {
     "ess": "effective sample size (draws)",
@@ -20,10 +20,10 @@ _PANELS = {
 }
 
 
-def plot_trust(
+def plot_verification(
     histograms: Mapping[str, Histogram], least_ess: float, good_k: float, level: float
 ) -> Figure | None:
-    """Draw histograms of the columns of trust that there are, with the limits of each.
+    """Draw histograms of the available columns of verification, with their limits.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def plot_trust(
         fig = figure(2.4 * max(len(shown), 2), 2.4)
         axes = fig.subplots(1, len(shown), squeeze=False)[0]
         for axis, name in zip(axes, shown, strict=True):
-            found = histograms[name]
-            axis.stairs(found.counts, found.edges, fill=True, color=BLUE, alpha=0.75)
+            histogram = histograms[name]
+            axis.stairs(histogram.counts, histogram.edges, fill=True, color=BLUE, alpha=0.75)
             axis.axvline(limits[name], color=ORANGE, lw=1, ls="--")
             # From the first to the last bin that is not empty, and the limit.
-            occupied = np.flatnonzero(found.counts)[[0, -1]]
-            low = min(found.edges[occupied[0]], limits[name])
-            high = max(found.edges[occupied[1] + 1], limits[name])
+            occupied = np.flatnonzero(histogram.counts)[[0, -1]]
+            low = min(histogram.edges[occupied[0]], limits[name])
+            high = max(histogram.edges[occupied[1] + 1], limits[name])
             if name == "ess":
                 axis.set(xscale="log", xlim=(max(low, 1), 1.1 * high))
             else:

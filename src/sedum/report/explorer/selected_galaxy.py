@@ -1,4 +1,4 @@
-"""Single galaxies of a posterior catalogue, computed when they are looked at."""
+"""Single galaxies of a posterior catalogue, computed when they are selected."""
 
 from __future__ import annotations
 
@@ -28,60 +28,60 @@ from sedum.survey.prepare import galaxy_keys
 from sedum.survey.select_rows import draw_selected
 from sedum.tables.single_rows import RowReader
 
-__all__ = ["ChosenGalaxy", "FittedGalaxies", "open_galaxies"]
+__all__ = ["FittedGalaxies", "SelectedGalaxy", "open_galaxies"]
 
-#: Draws behind the bands of spectra and histories: more take longer and look the same.
+#: Number of draws for the bands of spectra and histories; more take longer and look the same.
 _SPECTRA = 300
-#: Draws behind residuals, as in the posterior-predictive check of the fit.
+#: Number of draws for residuals, as in the posterior-predictive check of the fit.
 _PREDICTED = 50
-#: Medians may differ from the catalogue's by so much of its 68% interval: it has 32 bits.
+#: Maximum difference of medians from the 32-bit catalogue, as a fraction of the 68% interval.
 _ROUNDING = 0.02
 
 
 @dataclass(frozen=True)
-class ChosenGalaxy:
+class SelectedGalaxy:
     """A galaxy of a posterior catalogue.
 
     Attributes
     ----------
     row
         Its row, from 0.
-    told
+    recorded
         The columns of its row in the posterior catalogue.
     photometry
-        What was observed, one row; None where the catalogue is not at hand.
+        The observation, one row; None if the catalogue is not available.
     draws
-        Posterior draws, [draws, d]; None where the row was not fitted.
-    found
-        What the draws say it looks like; None likewise.
+        Posterior draws, [draws, d]; None if the row was not fitted.
+    predictions
+        Posterior predictions of the draws; None likewise.
     residual
         Observed minus model flux in sigma, its 16th, 50th and 84th percentiles, [3, bands]; NaN
         where a band was not measured.
     notices
-        What is to be known of these draws, in sentences.
+        Notes about these draws, in sentences.
     """
 
     row: int
-    told: dict[str, Any]
+    recorded: dict[str, Any]
     photometry: Photometry | None = None
     draws: np.ndarray | None = None
-    found: Predictions | None = None
+    predictions: Predictions | None = None
     residual: np.ndarray | None = None
     notices: list[str] = field(default_factory=list)
 
     @property
     def identifier(self) -> str:
         """Its identifier in the catalogue."""
-        return str(self.told["id"])
+        return str(self.recorded["id"])
 
     @property
     def fitted(self) -> bool:
         """Whether the row was fitted."""
-        return bool(self.told["status"] == OK)
+        return bool(self.recorded["status"] == OK)
 
 
 class FittedGalaxies:
-    """Looks at single galaxies of a posterior catalogue.
+    """Computes single galaxies of a posterior catalogue.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class FittedGalaxies:
             raise SedumError("the run file has no catalogue section; 'sedum init' shows one")
         self.mapping = run.catalogue
         output = results.run.output
-        # Nested sampling takes a minute: what it drew is read from the catalogue, where it is.
+        # Nested sampling takes a minute: its draws are read from the catalogue if they are there.
         if output.verify is not None and output.verify.nested:
             quick = output.verify.model_copy(update={"nested": False})
             output = output.model_copy(update={"verify": quick})
@@ -116,7 +116,7 @@ class FittedGalaxies:
         if len(catalogue) != results.rows:
             raise SedumError(
                 f"{catalogue.source} has {len(catalogue):,} rows and {results.path} "
-                f"{results.rows:,}; give the catalogue that was fitted (--catalogue)"
+                f"{results.rows:,}; give the catalogue that was fitted (argument catalogue)"
             )
         self.priors = swapped_run(run, results.provenance)
         #: That of the posteriors as they are shown.
@@ -126,7 +126,7 @@ class FittedGalaxies:
         names = [f"{name}_draws" for name in posterior.names]
         self._saved = names if all(name in results.columns for name in names) else []
 
-    def look(self, row: int) -> ChosenGalaxy:
+    def look(self, row: int) -> SelectedGalaxy:
         """Return a galaxy by its row number; its draws are those of the fit.
 
         Raises
@@ -134,17 +134,17 @@ class FittedGalaxies:
         SedumError
             If the catalogue has another identifier in this row, or cannot be read.
         """
-        told = self.results.row(row)
-        seen = self._observed(row, told)
-        if told["status"] != OK:
-            return ChosenGalaxy(row, told, seen.photometry)
+        recorded = self.results.row(row)
+        seen = self._observed(row, recorded)
+        if recorded["status"] != OK:
+            return SelectedGalaxy(row, recorded, seen.photometry)
         with _one_thread():
-            draws, photometry, notices = self._draws(told, seen)
-            found = predict_draws(
+            draws, photometry, notices = self._draws(recorded, seen)
+            predictions = predict_draws(
                 self.model, draws[None, :_SPECTRA], derived=self.run.output.derived
             )
             residual = self._residuals(photometry, draws)
-        return ChosenGalaxy(row, told, photometry, draws, found, residual, notices)
+        return SelectedGalaxy(row, recorded, photometry, draws, predictions, residual, notices)
 
     def warm_up(self) -> None:
         """Look at a galaxy that was fitted, so that what is slow only once is done."""
@@ -156,54 +156,54 @@ class FittedGalaxies:
                 return
             start += len(portion)
 
-    def _observed(self, row: int, told: dict[str, Any]) -> CatalogueRows:
+    def _observed(self, row: int, recorded: dict[str, Any]) -> CatalogueRows:
         source = str(self.catalogue.source)
         table = self.catalogue.read(row, self.mapping.needed())
         seen = to_photometry(table, self.mapping, self.model.filters, source=source, first=row)
-        if isinstance(told["id"], str):
+        if isinstance(recorded["id"], str):
             # Identifiers that were text when they were fitted: draws depend on that.
             seen = replace(seen, ids=seen.ids.astype(str))
         own = str(seen.ids[0])
-        if str(told["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
+        if str(recorded["id"]) not in (own, own.encode("ascii", "backslashreplace").decode()):
             raise SedumError(
-                f"row {row:,} is {told['id']} in {self.results.path} but {own} in {source}; give "
-                "the catalogue that was fitted (--catalogue)"
+                f"row {row:,} is {recorded['id']} in {self.results.path} but {own} in {source}; "
+                "give the catalogue that was fitted (argument catalogue)"
             )
         return seen
 
     def _draws(
-        self, told: dict[str, Any], seen: CatalogueRows
+        self, recorded: dict[str, Any], seen: CatalogueRows
     ) -> tuple[np.ndarray, Photometry, list[str]]:
         """Return the draws of a galaxy, its photometry as the fit saw it, and notices."""
-        chosen = draw_selected(self.run, self.posterior, self.model, seen, np.array([0]))
+        selected = draw_selected(self.run, self.posterior, self.model, seen, np.array([0]))
         if self._saved:
-            saved = np.stack([np.asarray(told[name], float) for name in self._saved], axis=-1)
-            return saved, chosen.photometry, []
-        if told.get("method") == "nested":
+            saved = np.stack([np.asarray(recorded[name], float) for name in self._saved], axis=-1)
+            return saved, selected.photometry, []
+        if recorded.get("method") == "nested":
             return (
-                chosen.draws[0],
-                chosen.photometry,
+                selected.draws[0],
+                selected.photometry,
                 [
                     "The catalogue's row is of nested sampling, which takes a minute; these panels "
                     "show the estimator's draws. Fit with output.save_draws to see the others."
                 ],
             )
-        draws, notices = chosen.draws, []
+        draws, notices = selected.draws, []
         if self.priors is not None:
             other = SwappedPrior(self.posterior, self.priors, 1, self.run.output.seed)
-            draws = other.apply(draws, np.array([0]), galaxy_keys(chosen.ids))
+            draws = other.apply(draws, np.array([0]), galaxy_keys(selected.ids))
             notices.append("Draws are weighted to the priors that the catalogue was given.")
-        elif not self._agrees(told, draws[0]):
+        elif not self._agrees(recorded, draws[0]):
             notices.append(
                 "These draws are not those behind the catalogue: the estimator or the photometry "
                 "has changed since it was fitted."
             )
-        return draws[0], chosen.photometry, notices
+        return draws[0], selected.photometry, notices
 
-    def _agrees(self, told: dict[str, Any], draws: np.ndarray) -> bool:
+    def _agrees(self, recorded: dict[str, Any], draws: np.ndarray) -> bool:
         """Say whether the medians of the draws are the catalogue's."""
         for j, name in enumerate(self.posterior.names):
-            low, middle, high = (float(told[f"{name}_p{p}"]) for p in (16, 50, 84))
+            low, middle, high = (float(recorded[f"{name}_p{p}"]) for p in (16, 50, 84))
             allowed = _ROUNDING * (high - low) + 1e-5 * abs(middle) + 1e-12
             if abs(float(np.median(draws[:, j])) - middle) > allowed:
                 return False
@@ -214,8 +214,8 @@ class FittedGalaxies:
         flux = self.model.photometry(some)[None].astype(float)
         redshift = some[None, :, self.posterior.names.index("redshift")]
         scores = self.posterior.noise.normal_scores(photometry, flux, redshift)[0]
-        found = np.percentile(scores, (16, 50, 84), axis=0)
-        return np.where(photometry.measured[0], found, np.nan)
+        residuals = np.percentile(scores, (16, 50, 84), axis=0)
+        return np.where(photometry.measured[0], residuals, np.nan)
 
 
 @contextmanager
@@ -235,40 +235,40 @@ def open_galaxies(
     estimator: str | Path | None = None,
     run: str | Path | None = None,
 ) -> FittedGalaxies | str:
-    """Find what single galaxies are computed from; a sentence that says what is missing if not.
+    """Return the galaxies, or a sentence that names the missing files.
 
-    Catalogue and estimator that are not named are looked for beside the results, then in the
-    working folder, by the names in their provenance.
+    If the catalogue or the estimator is not given, it is searched for beside the results and then
+    in the working folder, by the name in their provenance.
 
     Raises
     ------
     SedumError
-        If what is named is absent, or what is found does not belong to the results.
+        If a given file is absent, or a file does not belong to the results.
     """
-    found = load_run(run) if run is not None else results.run
+    run_file = load_run(run) if run is not None else results.run
     name = results.provenance.get("catalogue", "")
     at = Path(catalogue) if catalogue is not None else _beside(results.path, name)
-    trained = _beside(results.path, f"{found.name}.safetensors")
+    trained = _beside(results.path, f"{run_file.name}.safetensors")
     trained = Path(estimator) if estimator is not None else trained
     missing = []
     if at is None:
-        missing.append(f"the catalogue{f' {name}' if name else ''} (--catalogue)")
+        missing.append(f"the catalogue{f' {name}' if name else ''} (argument catalogue)")
     if trained is None:
-        missing.append(f"the estimator {found.name}.safetensors (--estimator)")
+        missing.append(f"the estimator {run_file.name}.safetensors (argument estimator)")
     if at is None or trained is None:
         return f"Single galaxies need {' and '.join(missing)}, not found beside {results.path}."
     posterior = Posterior.read(trained)
     if posterior.fingerprint != results.provenance.get("fingerprint"):
         raise SedumError(
             f"estimator {trained} is not the one that {results.path} was fitted with; name it by "
-            "--estimator"
+            "argument estimator"
         )
-    extension = found.catalogue.extension if found.catalogue is not None else None
-    return FittedGalaxies(results, found, posterior, RowReader(at, extension))
+    extension = run_file.catalogue.extension if run_file.catalogue is not None else None
+    return FittedGalaxies(results, run_file, posterior, RowReader(at, extension))
 
 
 def _beside(results: Path, name: str) -> Path | None:
-    """Return a file of that name beside the results or in the working folder, if there is one."""
+    """Return the file of this name beside the results or in the working folder, or None."""
     for path in (results.parent / name, Path(name)) if name else ():
         if path.exists():
             return path
