@@ -122,7 +122,7 @@ def compare(
 
     >>> result = compare(
     ...     {"first": posterior, "second": posterior}, catalogue, "comparison.fits",
-    ...     n_draws=200, rounds=1, rows=5,
+    ...     n_draws=200, rounds=1, n_rows=5,
     ... )
     >>> result.models
     ['first', 'second']

@@ -1,8 +1,8 @@
-"""Generating a library in chunks that can be interrupted at any moment.
+"""Generating a library in chunks, which can be interrupted at any time.
 
-Every chunk has its own seed and is written to a file of its own beside the library; the
-library is put together when all are there. A resumed run therefore equals an uninterrupted
-one bit for bit, whoever computed the chunks.
+Every chunk has its own seed and is written to its own file beside the library. The library is
+assembled from all chunks. A resumed run therefore gives the same library, bit for bit, as an
+uninterrupted run, on any number of processes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from sedum.storage import (
 
 __all__ = ["simulate"]
 
-#: Chunks that are computed at once; each takes memory.
-_MOST_THREADS = 32
+#: Maximum number of chunks that are computed at the same time, which limits memory.
+_MAXIMUM_THREADS = 32
 
 
 def simulate(
@@ -116,7 +116,7 @@ def _simulate(
     connection: dict[str, Any] | None,
     show_progress: bool,
 ) -> None:
-    """Make the chunks that are missing, here or on Dask, and put the library together."""
+    """Compute the missing chunks, here or on Dask, and assemble the library."""
     fingerprint = model.fingerprint()
     parts.claim({"library section": digest(run.library.model_dump()), **fingerprint})
     size, chunk = run.library.size, run.library.chunk
@@ -155,7 +155,7 @@ def _simulate(
 
 
 def _existing(path: Path, run: RunFile, fingerprint: dict[str, str]) -> Library:
-    """Return a finished library, provided that this run would make the same."""
+    """Return a finished library, if it is that of the run file."""
     library = Library.read(path)
     library.require(fingerprint, path)
     made = library.provenance["run"]["library"]
@@ -175,7 +175,7 @@ def _part(parts: PartFolder, index: int) -> Path:
 
 
 def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return parameters and fluxes of a chunk; None where it is absent, damaged or another."""
+    """Return parameters and fluxes of a chunk; None if it is missing, damaged or another."""
     try:
         _, arrays = read_tensors(path, "numpy")
     except ValueError:
@@ -188,16 +188,16 @@ def _read_part(path: Path, n: int) -> tuple[np.ndarray, np.ndarray] | None:
 def _simulate_here(
     model: Simulator, seed: int, missing: dict[int, int], parts: PartFolder, advance: Advance
 ) -> None:
-    """Make chunks in this process: several at once, but each on one thread.
+    """Compute chunks in this process, several at a time, each with one thread.
 
-    Sums round by the number of threads that share them; so the library is the same on any machine
-    with processors of one kind.
+    The rounding of sums depends on the number of threads. With one thread the library is the same
+    on all machines with the same kind of processor.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        # Nobody knows whether somebody else's simulator may be called by two threads.
-        threads = min(before, _MOST_THREADS, len(missing)) if type(model) is GalaxyModel else 1
+        # An external simulator may not be safe to call from two threads.
+        threads = min(before, _MAXIMUM_THREADS, len(missing)) if type(model) is GalaxyModel else 1
         if threads <= 1:
             for index, n in missing.items():
                 _simulate_chunk(model, seed, index, n, parts)

@@ -94,7 +94,7 @@ class Library:
 
 
 def open_library(path: Path) -> tuple[dict[str, Any], int]:
-    """Return a library's metadata and the number of galaxies in its chunks, reading no galaxy.
+    """Return the metadata of a library and the number of galaxies in a chunk, without reading any.
 
     Raises
     ------
@@ -113,24 +113,24 @@ def open_library(path: Path) -> tuple[dict[str, Any], int]:
             )
         meta = json.loads(_text(file, "metadata"))
         theta, flux = file["parameters"], file["flux"]
-        # HDF5 has checksums of the chunks of a table, but not of what it says of the table.
-        told = _text(file, "digest")
-        if told not in ("", digest(meta)) or (theta.dtype, flux.dtype) != ("<f8", "<f4"):
-            raise ValueError("what it says of itself is not what was written")
+        # HDF5 has checksums of the chunks of a table, but not of its attributes.
+        recorded = _text(file, "digest")
+        if recorded not in ("", digest(meta)) or (theta.dtype, flux.dtype) != ("<f8", "<f4"):
+            raise ValueError("its metadata are not what was written")
         if len(theta) != len(flux) or len(theta) != meta["size"]:
             raise SedumError(f"library {path} is incomplete; simulate it again")
         return meta, theta.chunks[0]
 
 
 def _text(file: h5py.File, key: str) -> str:
-    """Return an attribute that is text, or bytes of it; empty where there is none."""
+    """Return an attribute as text; empty if there is none."""
     value = file.attrs.get(key, "")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say which library it is that cannot be read."""
+    """Name the library in errors of reading."""
     try:
         yield
     except (OSError, KeyError, ValueError) as error:
@@ -152,8 +152,7 @@ def write_library(
 ) -> None:
     """Write a library from chunks of parameters and fluxes, atomically.
 
-    Nothing in the file depends on when or in how many goes it was made, so equal runs give
-    equal bytes.
+    The file does not depend on the date or on interruptions: equal runs give equal bytes.
     """
     meta = {
         "names": names,
@@ -164,13 +163,13 @@ def write_library(
     }
     rows = min(chunk, size)
     with new_hdf5(path) as file:
-        # Bytes of fixed length: text of any length lies where HDF5 has no checksum.
-        told = {
+        # Bytes of fixed length: HDF5 has no checksums for text of variable length.
+        attributes = {
             "kind": _KIND,
             "metadata": json.dumps(meta, sort_keys=True),
             "digest": digest(json.loads(json.dumps(meta))),
         }
-        for key, text in told.items():
+        for key, text in attributes.items():
             file.attrs[key] = np.bytes_(text.encode())
         file.attrs["format"] = _FORMAT
         theta = file.create_dataset(
