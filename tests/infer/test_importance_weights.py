@@ -59,7 +59,7 @@ class Flow:
         y = self.centre + self.width * rng.standard_normal((len(seen), draws, 2))
         return self.prior.from_latent(y.reshape(-1, 2)).reshape(y.shape)
 
-    def log_prob(self, seen, theta):
+    def log_prob_latent(self, seen, theta):
         y = self.prior.to_latent(theta.reshape(-1, 2)).reshape(theta.shape)
         return stats.norm.logpdf(y, self.centre, self.width).sum(axis=-1)
 

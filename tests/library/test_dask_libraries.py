@@ -124,7 +124,7 @@ def test_workers_with_another_model_are_refused(dask_client, small_run, small_mo
         def fingerprint(self):
             return {**small_model.fingerprint(), "grid": "of another file"}
 
-    made = on_dask._Make(small_run, Other())
+    made = on_dask._MakeModel(small_run, Other())
     made.model = None  # as of a model that is made from the run file in the worker
     with pytest.raises(SedumError, match="a Dask worker has other grid than this process"):
         made()
