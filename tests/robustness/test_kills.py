@@ -133,7 +133,7 @@ def test_a_worker_that_is_killed_is_told_in_one_line(working):
     os.kill(workers[0], signal.SIGKILL)
     out, err = ended(process)
     assert "a worker process was killed from outside" in out
-    assert "the same command again" in out
+    assert "call again with fewer workers: finished work is kept" in out
     assert err == ""
     assert not any(is_alive(w) for w in workers)
 
