@@ -213,7 +213,7 @@ def test_a_scheduler_that_dies_ends_it_and_loses_nothing(foreign, small_model, t
 
     killer = Thread(target=kill)
     killer.start()
-    with pytest.raises(SedumError, match=f"the Dask scheduler at {address} is gone; the same call"):
+    with pytest.raises(SedumError, match=f"the Dask scheduler at {address} is gone; call again"):
         simulate(run, path, model=Slow(), scheduler=address, show_progress=False)
     killer.join()
     kept = len(list(parts.glob("0*.safetensors")))
