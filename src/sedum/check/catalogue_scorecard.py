@@ -233,14 +233,14 @@ def validate_catalogue(
     with progress(len(free) + len(known), "validating", "galaxies", show_progress) as advance:
         judge.fit(rows.photometry, free, "free", advance)
         judge.fit(given, known, "known", advance)
-    found, bins = None, {}
+    redshifts, bins = None, {}
     if (fitted := np.flatnonzero(judge.spec & status.ok)).size:
         truth = rows.catalogue_redshift[fitted]
-        found = RedshiftMetrics.of(posterior.prior, truth, judge.redshift_draws(fitted))
+        redshifts = RedshiftMetrics.of(posterior.prior, truth, judge.redshift_draws(fitted))
         bins = _bins(rows.photometry[fitted], truth, model.filters.names)
     return CatalogueValidation(
         len(rows),
-        found,
+        redshifts,
         {reason: count for reason, count in status[wanted].counts() if reason != OK},
         [
             ReferenceComparison(
@@ -322,8 +322,8 @@ class _Judge:
                 value = drawn[some][..., names.index(name)]
             else:
                 part = drawn[some, :_DERIVED_DRAWS]
-                found = self.model.derived(part.reshape(-1, part.shape[-1]), [name])[name]
-                value = found.reshape(part.shape[:2])
+                quantity = self.model.derived(part.reshape(-1, part.shape[-1]), [name])[name]
+                value = quantity.reshape(part.shape[:2])
             self.medians[name, way][at[some]] = np.median(value, axis=1)
 
 
@@ -357,20 +357,20 @@ def _bins(seen: Photometry, redshift: np.ndarray, bands: list[str]) -> dict[str,
 def _with_errors(measure: Callable[[np.ndarray], dict[str, float]], n: int) -> dict[str, Any]:
     """Return the result of ``measure`` for all n rows, and its spread over resampled rows."""
     rng = np.random.default_rng(1)
-    found: dict[str, Any] = measure(np.arange(n))
+    whole: dict[str, Any] = measure(np.arange(n))
     again = [measure(rng.integers(n, size=n)) for _ in range(_RESAMPLES)]
-    return found | {f"{k}_error": float(np.std([a[k] for a in again])) for k in found}
+    return whole | {f"{k}_error": float(np.std([a[k] for a in again])) for k in whole}
 
 
-def _redshift_card(found: RedshiftMetrics) -> dict[str, Any]:
-    test = stats.kstest(found.pit, "uniform")
-    card = _with_errors(lambda rows: found[rows].measures(), len(found))
+def _redshift_card(redshifts: RedshiftMetrics) -> dict[str, Any]:
+    test = stats.kstest(redshifts.pit, "uniform")
+    card = _with_errors(lambda rows: redshifts[rows].measures(), len(redshifts))
     return {
-        "galaxies": len(found),
+        "galaxies": len(redshifts),
         **card,
         "pit_ks": float(test.statistic),
         "pit_p_value": float(test.pvalue),
-        "outside_prior": int((~np.isfinite(found.log_density)).sum()),
+        "outside_prior": int((~np.isfinite(redshifts.log_density)).sum()),
     }
 
 
@@ -394,12 +394,12 @@ def parse_references(texts: list[str]) -> dict[str, str]:
     SedumError
         If a text is not of that form, or names a quantity twice.
     """
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for text in texts:
         name, separator, column = text.partition("=")
         if not (name and separator and column):
             raise SedumError(f"argument references: expected QUANTITY=COLUMN, not {text!r}")
-        if name in found:
+        if name in columns:
             raise SedumError(f"argument references: {name} stands twice")
-        found[name] = column
-    return found
+        columns[name] = column
+    return columns

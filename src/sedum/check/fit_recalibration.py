@@ -50,8 +50,8 @@ class RecalibrationResult:
     @property
     def gain(self) -> tuple[float, float]:
         """Mean gain in log posterior density of the truth, nat per galaxy, and its error."""
-        found = self.after.log_prob - self.before.log_prob
-        return float(found.mean()), float(found.std() / np.sqrt(len(found)))
+        gain = self.after.log_prob - self.before.log_prob
+        return float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
 
     @property
     def improves(self) -> bool:
@@ -75,17 +75,17 @@ class RecalibrationResult:
         }
 
 
-def _numbers(found: MockValidation) -> dict[str, Any]:
-    inside = coverage_curve(found.ranks["pit"], np.array([0.68, 0.95]))
+def _numbers(validation: MockValidation) -> dict[str, Any]:
+    inside = coverage_curve(validation.ranks["pit"], np.array([0.68, 0.95]))
     columns = {"coverage_68": inside[0], "coverage_95": inside[1]}
-    columns |= {f"pit_{key}": found.ranks[key] for key in ("ks", "p_value", "mean", "spread")}
+    columns |= {f"pit_{key}": validation.ranks[key] for key in ("ks", "p_value", "mean", "spread")}
     return {
-        "log_prob": float(found.log_prob.mean()),
-        "tarp": {"deviation": found.tarp.deviation, "p_value": found.tarp.p_value},
-        "faults": found.faults(),
+        "log_prob": float(validation.log_prob.mean()),
+        "tarp": {"deviation": validation.tarp.deviation, "p_value": validation.tarp.p_value},
+        "faults": validation.faults(),
         "parameters": {
             name: {key: float(values[j]) for key, values in columns.items()}
-            for j, name in enumerate(found.names)
+            for j, name in enumerate(validation.names)
         },
     }
 
@@ -134,13 +134,15 @@ def recalibrate(
         raise SedumError("recalibration needs at least 500 galaxies to fit and 100 to judge")
     bare = posterior.recalibrated(None)
     theta, seen = mock_survey(model, bare.noise, n_galaxies, seed, hide_redshift=False)
-    found = fit_recalibration(bare, theta, seen, show_progress)
+    recalibration = fit_recalibration(bare, theta, seen, show_progress)
     theta, seen = mock_survey(model, bare.noise, n_judged, seed + 1, hide_redshift=False)
     before = validate(bare, theta, seen)
-    after = validate(bare.recalibrated(found), theta, seen)
-    result = RecalibrationResult(bare.recalibrated(found), before, after)
+    after = validate(bare.recalibrated(recalibration), theta, seen)
+    result = RecalibrationResult(bare.recalibrated(recalibration), before, after)
     about = {"sedum": __version__, "fitted": n_galaxies, "seed": seed, **result.summary()}
-    recorded = Recalibration(found.weights, found.lower, found.covariates, about)
+    recorded = Recalibration(
+        recalibration.weights, recalibration.lower, recalibration.covariates, about
+    )
     return RecalibrationResult(bare.recalibrated(recorded), before, after)
 
 
@@ -212,9 +214,9 @@ def _likelihoods(
     y = torch.from_numpy(posterior.prior.to_latent(theta).astype(np.float32))
     condition = condition_of(posterior.prior, posterior.features, photometry)
     estimator = posterior.estimator.cpu()
-    found = []
+    portions = []
     for start in range(0, len(theta), _TOGETHER):
         rows = slice(start, min(start + _TOGETHER, len(theta)))
         with torch.no_grad():
-            found.append((rows, estimator.at(y[rows], condition.rows(rows))))
-    return found
+            portions.append((rows, estimator.at(y[rows], condition.rows(rows))))
+    return portions

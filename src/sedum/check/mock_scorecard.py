@@ -102,15 +102,15 @@ class MockValidation:
 
     def _parameters(self, rows: np.ndarray) -> dict[str, Any]:
         rng = np.random.default_rng(self._seed)
-        found = _metrics(self._residual[rows], self.truth[rows], self._pit[rows])
+        metrics = _metrics(self._residual[rows], self.truth[rows], self._pit[rows])
         again = []
         for _ in range(_RESAMPLES):
             pick = rows[rng.integers(len(rows), size=len(rows))]
             again.append(_metrics(self._residual[pick], self.truth[pick], self._pit[pick]))
         out = {}
         for j, name in enumerate(self.names):
-            out[name] = {key: float(values[j]) for key, values in found.items()}
-            out[name] |= {f"{k}_error": float(np.std([a[k][j] for a in again])) for k in found}
+            out[name] = {key: float(values[j]) for key, values in metrics.items()}
+            out[name] |= {f"{k}_error": float(np.std([a[k][j] for a in again])) for k in metrics}
             if len(rows) == len(self.truth):
                 for key in ("ks", "p_value", "mean", "spread"):
                     out[name][f"pit_{key}"] = float(self.ranks[key][j])
@@ -240,14 +240,14 @@ def bins_of(
     snr = snr / np.maximum(measured.sum(axis=1), 1)
     count = measured.sum(axis=1)
     most = measured.shape[1]
-    found = {
+    groups = {
         "signal-to-noise": bin_labels(snr, [5, 20, 100]),
         "bands": np.where(count == most, "all", np.where(2 * count >= most, "half", "few")),
     }
     for name, edges in (("redshift", [1, 3, 6]), ("log_mass", [8, 9, 10, 11])):
         if name in posterior.names:
-            found[name] = bin_labels(theta[:, posterior.names.index(name)], edges)
-    return found
+            groups[name] = bin_labels(theta[:, posterior.names.index(name)], edges)
+    return groups
 
 
 def _starts(theta: np.ndarray) -> range:

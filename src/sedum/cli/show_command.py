@@ -31,7 +31,7 @@ def show(
     Draws are those behind sedum fit with the same run file. Prints percentiles of parameters and
     derived quantities, and writes a page for each galaxy.
 
-    Python: for rows, found in sedum.predict(posterior, model, photometry): ...
+    Python: for rows, prediction in sedum.predict(posterior, model, photometry): ...
     """
     import numpy as np
     from rich.console import Console

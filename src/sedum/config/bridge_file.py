@@ -427,8 +427,8 @@ def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     def join(section: Any, *keys: str) -> Any:
         if not isinstance(section, dict):
             return section
-        found = {k: str(folder / section[k]) for k in keys if isinstance(section.get(k), str)}
-        return {**section, **found}
+        absolute = {k: str(folder / section[k]) for k in keys if isinstance(section.get(k), str)}
+        return {**section, **absolute}
 
     data = dict(data)
     if isinstance(data.get("bands"), dict):

@@ -141,11 +141,11 @@ class RunFile(YamlFile):
                 raise ValueError(f"priors.{name}.kind: found {kind!r}; allowed: dirichlet")
 
     @staticmethod
-    def _check_bands(path: str, found: list[str], known: list[str], complete: bool = False) -> None:
-        for name in found:
+    def _check_bands(path: str, given: list[str], known: list[str], complete: bool = False) -> None:
+        for name in given:
             if name not in known:
                 raise ValueError(f"{path}: {name!r} is not among the filters{allowed(name, known)}")
-        if complete and (absent := [n for n in known if n not in found]):
+        if complete and (absent := [n for n in known if n not in given]):
             raise ValueError(f"{path}: missing for {', '.join(absent)}")
 
     def embeds_bands(self) -> bool:
@@ -187,8 +187,8 @@ def read_offsets(path: Path) -> dict[str, float]:
     """Read the magnitudes to add to each band: ``offsets: {band: {offset: 0.02}}`` in YAML."""
     text = read_text(path, "catalogue.offsets")
     try:
-        found = yaml.safe_load(text)["offsets"]
-        return {str(band): float(entry["offset"]) for band, entry in found.items()}
+        stored = yaml.safe_load(text)["offsets"]
+        return {str(band): float(entry["offset"]) for band, entry in stored.items()}
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         raise SedumError(
             f"catalogue.offsets: {path} is not a file of zero-points; it should hold "

@@ -172,8 +172,8 @@ def describe(
                 f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
             )
     path = "".join(parts)
-    found = problem.get("input")
-    shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
+    value = problem.get("input")
+    shown = repr(value) if not isinstance(value, dict | list) else type(value).__name__
     match problem["type"]:
         case "extra_forbidden":
             known = _keys_at(problem["loc"], root, sections)
@@ -199,7 +199,7 @@ def describe(
         case "literal_error":
             expected = str(problem["ctx"]["expected"]).replace("'", "")
             names = [n for part in expected.split(" or ") for n in part.split(", ")]
-            return f"{path}: found {shown}{allowed(str(found), names)}"
+            return f"{path}: found {shown}{allowed(str(value), names)}"
         case _:
             message = str(problem["msg"])
             return f"{path}: {message[0].lower()}{message[1:]}, found {shown}"
@@ -222,12 +222,12 @@ def _foremost(
             if nearest(str(problem["loc"][-1]), known):
                 return problem
     # Below a mapping, the complaint that it is no plain name or number says nothing.
-    told = [
+    specific = [
         p
         for p in problems
         if not (isinstance(p.get("input"), dict) and any(is_tag(k) for k in p["loc"][-1:]))
     ]
-    return max(told or problems, key=lambda p: _understood(p["loc"]))
+    return max(specific or problems, key=lambda p: _understood(p["loc"]))
 
 
 def _understood(location: tuple[int | str, ...]) -> int:

@@ -246,7 +246,7 @@ class Posterior:
         """Return the same estimator for the bands of another run file.
 
         Only estimators that read bands by their wavelengths (``embedding: bands``) can do this,
-        and only what they saw in training is calibrated: many sets of bands, or thinned ones.
+        and only what they saw in training is calibrated: many sets of bands, or fewer of them.
 
         Parameters
         ----------

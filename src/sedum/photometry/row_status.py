@@ -62,8 +62,8 @@ class RowStatus:
 
     def counts(self) -> list[tuple[str, int]]:
         """Return each status that occurs and how many rows have it, ``ok`` first."""
-        found = np.bincount(self._code, minlength=len(self._reasons))
-        pairs = [(r, int(c)) for r, c in zip(self._reasons, found, strict=True) if c]
+        counts = np.bincount(self._code, minlength=len(self._reasons))
+        pairs = [(r, int(c)) for r, c in zip(self._reasons, counts, strict=True) if c]
         return most_frequent_first(pairs)
 
     def copy(self) -> RowStatus:

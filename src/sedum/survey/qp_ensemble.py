@@ -112,40 +112,40 @@ def to_qp(
     target = check_writable(output)
     if target.suffix.lower() not in (".hdf5", ".h5"):
         raise SedumError(f"cannot write {target}: qp ensembles are HDF5; give a name ending .hdf5")
-    found = PosteriorCatalogue.open(results)
-    source = next((name for name in _SOURCES if name in found.columns), None)
+    catalogue = PosteriorCatalogue.open(results)
+    source = next((name for name in _SOURCES if name in catalogue.columns), None)
     if source is None:
         raise SedumError(
             f"{results} has no column {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}; fit again with "
             "output.pz: {} in the run file"
         )
     metadata = read_metadata(results)
-    if found.rows == 0:
+    if catalogue.rows == 0:
         raise SedumError(f"{results} has no rows; qp has no ensemble of none")
-    grid, bounds = _grid(found, source, metadata)
+    grid, bounds = _grid(catalogue, source, metadata)
     names = [source, "id", "status", "redshift_p50"]
-    names += [n for n in ("redshift_catalogue", "redshift_mode") if n in found.columns]
-    widths = _widths(found, portion)
+    names += [n for n in ("redshift_catalogue", "redshift_mode") if n in catalogue.columns]
+    widths = _widths(catalogue, portion)
     flat, start = 0, 0
     with atomic_path(target) as temporary, ExitStack() as open_files:
         advance = open_files.enter_context(
-            progress(found.rows, "writing", "galaxies", show_progress)
+            progress(catalogue.rows, "writing", "galaxies", show_progress)
         )
         file = None
-        for table in found.stream(names, portion):
+        for table in catalogue.stream(names, portion):
             density, fitted = _densities(source, table, grid, bounds)
             ancil = _ancillary(table, density, fitted, grid, widths)
             data = {"xvals": grid, "yvals": density, "norm": False}  # they are normalised
             ensemble = qp.Ensemble(qp.interp, data, ancil=ancil)
             if file is None:
-                _, file = ensemble.initializeHdf5Write(str(temporary), found.rows)
+                _, file = ensemble.initializeHdf5Write(str(temporary), catalogue.rows)
                 open_files.callback(file.close)
                 file.attrs["sedum"] = metadata.get("sedum", "{}")
             ensemble.writeHdf5Chunk(file, start, start + len(density))
             start, flat = start + len(density), flat + int((~fitted).sum())
             advance(len(density))
         ensemble.finalizeHdf5Write(file)
-    return QpSummary(target, found.rows, flat, source)
+    return QpSummary(target, catalogue.rows, flat, source)
 
 
 def _qp() -> Any:
@@ -213,7 +213,7 @@ def _ancillary(
         mode = np.where(fitted, np.asarray(table["redshift_mode"]), np.nan)
     else:
         mode = np.where(fitted, density_peak(density.astype(np.float64), grid), np.nan)
-    found = {
+    columns = {
         "id": np.asarray(table["id"]),
         "status": np.asarray(table["status"]),
         "fitted": fitted,
@@ -221,7 +221,7 @@ def _ancillary(
         "z_median": np.asarray(table["redshift_p50"], np.float64),
     }
     if "redshift_catalogue" in table.colnames:
-        found["z_spec"] = np.asarray(table["redshift_catalogue"], np.float64)
+        columns["z_spec"] = np.asarray(table["redshift_catalogue"], np.float64)
     for name, width in widths.items():
-        found[name] = np.char.encode(found[name], "utf-8").astype(f"S{width}")
-    return found
+        columns[name] = np.char.encode(columns[name], "utf-8").astype(f"S{width}")
+    return columns
