@@ -49,6 +49,7 @@ from typing import TYPE_CHECKING
 
 from sedum._lazy import attach
 from sedum._version import __version__
+from sedum.parallel.threads import wait_passively
 
 if TYPE_CHECKING:
     from sedum.check.catalogue_check import check_catalogue as check_catalogue
@@ -117,6 +118,9 @@ _PACKAGES = (
     *("bridge", "check", "comparison", "config", "galaxies", "infer", "library", "observe"),
     *("photometry", "priors", "report", "results", "survey"),
 )
+
+# Before torch is loaded, for notebooks and scripts, too.
+wait_passively()
 
 __getattr__, __dir__, _names = attach(__name__, _HOMES, _PACKAGES)
 __all__ = ["__version__", *_names]

@@ -1,12 +1,19 @@
-"""The progress bar of long computations, with its rate and the remaining time."""
+"""The progress of long computations, with its rate and the remaining time."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["Advance", "progress"]
+
+#: Seconds between two lines where there is no terminal for a bar.
+_INTERVAL = 30.0
 
 
 class Advance(Protocol):
@@ -28,7 +35,10 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iterator[Advance]:
-    """Show a progress bar on standard error while the body of the ``with`` statement runs.
+    """Show progress on standard error while the body of the ``with`` statement runs.
+
+    A terminal shows a bar. Elsewhere, as in the log of a batch job, a line is printed every 30
+    seconds.
 
     Parameters
     ----------
@@ -39,7 +49,7 @@ def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iter
     unit
         Unit in which the work is counted, such as ``"galaxies"``.
     show
-        Whether to show the bar.
+        Whether to show anything.
 
     Yields
     ------
@@ -53,6 +63,46 @@ def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iter
     ...         advance(10)
     """
     from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if show and not (console.is_terminal or console.is_jupyter):
+        yield _lines(total, what, unit, console)
+        return
+    with _bar(total, what, unit, show, console) as advance:
+        yield advance
+
+
+def _lines(total: int | None, what: str, unit: str, console: Console) -> Advance:
+    """Return a function that prints a line when some time has passed."""
+    started = printed = time.monotonic()
+    done, kept, shown = 0, 0, ""
+
+    def advance(count: int, note: str = "", line: str = "") -> None:
+        nonlocal done, kept, printed, shown
+        if not done and time.monotonic() - started < 1:
+            kept = count  # work that an earlier call had finished
+        done, shown = done + count, note or shown
+        if line:
+            console.print(line, markup=False, soft_wrap=True)
+        now = time.monotonic()
+        if now - printed < _INTERVAL:
+            return
+        printed = now
+        rate = (done - kept) / (now - started)
+        of_total = f" of {total:,}" if total else ""
+        parts = [f"{what}: {done:,}{of_total} {unit}, {rate:,.3g} a second"]
+        if total and rate:
+            parts.append(f"{max(total - done, 0) / rate:,.0f} s left")
+        console.print(", ".join([*parts, *filter(None, [shown])]), markup=False, soft_wrap=True)
+
+    return advance
+
+
+@contextmanager
+def _bar(
+    total: int | None, what: str, unit: str, show: bool, console: Console
+) -> Iterator[Advance]:
+    """Show a bar in a terminal."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -79,7 +129,7 @@ def progress(total: int | None, what: str, unit: str, show: bool = True) -> Iter
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=console,
         disable=not show,
     ) as bar:
         task = bar.add_task(what, total=total, note="")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from astropy.table import Table
 
 from sedum._version import __version__
 from sedum.bridge.survey_rows import SurveyRows, read_survey
 from sedum.bridge.trained_bridge import Bridge, Prediction
+from sedum.parallel.threads import in_threads
 from sedum.photometry.row_status import Reason
 from sedum.progress import progress
 from sedum.results.posterior_table import check_format, write_table
@@ -77,7 +76,6 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
     starts = range(0, max(len(survey), 1), _PORTION)
 
     def one(start: int) -> Prediction:
-        torch.set_num_threads(1)  # each thread has portions of its own
         rows = survey[slice(start, start + _PORTION)]
         bad = ~rows.row_status.ok[:, None]
         magnitude = np.where(bad, np.nan, rows.magnitude)
@@ -85,18 +83,11 @@ def predict_rows(bridge: Bridge, survey: SurveyRows, *, show_progress: bool = Fa
             magnitude, rows.error, rows.redshift, seed=bridge.run.seed + start // _PORTION
         )
 
-    threads = torch.get_num_threads()
     parts = []
-    try:
-        with (
-            progress(len(survey), "predicting", "galaxies", show_progress) as advance,
-            ThreadPoolExecutor(threads) as pool,
-        ):
-            for part in pool.map(one, starts):
-                parts.append(part)
-                advance(len(part.raw))
-    finally:
-        torch.set_num_threads(threads)
+    with progress(len(survey), "predicting", "galaxies", show_progress) as advance:
+        for part in in_threads(one, starts):
+            parts.append(part)
+            advance(len(part.raw))
     return Prediction(
         *(
             np.concatenate([getattr(p, name) for p in parts])

@@ -26,6 +26,7 @@ from sedum.cli import (
 )
 from sedum.cli.options import in_flags
 from sedum.errors import SedumError
+from sedum.parallel.threads import use_available_cores
 
 __all__ = ["app", "run"]
 
@@ -150,7 +151,8 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if "--help" not in sys.argv:
+        use_available_cores()
 
 
 _register()

@@ -7,7 +7,8 @@ Way and the filters follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,15 +21,19 @@ from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.galaxies.light import GalaxyLight
 from sedum.galaxies.parameter_bounds import check_parameters
 from sedum.galaxies.spectra import observed_spectrum
+from sedum.parallel.threads import in_threads
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.quantities import angstrom, years
 from sedum.storage import digest
 
 __all__ = ["GalaxyModel"]
 
+Result = TypeVar("Result")
+
 _MICROJANSKY = 1e29  # per erg / (s cm² Hz)
 _TEN_PARSEC = 3.0856775814913674e19  # cm
-_PORTION = 10_000
+#: Number of galaxies that a thread computes at a time.
+_PORTION = 2_500
 
 
 class GalaxyModel(GalaxyLight):
@@ -136,9 +141,8 @@ class GalaxyModel(GalaxyLight):
         """
         theta = self.check(theta)
         out = np.empty((len(theta), len(self.filters)), np.float32)
-        with torch.no_grad():
-            for rows, galaxies in self._portions(theta, histories):
-                out[rows] = self._flux(galaxies).cpu().numpy()
+        for rows, flux in self._by_portion(self._flux, theta, histories):
+            out[rows] = flux.cpu().numpy()
         return out
 
     def flux(self, theta: torch.Tensor) -> torch.Tensor:
@@ -197,9 +201,12 @@ class GalaxyModel(GalaxyLight):
         wavelength = None if wavelength is None else angstrom(wavelength)
         size = self.axis.size if wavelength is None else len(wavelength)
         out = np.empty((len(theta), size))
-        with torch.no_grad():
-            for rows, galaxies in self._portions(theta, histories, portion=1000):
-                out[rows] = observed_spectrum(self, galaxies, wavelength, frame, resolution)
+
+        def spectra(galaxies: GalaxyBatch) -> np.ndarray:
+            return observed_spectrum(self, galaxies, wavelength, frame, resolution)
+
+        for rows, part in self._by_portion(spectra, theta, histories, portion=1000):
+            out[rows] = part
         return out
 
     def derived(
@@ -241,12 +248,11 @@ class GalaxyModel(GalaxyLight):
         if not quantities:  # without any, the stellar populations are not needed
             return {}
         theta = self.check(theta)
-        parts: list[dict[str, np.ndarray]] = []
-        with torch.no_grad():
-            for _, galaxies in self._portions(theta, histories):
-                parts.append(
-                    {q.name: q.compute(self, galaxies).double().cpu().numpy() for q in quantities}
-                )
+
+        def values(galaxies: GalaxyBatch) -> dict[str, np.ndarray]:
+            return {q.name: q.compute(self, galaxies).double().cpu().numpy() for q in quantities}
+
+        parts = [part for _, part in self._by_portion(values, theta, histories)]
         return {
             q.name: np.concatenate([part[q.name] for part in parts]) if parts else np.empty(0)
             for q in quantities
@@ -287,30 +293,44 @@ class GalaxyModel(GalaxyLight):
         theta = self.check(theta)
         times = torch.from_numpy(years(edges, "edges")).to(self.device)
         out = np.empty((len(theta), len(edges) - 1))
-        with torch.no_grad():
-            for rows, galaxies in self._portions(theta, histories):
-                formed = self.formed_since(galaxies, times)
-                rate = 10 ** galaxies.log_mass[:, None] * formed.diff(dim=1) / times.diff()
-                out[rows] = rate.cpu().numpy()
+
+        def rates(galaxies: GalaxyBatch) -> torch.Tensor:
+            formed = self.formed_since(galaxies, times)
+            return 10 ** galaxies.log_mass[:, None] * formed.diff(dim=1) / times.diff()
+
+        for rows, rate in self._by_portion(rates, theta, histories):
+            out[rows] = rate.cpu().numpy()
         return out
 
     def check(self, theta: np.ndarray) -> np.ndarray:
         """Return the parameters as float64, [n, d]; refuse rows outside the model."""
         return check_parameters(theta, self.prior.names, self._bounds, self.cosmology)
 
-    def _portions(
-        self, theta: np.ndarray, histories: TabulatedHistories | None, portion: int = _PORTION
-    ) -> Iterator[tuple[slice, GalaxyBatch]]:
-        """Yield the galaxies of checked parameters in portions that limit the memory."""
+    def _by_portion(
+        self,
+        function: Callable[[GalaxyBatch], Result],
+        theta: np.ndarray,
+        histories: TabulatedHistories | None,
+        portion: int = _PORTION,
+    ) -> Iterator[tuple[slice, Result]]:
+        """Apply a function to the galaxies of checked parameters, in portions that limit memory.
+
+        The portions are divided among threads.
+        """
         if histories is not None:
             if len(histories) != len(theta):
                 raise SedumError(f"{len(histories)} histories for {len(theta)} rows of parameters")
             redshift = theta[:, self.prior.names.index("redshift")]
             histories.check(self.cosmology.age_gyr(redshift) * 1e9, self.grid.log_z)
-        for start in range(0, len(theta), portion):
+
+        def compute(start: int) -> tuple[slice, Result]:
             rows = slice(start, start + portion)
-            part = torch.from_numpy(theta[rows]).to(self.device)
-            yield rows, self.galaxies(part, histories[rows] if histories is not None else None)
+            with torch.no_grad():
+                part = torch.from_numpy(theta[rows]).to(self.device)
+                own = histories[rows] if histories is not None else None
+                return rows, function(self.galaxies(part, own))
+
+        yield from in_threads(compute, range(0, len(theta), portion))
 
     def _flux(self, galaxies: GalaxyBatch) -> torch.Tensor:
         p = galaxies.p

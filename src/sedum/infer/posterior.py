@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
 from sedum.infer.recalibration import BaseTransform, Recalibration
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
+from sedum.parallel.threads import in_threads
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
 from sedum.storage import ModelFile, array_digest, digest, require_same, tensors_below
@@ -119,19 +119,8 @@ class Posterior:
             flat = self.prior.from_latent(latent.reshape(-1, self.prior.dimension))
             out[rows] = flat.reshape(*latent.shape[:2], -1)
 
-        starts = range(0, n, _PORTION)
-        threads = min(torch.get_num_threads(), len(starts))
-        if threads <= 1:
-            for start in starts:
-                fill(start)
-            return out
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)  # each thread has portions of its own
-        try:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(fill, starts))
-        finally:
-            torch.set_num_threads(before)
+        for _ in in_threads(fill, range(0, n, _PORTION)):
+            pass
         return out
 
     def _sample_latent(self, photometry: Photometry, base: BaseSamples) -> np.ndarray:

@@ -8,12 +8,10 @@ uninterrupted run, on any number of processes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sedum.config import RunFile
 from sedum.errors import SedumError
@@ -21,6 +19,7 @@ from sedum.galaxies.model import GalaxyModel
 from sedum.galaxies.simulator import Simulator
 from sedum.library.chunks import draw_chunk
 from sedum.library.library_file import Library, versions, write_library
+from sedum.parallel.threads import in_threads
 from sedum.progress import Advance, progress
 from sedum.storage import (
     PartFolder,
@@ -33,9 +32,6 @@ from sedum.storage import (
 )
 
 __all__ = ["simulate"]
-
-#: Maximum number of chunks that are computed at the same time, which limits memory.
-_MAXIMUM_THREADS = 32
 
 
 def simulate(
@@ -190,33 +186,17 @@ def _simulate_here(
 ) -> None:
     """Compute chunks in this process, several at a time, each with one thread.
 
-    The rounding of sums depends on the number of threads. With one thread the library is the same
-    on all machines with the same kind of processor.
+    The library is the same on all machines with the same kind of processor.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        # An external simulator may not be safe to call from two threads.
-        threads = min(before, _MAXIMUM_THREADS, len(missing)) if type(model) is GalaxyModel else 1
-        if threads <= 1:
-            for index, n in missing.items():
-                _simulate_chunk(model, seed, index, n, parts)
-                advance(n)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            jobs = {
-                pool.submit(_simulate_chunk, model, seed, index, n, parts): n
-                for index, n in missing.items()
-            }
-            try:
-                for job in as_completed(jobs):
-                    job.result()
-                    advance(jobs[job])
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        torch.set_num_threads(before)
+
+    def one(index: int) -> int:
+        _simulate_chunk(model, seed, index, missing[index], parts)
+        return missing[index]
+
+    # An external simulator may not be safe to call from two threads.
+    threads = None if type(model) is GalaxyModel else 1
+    for n in in_threads(one, missing, maximum=threads):
+        advance(n)
 
 
 def _simulate_chunk(model: Simulator, seed: int, index: int, n: int, parts: PartFolder) -> None:

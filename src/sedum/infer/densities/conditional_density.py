@@ -25,10 +25,13 @@ class Density(nn.Module):
         The number of latent coordinates d.
     n_base
         The number of base samples of one draw.
+    random_loss
+        Whether the training loss draws random numbers.
     """
 
     dimension: int
     n_base: int
+    random_loss: bool = False
 
     def at(self, y: torch.Tensor, context: torch.Tensor) -> LogProb:
         """Return a function that gives log densities of y for any base transform.

@@ -222,6 +222,15 @@ class HypernetworkFlow(Density):
         normals = self.base.at(base, x)
         return lambda transform: log_slope + normals(transform)
 
+    def loss(self, y: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return the training loss; see :class:`Density`. On a CPU by a fused kernel."""
+        parameters = self.head(context)
+        if parameters.device.type != "cpu" or parameters.dtype != torch.float32:
+            return super().loss(y, context)
+        from sedum.infer.densities.flow_gradient import flow_loss
+
+        return flow_loss(parameters, y, self.shape.layers, self.shape.bins, self.base.components)
+
     def prepare(self, context: torch.Tensor) -> torch.Tensor:
         """Return the parameters of each galaxy's flow and base."""
         return self.head(context)

@@ -38,6 +38,8 @@ class VectorField(Density):
         If the package sbi is not installed.
     """
 
+    random_loss = True
+
     def __init__(
         self, kind: str, dimension: int, context: int, hidden: int, layers: int, steps: int
     ):

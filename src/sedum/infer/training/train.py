@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,8 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.estimator import Ensemble, Estimator
 from sedum.infer.posterior import Posterior, make_estimator, training_fingerprint
 from sedum.infer.training.batches import Batch, Batches
+from sedum.infer.training.gradients import batch_gradient
+from sedum.infer.training.precision import matrix_precision
 from sedum.infer.training.training_state import TrainingState, schedule
 from sedum.library.library_file import Library
 from sedum.library.training_source import TrainingGalaxies, galaxies_of
@@ -326,17 +327,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Let matrix products round their factors to 16 bits, where that is asked for and faster."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if name == "fast" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def _run_round(state: TrainingState, batches: Batches, advance: Advance) -> float:
     """Take the steps of one round; return the mean training loss."""
     spec = state.spec
@@ -347,17 +337,17 @@ def _run_round(state: TrainingState, batches: Batches, advance: Advance) -> floa
     # Vector fields draw random numbers in their loss: a resumed round must draw the same.
     torch.manual_seed(batches.seed + 7919 * state.round)
     total = torch.zeros((), dtype=torch.float64)
-    with _precision(spec.precision):
+    with matrix_precision(spec.precision, device):
         for i, (latent, condition) in enumerate(batches.round(state.round, count, spec.batch)):
             y = latent.to(device, non_blocking=True)
-            loss = state.estimator.loss(y, condition.to(device, non_blocking=True)).mean()
+            loss = batch_gradient(state.estimator, y, condition.to(device, non_blocking=True))
             if not torch.isfinite(loss):
                 raise Diverged(
                     f"training: the loss is not finite at step {done + i}; lower "
                     "training.learning_rate"
                 )
-            state.step(loss, done + i)
-            total += loss.detach().cpu()
+            state.update(done + i)
+            total += loss.cpu()
             advance(1)
     return float(total / max(count, 1))
 

@@ -44,13 +44,17 @@ class TrainingState:
         self.best = copy.deepcopy(self.estimator.state_dict())
 
     def step(self, loss: torch.Tensor, index: int) -> None:
-        """Take one step of the optimiser; ``index`` counts from the start of training."""
+        """Differentiate a loss and take one step; ``index`` counts from the start of training."""
+        for parameter in self.estimator.parameters():
+            parameter.grad = None
+        loss.backward()
+        self.update(index)
+
+    def update(self, index: int) -> None:
+        """Take one step along the gradients that the parameters have."""
         spec = self.spec
         rate = spec.learning_rate * schedule(index / spec.steps, spec.warmup)
         parameters: list[torch.Tensor] = list(self.estimator.parameters())
-        for parameter in parameters:
-            parameter.grad = None
-        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, spec.clip)
         for optimiser, factor in self.optimisers:
             for group in optimiser.param_groups:
