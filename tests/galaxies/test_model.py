@@ -67,6 +67,8 @@ def test_age_bins_integrate_linear_functions_exactly():
 
 
 def test_damaged_cache_is_rebuilt(cache):
+    for path in cache.glob("bc03_miles-*.safetensors"):
+        path.unlink()
     whole = grids.load_grid()
     (path,) = cache.glob("bc03_miles-*.safetensors")
     content = path.read_bytes()

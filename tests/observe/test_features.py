@@ -126,3 +126,38 @@ def test_outside_names_the_band(rng):
     flux, error = transform.outside(odd)
     assert flux.tolist() == [[False] * 3, [False, False, True], [False] * 3]
     assert error.tolist() == [[False] * 3, [False] * 3, [True, False, False]]
+
+
+def test_smaller_errors_than_any_in_training_are_raised(rng):
+    model = noise(missing=0.0, redshift_given=0.5)
+    seen = model.observe(np.ones((500, 3), np.float32), rng, rng.uniform(0, 3, 500))
+    transform = FeatureTransform.of(model).fit(seen)
+    known = np.flatnonzero(np.isfinite(seen.redshift))
+    odd = seen[known[:4]]
+    odd.error[1, 2] *= 1e-3
+    odd.redshift_error[2] *= 1e-3
+    odd.upper[3, 0], odd.flux[3, 0], odd.error[3, 0] = True, 3e-4, 1e-4  # a limit of 3 sigma
+    better, raised = transform.with_errors_raised(odd)
+    expected = np.zeros((4, 4), bool)
+    expected[1, 2] = expected[2, 3] = expected[3, 0] = True
+    assert np.array_equal(raised, expected)
+    assert better.error[1, 2] == pytest.approx(seen.error[:, 2].min(), rel=1e-5)
+    assert better.redshift_error[2] == pytest.approx(np.nanmin(seen.redshift_error), rel=1e-5)
+    assert better.flux[3, 0] == pytest.approx(3 * better.error[3, 0])
+    same = better.error[~expected[:, :3]] == odd.error[~expected[:, :3]]
+    assert same.all()
+    flux, error = transform.outside(better)
+    assert not (flux[:3].any() or error.any() or transform.outside_redshift_error(better).any())
+
+
+def test_errors_beyond_the_survey_are_drawn_for_some(rng):
+    model = noise(missing=0.0)
+    flux = np.ones((20_000, 3), np.float32)
+    plain = np.log10(model.observe(flux, rng).error / model.depth)
+    wider = np.log10(model.observe(flux, rng, wider=0.1).error / model.depth)
+    assert wider.min() < plain.min() - 0.2
+    assert wider.max() > plain.max() + 0.2
+    # Nine in ten are as they were: quartiles move little.
+    np.testing.assert_allclose(
+        np.percentile(wider, [25, 75]), np.percentile(plain, [25, 75]), atol=0.02
+    )

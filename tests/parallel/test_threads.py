@@ -13,7 +13,7 @@ import torch
 
 import sedum
 from sedum.galaxies.model import GalaxyModel
-from sedum.parallel.threads import available_cores, in_threads
+from sedum.parallel.threads import _quota, available_cores, in_threads
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -118,3 +118,21 @@ def test_cores_follow_the_affinity_of_the_process():
         assert in_new_process(code) == ["1"]
         assert in_new_process(code, OMP_NUM_THREADS="3") == ["3"]
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, np.inf),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2.0),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, np.inf),
+        ({"cpu.max": "nonsense"}, np.inf),
+        ({}, np.inf),
+    ],
+)
+def test_cores_follow_the_quota_of_a_container(tmp_path, files, cores):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert _quota(tmp_path) == cores

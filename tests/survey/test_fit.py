@@ -147,6 +147,21 @@ def test_bad_rows_keep_their_place(tmp_path, catalogue, small_run, small_posteri
     assert count_status(table)[0] == ("ok", 34)
 
 
+def test_small_errors_are_raised_and_the_rows_fitted(
+    catalogue, small_run, small_posterior, small_model
+):
+    few = catalogue[:6]
+    few["e_sdss_r0"][1] *= 1e-4
+    for band in BANDS:
+        few[f"e_{band}"][2] *= 1e-4
+    few["e_sdss_i0"][3] *= 1e5
+    table = fit(small_run, small_posterior, few, model=small_model)
+    at = [0, 1, 2, 4, 5]
+    assert (table["status"][at] == "ok").all()
+    assert table["n_errors_raised"][at].tolist() == [0, 1, int(table["n_bands"][2]), 0, 0]
+    assert table["status"][3] == "error outside the training range in sdss_i0"
+
+
 def test_identifiers_of_any_alphabet(tmp_path, catalogue, small_run, small_posterior, small_model):
     catalogue["id"] = [f"α{i}" for i in range(40)]
     source = tmp_path / "in.ecsv"

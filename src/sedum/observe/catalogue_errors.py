@@ -7,9 +7,12 @@ from scipy.spatial import cKDTree
 
 from sedum.observe.error_curves import ErrorCurves
 from sedum.observe.noise_file import SurveySample
-from sedum.observe.reported_errors import Measure
+from sedum.observe.reported_errors import MARGIN, Measure
 
 __all__ = ["BootstrapErrors", "LearnedErrors"]
+
+#: Factor on the spread of errors about their curve where they are to reach beyond the survey's.
+_WIDER = 3.0
 
 
 class LearnedErrors:
@@ -42,10 +45,12 @@ class LearnedErrors:
         self._patterns = sample.observed if survey_patterns else None
 
     def draw(
-        self, n: int, rng: np.random.Generator, measure: Measure
+        self, n: int, rng: np.random.Generator, measure: Measure, wider: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return latent numbers and presence; see :class:`ErrorModel`."""
         latent = rng.standard_normal((n, len(self.depth))) @ self._root.T
+        if wider is not None:
+            latent *= np.where(wider, _WIDER, 1.0)[:, None]
         if self._patterns is None:
             return latent, np.ones((n, len(self.depth)), bool)
         return latent, self._patterns[rng.integers(len(self._patterns), size=n)]
@@ -109,17 +114,22 @@ class BootstrapErrors:
         return np.stack([magnitude, 0.2 * latent], axis=1)
 
     def draw(
-        self, n: int, rng: np.random.Generator, measure: Measure
+        self, n: int, rng: np.random.Generator, measure: Measure, wider: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return latent numbers and presence; see :class:`ErrorModel`."""
         r = self.reference
         own = rng.standard_normal(n)
+        if wider is not None:
+            own *= np.where(wider, _WIDER, 1.0)
         flux = measure(r, own)
         error = self.curves.error_in(r, flux, own)
         _, near = self._tree.query(self._place(flux, error), k=self._neighbours)
         near = near.reshape(n, -1)
         donor = self._donors[near[np.arange(n), rng.integers(near.shape[1], size=n)]]
         latent = self._latent[donor]
+        if wider is not None:
+            margin = MARGIN * np.log(10)
+            latent += wider[:, None] * rng.uniform(-margin, margin, latent.shape)
         latent[:, r] = own
         return latent, self._sample.observed[donor]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -198,6 +198,36 @@ class FeatureTransform:
         # Values that are constant in training must not be refused because of rounding.
         slack = 1e-6 * (1 + np.abs(values))
         return present & ((values < self.low - slack) | (values > self.high + slack))
+
+    def with_errors_raised(self, photometry: Photometry) -> tuple[Photometry, np.ndarray]:
+        """Raise errors that are smaller than any in training to the smallest one.
+
+        A larger error loses information and does not mislead, while the estimator would have to
+        extrapolate to a smaller one.
+
+        Returns
+        -------
+        photometry
+            The photometry with the errors that the estimator knows.
+        raised
+            Which errors were raised: those of the bands, and that of a known redshift,
+            [n, bands + 1].
+        """
+        bands = len(self.depth)
+        smallest = self.depth * np.exp(self.low[bands : 2 * bands])
+        raised = photometry.observed & (photometry.error < smallest * (1 - 1e-6))
+        known = np.isfinite(photometry.redshift)
+        least = np.exp(self.low[-1])
+        sharp = known & (photometry.redshift_error < least * (1 - 1e-6))
+        both = np.concatenate([raised, sharp[:, None]], axis=1)
+        if not both.any():
+            return photometry, both
+        factor = np.where(raised, smallest / photometry.error, 1.0)
+        # An upper limit is a multiple of its error.
+        flux = np.where(photometry.upper, photometry.flux * factor, photometry.flux)
+        seen = replace(photometry, flux=flux, error=photometry.error * factor)
+        error = np.where(sharp, least, photometry.redshift_error)
+        return seen.with_redshift(photometry.redshift, error), both
 
     def outside(self, photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
         """Return which measurements lie outside the range of the training set.

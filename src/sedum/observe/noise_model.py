@@ -140,6 +140,8 @@ class NoiseModel:
         flux: np.ndarray,
         rng: np.random.Generator,
         redshift: np.ndarray | None = None,
+        *,
+        wider: float = 0.0,
     ) -> Photometry:
         """Draw one observation of each galaxy.
 
@@ -152,6 +154,9 @@ class NoiseModel:
         redshift
             True redshifts, [n]. A fraction of them becomes known, with errors, as the run file
             says. Needed for a template error.
+        wider
+            Fraction of galaxies whose errors reach beyond those of the survey at either end, as
+            an estimator should know them that is to fit any galaxy of it.
 
         Returns
         -------
@@ -175,7 +180,8 @@ class NoiseModel:
             scale = np.hypot(self.errors.scale(flux, every), fraction * flux)
             return self.residuals.observed(mean[:, band], scale[:, band], residual[:, band], band)
 
-        latent, present = self.errors.draw(n, rng, measure)
+        some = np.asarray(rng.random(n) < wider) if wider else None
+        latent, present = self.errors.draw(n, rng, measure, some)
         scale = np.hypot(self.errors.scale(flux, latent), fraction * flux)
         seen = self.residuals.observed(mean, scale, residual)
         error = self.errors.scale(seen, latent)

@@ -18,7 +18,10 @@ import numpy as np
 from sedum import config
 from sedum.photometry.units import magnitude_to_flux
 
-__all__ = ["DepthErrors", "ErrorModel", "Measure"]
+__all__ = ["MARGIN", "DepthErrors", "ErrorModel", "Measure"]
+
+#: How far the errors of some training galaxies reach beyond those of the survey, in dex.
+MARGIN = 0.5
 
 #: Function that returns the noisy flux [n] in a band, by its index, for latent numbers [n].
 Measure = Callable[[int, np.ndarray], np.ndarray]
@@ -39,11 +42,13 @@ class ErrorModel(Protocol):
     """Typical 1-sigma error of a faint source in µJy, [bands]."""
 
     def draw(
-        self, n: int, rng: np.random.Generator, measure: Measure
+        self, n: int, rng: np.random.Generator, measure: Measure, wider: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw latent numbers, and which bands the survey has, both [n, bands].
 
         ``measure`` returns the noisy flux in a band, for models that depend on the observed flux.
+        The galaxies ``wider``, [n], have errors beyond those of the survey, by up to
+        :data:`MARGIN` at either end.
         """
 
     def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:
@@ -91,7 +96,7 @@ class DepthErrors:
         self._region = np.log10(sigma / self.depth)
 
     def draw(
-        self, n: int, rng: np.random.Generator, measure: Measure
+        self, n: int, rng: np.random.Generator, measure: Measure, wider: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return latent numbers and presence; see :class:`ErrorModel`."""
         bands = len(self.depth)
@@ -99,6 +104,8 @@ class DepthErrors:
         latent = shared + self._spec.scatter * rng.standard_normal((n, bands), np.float32)
         if len(self._fractions) > 1:
             latent = latent + self._region[rng.choice(len(self._fractions), n, p=self._fractions)]
+        if wider is not None:
+            latent = latent + wider[:, None] * rng.uniform(-MARGIN, MARGIN, latent.shape)
         return latent, np.ones((n, bands), bool)
 
     def scale(self, flux: np.ndarray, latent: np.ndarray) -> np.ndarray:

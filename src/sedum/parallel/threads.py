@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from itertools import chain, islice
+from pathlib import Path
 from typing import TypeVar
 
 __all__ = ["available_cores", "in_threads", "use_available_cores", "wait_passively"]
@@ -20,6 +22,7 @@ Result = TypeVar("Result")
 #: do by default, another busy process makes small operations several times slower on two threads
 #: than on one.
 _PASSIVE = {"GOMP_SPINCOUNT": "0", "OMP_WAIT_POLICY": "passive"}
+_CGROUPS = Path("/sys/fs/cgroup")
 #: Maximum number of threads, which limits memory.
 _MAXIMUM = 32
 #: Whether this thread is one of those that items are divided among.
@@ -50,9 +53,32 @@ def available_cores() -> int:
     >>> available_cores() >= 1
     True
     """
-    from joblib import cpu_count
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return max(1, math.ceil(min(count, _quota(_CGROUPS))))
 
-    return max(int(cpu_count()), 1)
+
+def _quota(folder: Path) -> float:
+    """Return the cores that the control group of a container allows; infinity without a limit.
+
+    The files are those of Linux control groups of version 2 and of version 1, where a container
+    sees its own group.
+    """
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (folder / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu" / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return math.inf
+    try:
+        cores = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max": there is no limit
+        return math.inf
+    return cores if cores > 0 else math.inf
 
 
 def use_available_cores() -> None:

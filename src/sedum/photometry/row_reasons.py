@@ -102,13 +102,14 @@ class Reason(Enum):
     )
     ERROR_OUTSIDE_TRAINING = (
         "error outside the training range in {name}",
-        "The error is unlike any in training.",
+        "The error is larger than any in training. Smaller ones are raised to the smallest.",
         "Check depths and unit. 'sedum noise fit' learns the errors of the catalogue; train with "
         "them.",
     )
     REDSHIFT_ERROR_OUTSIDE_TRAINING = (
         "redshift error outside the training range",
-        "The error of the known redshift lies outside noise.redshift_error.",
+        "The error of the known redshift is larger than noise.redshift_error allows. Smaller "
+        "ones are raised to the smallest.",
         "Give a range there, such as [0.0005, 0.05], and train again.",
     )
     FEW_EFFECTIVE_DRAWS = (

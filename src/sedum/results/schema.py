@@ -34,6 +34,7 @@ STANDARD = {
     "status": "ok, or why the row was not fitted",
     "n_bands": "number of bands measured",
     "n_limits": "number of bands with an upper limit only",
+    "n_errors_raised": "number of errors that were raised to the smallest in training",
     "redshift_catalogue": "redshift in the catalogue",
     "redshift_mode": "redshift, peak of p(z)",
     "pz": "p(z) at the redshifts pz_grid of the metadata; its integral by the trapezoidal rule is "

@@ -136,6 +136,7 @@ class RowFitter:
         table["n_bands"] = seen.measured.sum(axis=1).astype(np.int16)
         if self.posterior.noise.spec.limits is not None:
             table["n_limits"] = seen.upper.sum(axis=1).astype(np.int16)
+        table["n_errors_raised"] = ready.errors_raised.astype(np.int16)
         if self.run.catalogue is not None and self.run.catalogue.redshift is not None:
             table["redshift_catalogue"] = rows.catalogue_redshift
         return table

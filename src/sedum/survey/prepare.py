@@ -35,12 +35,16 @@ class PreparedCatalogue:
         where they are given to it.
     status
         Whether each row can be fitted, or why not, [n].
+    errors_raised
+        Number of errors of each row, of fluxes and of the redshift, that were raised to the
+        smallest in training, [n].
     """
 
     rows: CatalogueRows
     model: Simulator
     photometry: Photometry
     status: RowStatus
+    errors_raised: np.ndarray
 
     @property
     def good(self) -> np.ndarray:
@@ -109,8 +113,9 @@ def prepare_rows(
     status, photometry = rows.row_status.copy(), rows.photometry
     if give_redshifts:
         photometry = _with_redshifts(posterior, rows, status)
+    photometry, raised = posterior.features.with_errors_raised(photometry)
     mark_unfit(posterior, status, photometry)
-    return PreparedCatalogue(rows, model, photometry, status)
+    return PreparedCatalogue(rows, model, photometry, status, raised.sum(axis=1))
 
 
 def galaxy_keys(ids: np.ndarray) -> np.ndarray:
@@ -169,8 +174,10 @@ def mark_unfit(posterior: Posterior, status: RowStatus, photometry: Photometry) 
         status.mark(below, Reason.BELOW_SELECTION, spec.selection.band)
     if "redshift" in posterior.prior.free:
         known = np.isfinite(photometry.redshift)
-        low, high = posterior.prior.support("redshift", tail=1e-12)
-        beyond = known & ~((photometry.redshift >= low) & (photometry.redshift <= high))
+        low, high = posterior.prior.support("redshift")
+        slack = 1e-6 * (1 + np.abs(photometry.redshift))  # the bounds themselves are inside
+        inside = (photometry.redshift >= low - slack) & (photometry.redshift <= high + slack)
+        beyond = known & ~inside
         status.mark(beyond, Reason.REDSHIFT_OUTSIDE_PRIOR)
     flux, error = posterior.features.outside(photometry)
     for i, band in enumerate(bands):

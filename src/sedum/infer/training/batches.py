@@ -23,6 +23,9 @@ Batch = tuple[torch.Tensor, Condition]
 
 #: Number of galaxies whose noise is drawn together.
 _PORTION = 32_768
+#: Fraction of galaxies whose errors reach beyond those of the survey. Posteriors depend on the
+#: reported errors, so these galaxies move no posterior of others.
+_WIDER = 0.03
 #: Number of galaxies for the standardisation, and maximum number for validation.
 _SAMPLE = 200_000
 _VALIDATION = 8_192
@@ -87,7 +90,7 @@ class Batches:
         self, theta: np.ndarray, flux: np.ndarray, rng: np.random.Generator
     ) -> tuple[Photometry, np.ndarray]:
         """Observe galaxies; return the selected ones and their parameters."""
-        photometry = self.noise.observe(flux, rng, theta[:, self._column])
+        photometry = self.noise.observe(flux, rng, theta[:, self._column], wider=_WIDER)
         kept = self.noise.selected(photometry)
         return photometry[kept], theta[kept]
 

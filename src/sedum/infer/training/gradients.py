@@ -30,14 +30,13 @@ def batch_gradient(estimator: Estimator, y: torch.Tensor, condition: Condition) 
     Returns
     -------
     Tensor
-        The mean loss, without gradient.
+        The mean loss. Where it is not finite, there is no gradient.
 
     Examples
     --------
-    >>> estimator, n = posterior.estimator, 4
-    >>> features = torch.zeros(n, len(posterior.features.names))
-    >>> condition = Condition.without_redshift(features)
-    >>> batch_gradient(estimator, torch.zeros(n, len(posterior.names)), condition).shape
+    >>> condition = Condition.without_redshift(torch.zeros(4, posterior.features.size))
+    >>> y = torch.zeros(4, posterior.prior.dimension)
+    >>> batch_gradient(posterior.estimator, y, condition).shape
     torch.Size([])
     """
     parameters = list(estimator.parameters())
@@ -47,7 +46,8 @@ def batch_gradient(estimator: Estimator, y: torch.Tensor, condition: Condition) 
         rows = slice(start, start + size)
         with torch.enable_grad():
             loss = estimator.loss(y[rows], condition.rows(rows)).sum() / n
-        return loss.detach(), torch.autograd.grad(loss, parameters)
+        finite = bool(torch.isfinite(loss))
+        return loss.detach(), torch.autograd.grad(loss, parameters) if finite else ()
 
     # Random numbers are drawn in order, and a GPU is fastest with all galaxies at once.
     divided = y.device.type == "cpu"
@@ -57,10 +57,11 @@ def batch_gradient(estimator: Estimator, y: torch.Tensor, condition: Condition) 
     gradients: list[torch.Tensor] = []
     for loss, own in in_threads(portion, range(0, n, size), maximum=threads):
         total += loss
-        if gradients:
+        if gradients and own:
             torch._foreach_add_(gradients, own)
         else:
             gradients = list(own)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
+    finite = bool(torch.isfinite(total))
+    for i, parameter in enumerate(parameters):
+        parameter.grad = gradients[i] if finite else None
     return total

@@ -23,6 +23,7 @@ _LABELS = {
     "m_uv": "M_UV [mag]",
     "n_bands": "bands measured",
     "n_limits": "bands with limits",
+    "n_errors_raised": "errors raised",
     "ess": "effective sample size",
     "k_hat": "Pareto k",
     "log_evidence": "ln evidence",
