@@ -56,13 +56,13 @@ def train_for(run, galaxies, features, budget):
         update={"training": run.training.model_copy(update={"steps": 40, "round": 40})}
     )
     batches = Batches(probe, galaxies, features)
-    train_rounds(probe, batches, show_progress=False)
+    train_rounds(probe, batches)
     start = time.process_time()
     for _ in batches.round(0, 1, 8):
         pass
     overhead = time.process_time() - start  # of the first portion's noise, once in many steps
     start = time.process_time()
-    train_rounds(probe, batches, show_progress=False)
+    train_rounds(probe, batches)
     validation = time.process_time()
     batches.validation()
     validation = time.process_time() - validation

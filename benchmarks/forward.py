@@ -200,7 +200,7 @@ def million(run: config.RunFile, out: Path) -> None:
     data = {**run.model_dump(), "library": {"size": 1_000_000, "chunk": 10_000, "seed": 1}}
     with tempfile.TemporaryDirectory(dir=out) as folder:
         start = time.perf_counter()
-        simulate(config.parse_run(data), Path(folder) / "million.h5", show_progress=False)
+        simulate(config.parse_run(data), Path(folder) / "million.h5")
         wall = time.perf_counter() - start
     # Not ru_maxrss, in which Linux counts the parent that this process was forked from.
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]

@@ -142,7 +142,7 @@ def main() -> None:
     console.print(out)
 
     start = time.process_time()
-    fit(run, posterior, table, work / "zcosmos.fits", model=model, show_progress=False)
+    fit(run, posterior, table, work / "zcosmos.fits", model=model)
     rate = len(table) / (time.process_time() - start)
     start = time.process_time()
     photometry = read_for_run(table, run, model.filters).photometry

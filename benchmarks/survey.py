@@ -96,8 +96,8 @@ def prepare(work: Path, draws: int) -> tuple[RunFile, sedum.Posterior]:
     work.mkdir(parents=True)
     run = settings(draws)
     (work / "run.yaml").write_text(run.to_yaml())
-    library = sedum.simulate(run, work / "library.h5", show_progress=False)
-    posterior = sedum.train(run, library, show_progress=False)
+    library = sedum.simulate(run, work / "library.h5")
+    posterior = sedum.train(run, library)
     posterior.write(work / "survey.safetensors")
     return run, posterior
 

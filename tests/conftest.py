@@ -68,7 +68,7 @@ def small_library(small_run, small_model, tmp_path_factory):
     from sedum.library.generate import simulate
 
     path = tmp_path_factory.mktemp("library") / "small.h5"
-    simulate(small_run, path, model=small_model, show_progress=False)
+    simulate(small_run, path, model=small_model)
     return path
 
 
@@ -77,7 +77,7 @@ def small_posterior(small_run, small_library):
     from sedum.infer.training.train import train
     from sedum.library.library_file import Library
 
-    return train(small_run, Library.read(small_library), show_progress=False)
+    return train(small_run, Library.read(small_library))
 
 
 @pytest.fixture(scope="session")

@@ -49,12 +49,12 @@ class Command:
 
 def simulate_with(run, model):
     """Return how a library is made."""
-    return lambda path: generate.simulate(run, path, model=model, show_progress=False)
+    return lambda path: generate.simulate(run, path, model=model)
 
 
 def train_with(run, model, library):
     """Return how an estimator is made."""
-    return lambda path: train_to_file(run, library, path, model=model, show_progress=False)
+    return lambda path: train_to_file(run, library, path, model=model)
 
 
 def fit_with(run, model, posterior, source, rows):
@@ -251,8 +251,8 @@ def commands(folder):
     )
     model = GalaxyModel.from_run(run)
     library, estimator = folder / "library.h5", folder / "estimator.safetensors"
-    generate.simulate(run, library, model=model, show_progress=False)
-    posterior = train_to_file(run, library, estimator, model=model, show_progress=False)
+    generate.simulate(run, library, model=model)
+    posterior = train_to_file(run, library, estimator, model=model)
     rng = np.random.default_rng(2)
     columns = {"id": np.arange(400), "z": rng.uniform(0.1, 0.9, 400)}
     for band in BANDS:

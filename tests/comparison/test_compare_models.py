@@ -133,9 +133,9 @@ def trained(tmp_path_factory):
     for history in ("constant", "burst"):
         run = parse_run(settings(history))
         model = models[history] = GalaxyModel.from_run(run)
-        simulate(run, folder / f"{history}.h5", model=model, show_progress=False)
+        simulate(run, folder / f"{history}.h5", model=model)
         library = Library.read(folder / f"{history}.h5")
-        posteriors[history] = train(run, library, show_progress=False)
+        posteriors[history] = train(run, library)
         posteriors[history].write(folder / f"{history}.safetensors")
     return posteriors, models, folder
 
@@ -161,7 +161,7 @@ def mixed(trained, each, seed=8):
 def do(trained, table, path, **options):
     posteriors, models, _ = trained
     options = {"rounds": 4, **options}
-    return compare(posteriors, table, path, models=models, show_progress=False, **options)
+    return compare(posteriors, table, path, models=models, **options)
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +302,7 @@ def test_what_cannot_be_compared_is_refused(trained, tmp_path):
 
     def refused(match, **options):
         with pytest.raises(SedumError, match=match):
-            compare({"a": constant, "b": other}, table, path, show_progress=False, **options)
+            compare({"a": constant, "b": other}, table, path, **options)
 
     bands = ["sdss_g0", "sdss_r0", "sdss_z0"]
     spec = constant.noise.spec.model_copy(update={"depths": dict.fromkeys(bands, 25.0)})

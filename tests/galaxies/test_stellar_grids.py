@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from astropy import units
 
 from sedum import config
 from sedum.errors import SedumError
@@ -47,6 +48,33 @@ def arrays(published, gas=True):
         own["line_wavelengths"] = bins.line_wavelengths[some]
         own["line_luminosities"] = bins.lines[z, u][:, :, where][..., some] * young[:, None]
     return own
+
+
+def test_quantities_in_other_units_make_the_same_grid(published, tmp_path):
+    own = arrays(published)
+    own["line_continuum"] = np.full_like(own["line_luminosities"], 1e-6)
+    plain = read_grid(write_grid(tmp_path / "plain.hdf5", **own))
+    density = units.Lsun / units.AA / units.Msun
+    per_hertz = units.erg / units.s / units.Hz
+    around = units.spectral_density(own["wavelength"] * units.AA)
+    at_lines = units.spectral_density(own["line_wavelengths"] * units.AA)
+    own |= {
+        "ages": (own["ages"] * units.yr).to(units.Gyr),
+        "wavelength": (own["wavelength"] * units.AA).to(units.micron),
+        "incident": (own["incident"] * density).to(units.W / units.nm / units.kg),
+        "nebular": (own["nebular"] * units.Lsun / units.AA).to(per_hertz, around),
+        "line_wavelengths": (own["line_wavelengths"] * units.AA).to(units.nm),
+        "line_luminosities": (own["line_luminosities"] * units.Lsun).to(units.erg / units.s),
+        "line_continuum": (own["line_continuum"] * units.Lsun / units.AA).to(per_hertz, at_lines),
+    }
+    other = read_grid(write_grid(tmp_path / "other.hdf5", **own))
+    np.testing.assert_allclose(other.ages, plain.ages)
+    np.testing.assert_allclose(other.stellar, plain.stellar, rtol=1e-9)
+    np.testing.assert_allclose(other.gas.lines, plain.gas.lines, rtol=1e-9)
+    np.testing.assert_allclose(other.gas.continuum, plain.gas.continuum, rtol=1e-6)
+    own["line_luminosities"] = own["ages"]
+    with pytest.raises(SedumError, match="line_luminosities: cannot convert Gyr"):
+        write_grid(tmp_path / "wrong.hdf5", **own)
 
 
 def test_written_grid_is_read_back(published, tmp_path):

@@ -49,7 +49,7 @@ def test_every_kind_learns_is_stored_and_draws(
     kind, tmp_path, small_library, small_model, monkeypatch
 ):
     run = run_with(kind, training={"steps": 120, "learning_rate": 5e-3})
-    posterior = train(run, small_library, show_progress=False)
+    posterior = train(run, small_library)
     losses = posterior.history["losses"]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0] or kind == "ensemble"
@@ -73,7 +73,7 @@ def test_every_kind_learns_is_stored_and_draws(
 def test_draws_follow_the_density(kind, small_library, small_model):
     """Over draws of the prior p, the mean of q / p is one, and weights q / p give q's mean."""
     run = run_with(kind, training={"steps": 40})
-    posterior = train(run, small_library, show_progress=False)
+    posterior = train(run, small_library)
     _, seen = mock_survey(small_model, posterior.noise, 3, 2)
     one = seen[:1].with_redshift(np.array([np.nan]), 1.0)
     theta = small_model.prior.sample(20_000, np.random.default_rng(3))
@@ -92,7 +92,7 @@ def test_draws_follow_the_density(kind, small_library, small_model):
 
 def test_attention_reads_bands_it_was_not_listed_with(small_library, small_model):
     run = run_with("bands", training={"steps": 40})
-    posterior = train(run, small_library, show_progress=False)
+    posterior = train(run, small_library)
     _, seen = mock_survey(small_model, posterior.noise, 20, 2)
     order = [2, 0, 1]
     names = run.band_names()
@@ -108,7 +108,7 @@ def test_attention_reads_bands_it_was_not_listed_with(small_library, small_model
     wider = posterior.for_bands(parse_run(more))
     assert wider.noise.bands == [*names, "sdss_z0"]
     with pytest.raises(SedumError, match="embedding: bands"):
-        train(run_with("flow"), small_library, show_progress=False).for_bands(parse_run(more))
+        train(run_with("flow"), small_library).for_bands(parse_run(more))
 
 
 def test_streamed_and_simulated_galaxies(small_run, small_library, small_model):
@@ -123,12 +123,12 @@ def test_streamed_and_simulated_galaxies(small_run, small_library, small_model):
     np.testing.assert_array_equal(theta[order], expected[np.lexsort(expected.T)])
     np.testing.assert_array_equal(stream.held_out(9999)[0], library.theta[2700:])
     # The same model trains without a library, and again to the same weights.
-    first, second = (train(small_run, small_model, show_progress=False) for _ in range(2))
+    first, second = (train(small_run, small_model) for _ in range(2))
     for name, value in first.estimator.state_dict().items():
         assert torch.equal(value, second.estimator.state_dict()[name]), name
     held = Simulation(small_model, 100, 3).held_out(10)[0]
     np.testing.assert_array_equal(held, Simulation(small_model, 100, 3).held_out(10)[0])
-    assert first.fingerprint == train(small_run, library, show_progress=False).fingerprint
+    assert first.fingerprint == train(small_run, library).fingerprint
 
 
 def test_damaged_chunk_is_named(tmp_path, small_library):
@@ -172,9 +172,9 @@ def test_tuning_goes_on_and_writes_the_best(tmp_path, small_library):
 
     run = parse_run(run_settings(training={"steps": 8, "round": 4}))
     storage = tmp_path / "study.db"
-    tune(run, small_library, storage, trials=2, show_progress=False)
+    tune(run, small_library, storage, trials=2)
     assert len(open_study(run, storage).trials) == 2
-    best = tune(run, small_library, storage, trials=3, show_progress=False)
+    best = tune(run, small_library, storage, trials=3)
     study = open_study(run, storage)
     assert len(study.trials) == 3
     assert set(study.best_params) == set(SPACE)

@@ -335,9 +335,9 @@ def test_resumed_training_equals_uninterrupted(
 
     monkeypatch.setattr(training, "_run_round", dying)
     with pytest.raises(Killed):
-        training.train(small_run, library, checkpoint=path, show_progress=False)
+        training.train(small_run, library, checkpoint=path)
     monkeypatch.undo()
-    resumed = training.train(small_run, library, checkpoint=path, show_progress=False)
+    resumed = training.train(small_run, library, checkpoint=path)
     assert resumed.history == small_posterior.history
     other = small_posterior.estimator.state_dict()
     for name, value in resumed.estimator.state_dict().items():
@@ -349,25 +349,25 @@ def test_foreign_and_damaged_checkpoints(tmp_path, small_run, small_library):
     path = tmp_path / "checkpoint"
     path.write_bytes(b"nonsense")
     with pytest.raises(SedumError, match="damaged"):
-        training.train(small_run, library, checkpoint=path, show_progress=False)
+        training.train(small_run, library, checkpoint=path)
     path.unlink()
     short = parse_run(run_settings(training={"steps": 20}))
-    training.train(short, library, checkpoint=path, show_progress=False)
+    training.train(short, library, checkpoint=path)
     with pytest.raises(SedumError, match="another run file"):
-        training.train(small_run, library, checkpoint=path, show_progress=False)
+        training.train(small_run, library, checkpoint=path)
 
 
 def test_library_of_other_bands_is_refused(small_library):
     bands = ["sdss_r0", "sdss_g0", "sdss_i0"]
     run = parse_run(run_settings(filters=bands))
     with pytest.raises(SedumError, match="not those of the run file"):
-        training.train(run, Library.read(small_library), show_progress=False)
+        training.train(run, Library.read(small_library))
 
 
 def test_selection_that_leaves_nothing(small_library):
     strict = parse_run(run_settings(noise={"selection": {"band": "sdss_r0", "snr": 1e9}}))
     with pytest.raises(SedumError, match=r"pass noise\.selection"):
-        training.train(strict, Library.read(small_library), show_progress=False)
+        training.train(strict, Library.read(small_library))
 
 
 def test_diverging_loss_stops_with_a_message(monkeypatch, small_run, small_library):
@@ -376,7 +376,7 @@ def test_diverging_loss_stops_with_a_message(monkeypatch, small_run, small_libra
 
     monkeypatch.setattr(Estimator, "loss", broken)
     with pytest.raises(SedumError, match="not finite at step 0"):
-        training.train(small_run, Library.read(small_library), show_progress=False)
+        training.train(small_run, Library.read(small_library))
 
 
 def test_diverging_later_keeps_the_best_weights(tmp_path, monkeypatch, small_run, small_library):
@@ -390,7 +390,7 @@ def test_diverging_later_keeps_the_best_weights(tmp_path, monkeypatch, small_run
     monkeypatch.setattr(Estimator, "loss", breaking)
     path = tmp_path / "small.safetensors"
     with pytest.raises(SedumError, match=r"not finite .*; the best of \d rounds before is in"):
-        training.train_to_file(small_run, small_library, path, show_progress=False)
+        training.train_to_file(small_run, small_library, path)
     assert not path.exists()
     kept = Posterior.read(tmp_path / "small.last-good.safetensors")
     assert len(kept.history["losses"]) >= 1
@@ -399,7 +399,7 @@ def test_diverging_later_keeps_the_best_weights(tmp_path, monkeypatch, small_run
 def test_unknown_device(small_library):
     run = parse_run(run_settings(training={"device": "cuda:99"}))
     with pytest.raises(SedumError, match="cuda:99"):
-        training.train(run, Library.read(small_library), show_progress=False)
+        training.train(run, Library.read(small_library))
 
 
 # --- storing ---------------------------------------------------------------------------------
@@ -438,12 +438,12 @@ def test_damaged_estimators_are_named(tmp_path, small_posterior):
 def test_existing_estimator_of_another_run_is_refused(tmp_path, small_run, small_library):
     path = tmp_path / "estimator.safetensors"
     short = parse_run(run_settings(training={"steps": 20}))
-    first = training.train_to_file(short, small_library, path, show_progress=False)
-    again = training.train_to_file(short, small_library, path, show_progress=False)
+    first = training.train_to_file(short, small_library, path)
+    again = training.train_to_file(short, small_library, path)
     assert again.history == first.history
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(SedumError, match="made with another run file"):
-        training.train_to_file(small_run, small_library, path, show_progress=False)
+        training.train_to_file(small_run, small_library, path)
 
 
 def test_ranks_are_uniform_for_the_prior(rng):

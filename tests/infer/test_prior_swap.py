@@ -256,7 +256,6 @@ def test_fit_under_another_prior(tmp_path, small_run, small_model, small_posteri
             path,
             model=small_model,
             priors=priors,
-            show_progress=False,
         )
 
     plain = do("plain.fits", None)

@@ -75,8 +75,8 @@ def model(run):
 @pytest.fixture(scope="module")
 def posterior(run, model, tmp_path_factory):
     path = tmp_path_factory.mktemp("typical") / "library.h5"
-    library = simulate(run, path, model=model, show_progress=False)
-    return train(run, library, show_progress=False)
+    library = simulate(run, path, model=model)
+    return train(run, library)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_fit_writes_the_columns(tmp_path, run, model, posterior, typicality, cle
     seen = Photometry.concatenate([clean["bright"][:8], planted["stars"][:8]])
     table = as_table(seen)
     table["e_sdss_g0"][2] = -1
-    out = fit(run, posterior, table, tmp_path / "out.ecsv", model=model, show_progress=False)
+    out = fit(run, posterior, table, tmp_path / "out.ecsv", model=model)
     assert "p-value" in Table.read(tmp_path / "out.ecsv")["typicality"].description
     inside, good = np.asarray(out["in_distribution"]), np.asarray(out["status"]) == "ok"
     assert not good[2]

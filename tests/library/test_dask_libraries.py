@@ -64,7 +64,7 @@ def test_library_does_not_depend_on_threads(small_run, small_model, small_librar
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        simulate(small_run, tmp_path / "one.h5", model=small_model, show_progress=False)
+        simulate(small_run, tmp_path / "one.h5", model=small_model)
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
@@ -76,7 +76,7 @@ def test_library_is_the_same_on_workers_though_all_of_them_die(
     dask_client, small_model, tmp_path, monkeypatch
 ):
     run = parse_run(run_settings(library={"size": 2000, "chunk": 40}))
-    simulate(run, tmp_path / "here.h5", model=small_model, show_progress=False)
+    simulate(run, tmp_path / "here.h5", model=small_model)
     path, parts = tmp_path / "there.h5", tmp_path / "there.h5.parts"
     # Begun here, and interrupted.
     genuine = generate._simulate_chunk
@@ -88,7 +88,7 @@ def test_library_is_the_same_on_workers_though_all_of_them_die(
 
     monkeypatch.setattr(generate, "_simulate_chunk", dying)
     with pytest.raises(KeyboardInterrupt):
-        simulate(run, path, model=small_model, show_progress=False)
+        simulate(run, path, model=small_model)
     # Continued there.
     asked, real = [], on_dask.chunks_on_dask
 
@@ -109,7 +109,7 @@ def test_library_is_the_same_on_workers_though_all_of_them_die(
 
     killer = Thread(target=kill)
     killer.start()
-    simulate(run, path, model=small_model, client=dask_client, show_progress=False)
+    simulate(run, path, model=small_model, client=dask_client)
     killer.join()
     assert asked == list(range(2, 50))
     assert found[0] < 50, "it was done before the workers were killed"
@@ -145,9 +145,7 @@ def test_mistakes_in_a_worker_are_one_line(dask_client, small_run, small_model, 
             raise SedumError("row 3: outside the model")
 
     with pytest.raises(SedumError, match=r"^row 3: outside the model$"):
-        simulate(
-            small_run, tmp_path / "a.h5", model=Failing(), client=dask_client, show_progress=False
-        )
+        simulate(small_run, tmp_path / "a.h5", model=Failing(), client=dask_client)
     assert not (tmp_path / "a.h5").exists()
 
 
@@ -166,9 +164,7 @@ def test_workers_without_this_sedum_are_named(
 ):
     address = foreign(change)
     with pytest.raises(SedumError, match=message):
-        simulate(
-            small_run, tmp_path / "a.h5", model=small_model, scheduler=address, show_progress=False
-        )
+        simulate(small_run, tmp_path / "a.h5", model=small_model, scheduler=address)
 
 
 def test_schedulers_without_workers_or_folders(foreign, dask_client, tmp_path, monkeypatch):
@@ -214,11 +210,11 @@ def test_a_scheduler_that_dies_ends_it_and_loses_nothing(foreign, small_model, t
     killer = Thread(target=kill)
     killer.start()
     with pytest.raises(SedumError, match=f"the Dask scheduler at {address} is gone; call again"):
-        simulate(run, path, model=Slow(), scheduler=address, show_progress=False)
+        simulate(run, path, model=Slow(), scheduler=address)
     killer.join()
     kept = len(list(parts.glob("0*.safetensors")))
     assert 0 < kept < 30
-    assert len(simulate(run, path, model=Slow(), show_progress=False)) == 60
+    assert len(simulate(run, path, model=Slow())) == 60
 
 
 def test_local_workers_have_one_thread_each():

@@ -52,27 +52,27 @@ def test_killed_and_resumed_equals_uninterrupted(
     if survives == 3:
         monkeypatch.setattr(generate, "write_library", dying_writer)
     with pytest.raises(Killed):
-        generate.simulate(small_run, path, model=small_model, show_progress=False)
+        generate.simulate(small_run, path, model=small_model)
     assert not path.exists()
     monkeypatch.undo()
     if survives == 2:  # a chunk that was cut short by the kill is made again
         part = path.with_name("library.h5.parts") / "000001.safetensors"
         part.write_bytes(part.read_bytes()[:-100])
-    generate.simulate(small_run, path, model=small_model, show_progress=False)
+    generate.simulate(small_run, path, model=small_model)
     assert path.read_bytes() == small_library.read_bytes()
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_finished_library_is_returned_as_it_is(small_run, small_model, small_library):
     before = small_library.read_bytes()
-    generate.simulate(small_run, small_library, model=small_model, show_progress=False)
+    generate.simulate(small_run, small_library, model=small_model)
     assert small_library.read_bytes() == before
 
 
 def test_other_settings_are_refused(tmp_path, monkeypatch, small_model, small_library):
     other = parse_run(run_settings(library={"seed": 4}))
     with pytest.raises(SedumError, match=r"small.h5 exists with other settings"):
-        generate.simulate(other, small_library, model=small_model, show_progress=False)
+        generate.simulate(other, small_library, model=small_model)
     path = tmp_path / "library.h5"
 
     def dying(*args, **kwargs):
@@ -80,10 +80,10 @@ def test_other_settings_are_refused(tmp_path, monkeypatch, small_model, small_li
 
     monkeypatch.setattr(generate, "write_library", dying)
     with pytest.raises(Killed):
-        generate.simulate(other, path, model=small_model, show_progress=False)
+        generate.simulate(other, path, model=small_model)
     third = parse_run(run_settings(library={"seed": 5}))
     with pytest.raises(SedumError, match="holds parts of another run file"):
-        generate.simulate(third, path, model=small_model, show_progress=False)
+        generate.simulate(third, path, model=small_model)
 
 
 def test_library_of_another_model(small_model, small_library):

@@ -124,7 +124,7 @@ def test_everything_downstream_works_with_it(model, tmp_path):
     from sedum.library.generate import simulate
 
     run = parse_run(RUN)
-    library = simulate(run, tmp_path / "own.h5", model=model, show_progress=False)
+    library = simulate(run, tmp_path / "own.h5", model=model)
     assert library.names == ["redshift", "log_mass", "duration", "tau_v"]
     assert (library.flux > 0).all()
     columns = {b: {"value": f"f_{b}", "error": f"e_{b}"} for b in BANDS}
@@ -138,7 +138,7 @@ def test_everything_downstream_works_with_it(model, tmp_path):
     from sedum.infer.training.train import train
     from sedum.survey.fit import fit
 
-    posterior = train(parse_run(small), library, show_progress=False)
+    posterior = train(parse_run(small), library)
     bright = np.argsort(-library.flux[:, 1])[:3]
     table = Table({"id": np.arange(3)})
     for j, band in enumerate(BANDS):
@@ -151,7 +151,6 @@ def test_everything_downstream_works_with_it(model, tmp_path):
         tmp_path / "own.csv",
         tmp_path / "own.fits",
         model=model,
-        show_progress=False,
     )
     assert len(found) == 3
     assert {"duration_p50", "log_mass_p50"} <= set(found.colnames)

@@ -1,79 +1,87 @@
-"""Arguments given as astropy quantities: the same numbers in any unit."""
+"""Fluxes with units: any flux density and magnitude goes in; everything else is one line."""
 
 import numpy as np
 import pytest
-from astropy import units
-from astropy.table import Table
-from hypothesis import given
-from hypothesis import strategies as st
+from astropy import units as u
+from astropy.utils.masked import Masked
 
 from sedum.errors import SedumError
-from sedum.galaxies.histories.tabulated import TabulatedHistories
-from sedum.photometry.filters import Filter
-from sedum.photometry.quantities import angstrom, solar_per_angstrom, years
+from sedum.photometry.filters import FilterSet
+from sedum.photometry.observed import Photometry
+from sedum.photometry.quantities import with_unit
 
-_LENGTHS = [units.AA, units.nm, units.um, units.m]
-_TIMES = [units.yr, units.Myr, units.Gyr, units.s]
-_DENSITIES = ["Lsun/nm", "erg/(s Hz)", "W/um"]
-positive = st.lists(st.floats(1e2, 1e7), min_size=1, max_size=5)
+BANDS = ["sdss_g0", "sdss_r0"]
+FLUX, ERROR = np.array([[1.0, 2.0], [3.0, -0.5]]), np.array([[0.1, 0.2], [0.3, 0.4]])
 
 
-@given(positive, st.sampled_from([*_LENGTHS, units.Hz, units.eV]))
-def test_wavelengths_are_the_same_in_any_unit(values, unit):
-    quantity = (values * units.AA).to(unit, units.spectral())
-    np.testing.assert_allclose(angstrom(quantity), values, rtol=1e-12)
+@pytest.mark.parametrize("unit", [u.uJy, u.nJy, u.Jy, u.erg / u.s / u.cm**2 / u.Hz])
+def test_flux_densities_per_frequency(unit):
+    flux, error = ((values * u.uJy).to(unit) for values in (FLUX, ERROR))
+    made = Photometry.from_arrays(flux, error)
+    np.testing.assert_allclose(made.flux, FLUX, rtol=1e-12)
+    np.testing.assert_allclose(made.error, ERROR, rtol=1e-12)
 
 
-@given(positive, st.sampled_from(_TIMES))
-def test_times_are_the_same_in_any_unit(values, unit):
-    np.testing.assert_allclose(years((values * units.yr).to(unit), "edges"), values, rtol=1e-12)
+def test_flux_densities_per_wavelength():
+    pivots = FilterSet.from_names(BANDS).pivots * u.AA
+    unit = u.erg / u.s / u.cm**2 / u.AA
+    flux = (FLUX * u.uJy).to(unit, u.spectral_density(pivots))
+    error = (ERROR * u.uJy).to(unit, u.spectral_density(pivots))
+    made = Photometry.from_arrays(flux, error, filters=BANDS)
+    np.testing.assert_allclose(made.flux, FLUX, rtol=1e-12)
+    np.testing.assert_allclose(made.error, ERROR, rtol=1e-12)
+    with pytest.raises(SedumError, match="name the filters"):
+        Photometry.from_arrays(flux, error)
 
 
-@given(positive, st.sampled_from(_DENSITIES), st.booleans())
-def test_spectra_are_the_same_in_any_unit(values, unit, per_mass):
-    wavelength = np.linspace(1000.0, 9000.0, len(values))
-    density = units.spectral_density(wavelength * units.AA)
-    quantity = (values * units.Lsun / units.AA).to(unit, density)
-    quantity = quantity / units.Msun if per_mass else quantity
-    result = solar_per_angstrom(quantity, wavelength, "incident")
-    np.testing.assert_allclose(result, values, rtol=1e-10)
+def test_magnitudes():
+    magnitude, error = [[23.9, 21.4]] * u.ABmag, [[0.1, 0.01]] * u.mag
+    made = Photometry.from_arrays(magnitude, error)
+    np.testing.assert_allclose(made.flux, [[1.0, 10.0]], rtol=1e-3)
+    np.testing.assert_allclose(made.error / made.flux, 0.4 * np.log(10) * error.value)
 
 
-def test_plain_numbers_and_table_columns():
-    assert angstrom([5000, 6000]).tolist() == [5000.0, 6000.0]
-    table = Table({"wave": [500.0, 600.0] * units.nm})
-    np.testing.assert_allclose(angstrom(table["wave"]), [5000, 6000])
+def test_plain_numbers_are_microjansky_and_one_galaxy_is_a_row():
+    made = Photometry.from_arrays([1.0, np.nan], [0.1, 0.1], filters=BANDS, upper=[True, False])
+    assert made.flux.tolist() == [[1.0, 0.0]]
+    assert made.observed.tolist() == [[True, False]]
+    assert made.upper.tolist() == [[True, False]]
 
 
-def test_another_dimension_names_the_argument():
-    with pytest.raises(SedumError, match=r"^wavelength: cannot convert Jy to Angstrom$"):
-        angstrom([1.0] * units.Jy)
+def test_masked_fluxes_are_missing():
+    mask = np.array([[False, True], [False, False]])
+    for flux in (Masked(FLUX * u.uJy, mask), np.ma.array(FLUX, mask=mask)):
+        error = ERROR * u.uJy if hasattr(flux, "unit") else ERROR
+        assert Photometry.from_arrays(flux, error).observed.tolist() == (~mask).tolist()
 
 
-def test_a_filter_in_nanometres():
-    curve = np.array([0.0, 1.0, 1.0, 0.0])
-    wavelength = np.array([500.0, 501.0, 599.0, 600.0])
-    assert Filter("x", wavelength * units.nm, curve).pivot == pytest.approx(
-        Filter("x", wavelength * 10, curve).pivot
-    )
+@pytest.mark.parametrize(
+    ("flux", "error", "message"),
+    [
+        (FLUX * u.uJy, ERROR, "error: it has no unit, but flux has uJy"),
+        (FLUX, ERROR * u.nJy, "flux: it has no unit, but error has nJy"),
+        (FLUX * u.m, ERROR * u.m, "flux: cannot convert m to uJy"),
+        (FLUX * u.uJy, ERROR * u.mag, "error: magnitudes without a zero-point"),
+        (FLUX * u.mag, ERROR * u.mag, "flux: magnitudes without a zero-point"),
+        (FLUX * u.ABmag, ERROR * u.uJy, "error: cannot convert uJy to mag"),
+        (FLUX, ERROR[:1], "expected .n, bands. alike"),
+        (np.ones((2, 3)), np.ones((2, 3)), "flux has 3 bands, and filters has 2"),
+        (1.0, 1.0, "expected .n, bands. alike"),
+    ],
+)
+def test_what_is_no_flux_is_one_line(flux, error, message):
+    with pytest.raises(SedumError, match=message):
+        Photometry.from_arrays(flux, error, filters=BANDS)
 
 
-def test_histories_with_units():
-    rate, metals = np.array([[1.0, 2.0]]), np.array([[0.02, 0.01]])
-    plain = TabulatedHistories(np.array([0, 1e8, 1e9]), rate, metals)
-    edges = [0, 0.1, 1] * units.Gyr
-    quantity = TabulatedHistories(edges, rate * 1e6 * units.Msun / units.Myr, metals)
-    np.testing.assert_allclose(quantity.mass, plain.mass)
-
-
-def test_spectra_and_rates_of_a_model_in_any_unit(small_model):
-    theta = small_model.prior.sample(2, np.random.default_rng(1))
-    wavelength, edges = np.linspace(5000.0, 8000.0, 20), np.array([0, 1e8, 1e9])
-    np.testing.assert_allclose(
-        small_model.spectrum(theta, (wavelength * units.AA).to(units.um)),
-        small_model.spectrum(theta, wavelength),
-    )
-    np.testing.assert_allclose(
-        small_model.star_formation_rate(theta, (edges * units.yr).to(units.Myr)),
-        small_model.star_formation_rate(theta, edges),
-    )
+def test_outputs_carry_units_where_asked(small_model, rng):
+    theta = small_model.prior.sample(3, rng)
+    edges = [0, 100] * u.Myr
+    assert small_model.photometry(theta, units=True).unit == u.uJy
+    assert small_model.spectrum(theta, [500.0] * u.nm, units=True).unit == u.uJy
+    assert small_model.star_formation_rate(theta, edges, units=True).unit == u.Msun / u.yr
+    derived = small_model.derived(theta, ["mass_weighted_age", "log_sfr_100"], units=True)
+    assert derived["mass_weighted_age"].unit == u.Gyr
+    assert derived["log_sfr_100"].physical.unit == u.Msun / u.yr
+    assert type(small_model.photometry(theta)) is np.ndarray
+    assert with_unit(theta, "uJy", False) is theta

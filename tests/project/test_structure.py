@@ -14,6 +14,7 @@ ORDER = [
     "_lazy",
     "progress",
     "statistics",
+    "introduced",
     "storage",
     "parallel",
     "config",

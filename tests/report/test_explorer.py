@@ -163,7 +163,6 @@ def test_saved_draws_are_shown(tmp_path, small_posterior, small_model):
         tmp_path / "cat.parquet",
         tmp_path / "post.parquet",
         model=small_model,
-        show_progress=False,
     )
     results = PosteriorCatalogue.open(tmp_path / "post.parquet")
     seen = open_galaxies(results).look(4)
@@ -188,7 +187,6 @@ def test_draws_are_weighted_to_the_priors_of_the_fit(tmp_path, small_posterior, 
         tmp_path / "post.fits",
         model=small_model,
         priors=parse_run(run_settings(priors=low)),
-        show_progress=False,
     )
     results = PosteriorCatalogue.open(tmp_path / "post.fits")
     row = int(np.flatnonzero(results.read(["status"])["status"] == "ok")[0])

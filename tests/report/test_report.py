@@ -158,7 +158,6 @@ def page(folder, table):
         folder / "cat-posterior.parquet",
         folder / "page.html",
         figures=folder / "figs",
-        show_progress=False,
     )
     return Page(folder / "page.html")
 
@@ -305,7 +304,7 @@ def test_scorecards_and_comparisons_are_shown(page):
 
 
 def test_the_same_results_give_the_same_bytes(page, folder):
-    write_report(folder / "cat-posterior.parquet", folder / "again.html", show_progress=False)
+    write_report(folder / "cat-posterior.parquet", folder / "again.html")
     assert (folder / "again.html").read_bytes() == (folder / "page.html").read_bytes()
 
 
@@ -331,7 +330,7 @@ def test_what_is_of_another_estimator_is_left_out(table, tmp_path):
     card = tmp_path / "small-validation" / "scorecard.json"
     card.write_text(json.dumps({**scorecard(), "fingerprint": {"filters": "other"}}))
     comparison(tmp_path / "cat-compared.parquet", 20, {"filters": "other"})
-    write_report(path, tmp_path / "a.html", show_progress=False)
+    write_report(path, tmp_path / "a.html")
     words = " ".join(Page(tmp_path / "a.html").lines)
     assert "scorecard.json is of another estimator" in words
     assert "cat-compared.json is of other models" in words
@@ -351,7 +350,7 @@ def test_what_is_of_another_estimator_is_left_out(table, tmp_path):
 
 def test_redshifts_that_were_given_are_not_compared(tmp_path):
     made = results(tmp_path / "a.fits", n=60, names=["redshift"], catalogue={"use_redshift": True})
-    write_report(tmp_path / "a.fits", tmp_path / "a.html", show_progress=False)
+    write_report(tmp_path / "a.fits", tmp_path / "a.html")
     page = Page(tmp_path / "a.html")
     known = np.isfinite(made["redshift_catalogue"]) & (np.asarray(made["status"]) == "ok")
     assert page.value("redshifts-given") == known.sum()
@@ -427,7 +426,7 @@ def no_values(table):
 )
 def test_odd_results(n, names, options, tmp_path):
     made = results(tmp_path / "odd.parquet", n=n, names=names, **options)
-    write_report(tmp_path / "odd.parquet", tmp_path / "odd.html", show_progress=False)
+    write_report(tmp_path / "odd.parquet", tmp_path / "odd.html")
     page = Page(tmp_path / "odd.html")
     assert page.value("rows") == n
     assert page.value("fitted") == (np.asarray(made["status"]) == "ok").sum()
@@ -444,7 +443,7 @@ def test_names_of_other_simulators(tmp_path):
     model = {"kind": "external", "name": "Σ <i>", "parameter_names": ["redshift", name]}
     path = tmp_path / "catálogo-posterior.parquet"
     results(path, n=60, names=["redshift", name], model=model, priors=priors)
-    write_report(path, tmp_path / "a.html", title="<i>Ångström</i>", show_progress=False)
+    write_report(path, tmp_path / "a.html", title="<i>Ångström</i>")
     page = Page(tmp_path / "a.html")
     assert "<b>" not in page.text
     assert "<i>" not in page.text
@@ -461,7 +460,7 @@ def test_damage_and_refusals(tmp_path):
     content[200:600] = bytes(400)
     path.write_bytes(content)
     with pytest.raises(SedumError, match=r"cut\.parquet cannot be read"):
-        write_report(path, tmp_path / "a.html", show_progress=False)
+        write_report(path, tmp_path / "a.html")
     with pytest.raises(SedumError, match="do not exist"):
         write_report(tmp_path / "none.fits", tmp_path / "a.html")
     with pytest.raises(SedumError, match="it is a folder"):
@@ -485,7 +484,7 @@ def test_training_is_told_from_the_estimator(small_run, small_posterior, tmp_pat
     )
     results(tmp_path / "a.ecsv", n=12, names=["redshift"], trust=False, known=False)
     small_posterior.write(tmp_path / "small.safetensors")
-    write_report(tmp_path / "a.ecsv", tmp_path / "a.html", show_progress=False)
+    write_report(tmp_path / "a.ecsv", tmp_path / "a.html")
     page = Page(tmp_path / "a.html")
     assert "figure-training-loss" in page.ids
     loss = min(small_posterior.history["losses"])

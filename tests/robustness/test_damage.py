@@ -134,7 +134,7 @@ def test_damaged_parts_of_a_library_are_made_again(
     path = tmp_path / "library.h5"
     monkeypatch.setattr(generate, "write_library", None)
     with pytest.raises(TypeError):
-        generate.simulate(small_run, path, model=small_model, show_progress=False)
+        generate.simulate(small_run, path, model=small_model)
     monkeypatch.undo()
     part = tmp_path / "library.h5.parts" / "000001.safetensors"
     content = bytearray(part.read_bytes())
@@ -144,7 +144,7 @@ def test_damaged_parts_of_a_library_are_made_again(
         write_tensors(part, arrays, {})
     else:
         part.write_bytes(content if damage == "flipped" else b"")
-    generate.simulate(small_run, path, model=small_model, show_progress=False)
+    generate.simulate(small_run, path, model=small_model)
     assert path.read_bytes() == small_library.read_bytes()
 
 
@@ -155,7 +155,7 @@ def test_parts_without_their_run_file_are_not_taken_over(
     n = small_run.library.chunk
     foreign = {"theta": np.zeros((n, 7)), "flux": np.zeros((n, 3), np.float32)}
     write_tensors(parts / "000000.safetensors", foreign, {"chunk": 0})
-    generate.simulate(small_run, path, model=small_model, show_progress=False)
+    generate.simulate(small_run, path, model=small_model)
     assert path.read_bytes() == small_library.read_bytes()
 
 

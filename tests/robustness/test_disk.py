@@ -80,12 +80,8 @@ def commands(small_run, small_model, small_library, small_posterior, catalogue, 
         style.save(made, path)
 
     return {
-        "library.h5": lambda p: sedum.simulate(
-            small_run, p, model=small_model, show_progress=False
-        ),
-        "estimator.safetensors": lambda p: train_to_file(
-            run, small_library, p, model=small_model, show_progress=False
-        ),
+        "library.h5": lambda p: sedum.simulate(small_run, p, model=small_model),
+        "estimator.safetensors": lambda p: train_to_file(run, small_library, p, model=small_model),
         "fit.fits": fit,
         "fit.parquet": fit,
         "bridge.safetensors": lambda p: bridge.write(p),

@@ -172,7 +172,6 @@ def test_identifiers_of_any_alphabet(tmp_path, catalogue, small_run, small_poste
         source,
         tmp_path / "out.fits",
         model=small_model,
-        show_progress=False,
     )
     stored = Table.read(tmp_path / "out.fits")
     assert len(set(stored["id"])) == 40
@@ -270,7 +269,7 @@ def test_estimators_bring_the_noise_they_learned(tmp_path, catalogue, small_libr
     settings["training"] = {**settings["training"], "steps": 20}
     run = parse_run(settings)
     path = tmp_path / "small.safetensors"
-    train_to_file(run, small_library, path, model=small_model, show_progress=False)
+    train_to_file(run, small_library, path, model=small_model)
     (tmp_path / "noise.h5").unlink()
     table = do_fit(catalogue, tmp_path, run, Posterior.read(path), small_model)
     assert (table["status"] == "ok").sum() > 20

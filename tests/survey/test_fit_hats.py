@@ -104,7 +104,6 @@ def test_partitions_margin_and_draws_are_kept(
         tmp_path / "plain.parquet",
         tmp_path / "plain.fits",
         model=small_model,
-        show_progress=False,
     ).read()
     assert list(found["status"]) == list(plain["status"])
     np.testing.assert_allclose(
@@ -258,7 +257,6 @@ def test_other_priors_and_draws(
         tmp_path / "plain-out.parquet",
         model=small_model,
         priors=narrower,
-        show_progress=False,
     ).read()
     assert list(found["status"]) == list(plain["status"])
     for name in ("redshift_p50", "prior_ess"):

@@ -17,6 +17,7 @@ from sedum.bridge.regressors.regressor_kinds import read_regressor
 from sedum.bridge.residual_correction import ResidualCorrection
 from sedum.config.bridge_file import BridgeFile, parse
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.storage import ModelFile, digest, tensors_below
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
@@ -42,8 +43,8 @@ def bridge_fingerprint(run: BridgeFile) -> str:
     return digest(stored)
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Introduced):
     """Predictions for galaxies; all arrays are [n, targets] unless stated otherwise.
 
     Attributes
@@ -68,6 +69,11 @@ class Prediction:
     model: np.ndarray
     outside: np.ndarray
 
+    def _facts(self) -> Facts:
+        n, targets = self.value.shape
+        outside = int(np.asarray(self.outside).any(axis=-1).sum())
+        return "", {"galaxies": f"{n:,}", "targets": f"{targets}", "out of range": f"{outside:,}"}
+
     @property
     def total(self) -> np.ndarray:
         """Photometric and model errors in quadrature, [n, targets]."""
@@ -79,8 +85,8 @@ class Prediction:
         return self.photometric + self.model
 
 
-@dataclass(frozen=True)
-class Bridge:
+@dataclass(frozen=True, repr=False)
+class Bridge(Introduced):
     """A regressor trained on simulations, ready for a survey.
 
     Attributes
@@ -114,6 +120,10 @@ class Bridge:
     audit: list[FeatureRange] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
     source: str = "bridge"
+
+    def _facts(self) -> Facts:
+        facts = {"targets": listed(self.targets), "features": listed(self.features.names)}
+        return self.run.name, facts
 
     @property
     def targets(self) -> list[str]:

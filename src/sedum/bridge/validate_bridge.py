@@ -20,6 +20,7 @@ from sedum.bridge.train_bridge import Prepared, fit_on, prepare
 from sedum.bridge.trained_bridge import Bridge, Prediction
 from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.statistics import nmad
 from sedum.storage import atomic_path
 
@@ -80,8 +81,8 @@ def binned_measures(by: np.ndarray, residual: np.ndarray) -> list[dict[str, floa
     return out
 
 
-@dataclass(frozen=True)
-class BridgeValidation:
+@dataclass(frozen=True, repr=False)
+class BridgeValidation(Introduced):
     """The measures of a validation, and the data for its figures.
 
     Attributes
@@ -104,6 +105,10 @@ class BridgeValidation:
     prediction: Prediction | None
     corrected: np.ndarray | None
     shift: DomainShift | None
+
+    def _facts(self) -> Facts:
+        rows = "none" if self.survey is None else f"{len(self.survey):,} rows"
+        return self.bridge.run.name, {"targets": listed(self.bridge.targets), "survey": rows}
 
     def write(self, path: str | Path) -> None:
         """Write the scorecard as JSON, atomically."""

@@ -17,6 +17,7 @@ from sedum.infer.verify.best_fit import BestFit
 from sedum.infer.verify.importance_weights import resampled, reweight
 from sedum.infer.verify.predictive_check import posterior_predictive
 from sedum.infer.verify.typicality import Typicality, mock_observations
+from sedum.introduced import Facts, Introduced, listed
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
@@ -69,8 +70,8 @@ class BandResidual:
     far_off: bool
 
 
-@dataclass(frozen=True)
-class CatalogueCheck:
+@dataclass(frozen=True, repr=False)
+class CatalogueCheck(Introduced):
     """How a catalogue compares with simulations.
 
     Attributes
@@ -101,6 +102,10 @@ class CatalogueCheck:
     population: Misspecification
     ppp: np.ndarray
     bands: list[BandResidual]
+
+    def _facts(self) -> Facts:
+        facts = {"galaxies": f"{self.galaxies:,}", "not typical": f"{self.flagged:,}"}
+        return "", facts | {"faults": listed(self.faults(), 1)}
 
     @property
     def flagged(self) -> int:

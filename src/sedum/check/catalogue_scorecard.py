@@ -17,6 +17,7 @@ from sedum.galaxies.derived import derived_quantities
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.infer.trained_model import trained_model
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.catalogue import CatalogueRows, to_photometry
 from sedum.photometry.observed import Photometry
 from sedum.photometry.row_status import OK
@@ -70,8 +71,8 @@ class ReferenceComparison:
         return groups
 
 
-@dataclass(frozen=True)
-class CatalogueValidation:
+@dataclass(frozen=True, repr=False)
+class CatalogueValidation(Introduced):
     """Validation of an estimator on a real catalogue.
 
     Attributes
@@ -97,6 +98,15 @@ class CatalogueValidation:
     references: list[ReferenceComparison]
     bins: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def _facts(self) -> Facts:
+        facts = {"rows": f"{self.rows:,}", "not fitted": f"{sum(self.unfitted.values()):,}"}
+        if self.redshifts is not None:
+            measures = self.redshifts.measures()
+            facts["redshifts"] = f"{len(self.redshifts):,}, NMAD {measures['nmad']:.3f}"
+        if self.references:
+            facts["references"] = listed([reference.name for reference in self.references])
+        return "", facts
 
     def scorecard(self) -> dict[str, Any]:
         """Return all numbers, with errors by resampling galaxies, ready for JSON."""

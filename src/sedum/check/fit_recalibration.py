@@ -17,6 +17,7 @@ from sedum.infer.condition import condition_of
 from sedum.infer.densities.conditional_density import LogProb
 from sedum.infer.posterior import Posterior
 from sedum.infer.recalibration import BaseTransform, Covariates, Recalibration
+from sedum.introduced import Facts, Introduced
 from sedum.observe.mock_survey import mock_survey
 from sedum.photometry.observed import Photometry
 from sedum.progress import progress
@@ -31,8 +32,8 @@ _ROUNDS, _STEPS, _TOGETHER = 12, 10, 2048
 _SIGNIFICANT = 2.0
 
 
-@dataclass(frozen=True)
-class RecalibrationResult:
+@dataclass(frozen=True, repr=False)
+class RecalibrationResult(Introduced):
     """A recalibrated posterior, and its test on galaxies that were not fitted.
 
     Attributes
@@ -46,6 +47,11 @@ class RecalibrationResult:
     posterior: Posterior
     before: MockValidation
     after: MockValidation
+
+    def _facts(self) -> Facts:
+        gain, error = self.gain
+        facts = {"gain": f"{gain:.3f} ± {error:.3f} nat per galaxy"}
+        return "", facts | {"improves": "yes" if self.improves else "no"}
 
     @property
     def gain(self) -> tuple[float, float]:

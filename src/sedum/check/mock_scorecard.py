@@ -12,6 +12,7 @@ from sedum.check.calibration import Tarp, rank_tests, tarp
 from sedum.check.joint_posteriors import LocalTests, lc2st
 from sedum.check.recovery import recovery_scores
 from sedum.infer.posterior import Posterior
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.observed import Photometry
 
 __all__ = ["MockValidation", "bin_labels", "validate"]
@@ -26,7 +27,7 @@ _NOMINAL = {"coverage_68": 0.68, "coverage_95": 0.95}
 _UNIFORM = 1 / np.sqrt(12)
 
 
-class MockValidation:
+class MockValidation(Introduced):
     """Validation of an estimator on galaxies whose parameters are known.
 
     Parameters
@@ -72,6 +73,10 @@ class MockValidation:
         self.bins = bins or {}
         self._seed = seed
         self.joint = joint
+
+    def _facts(self) -> Facts:
+        facts = {"galaxies": f"{len(self.truth):,}", "parameters": listed(self.names)}
+        return "", facts | {"faults": listed(self.faults())}
 
     def scorecard(self) -> dict[str, Any]:
         """Return all numbers, with errors by resampling galaxies, ready for JSON."""

@@ -13,7 +13,7 @@ from sedum.config import BootstrapNoise, LearnedNoise, RunFile
 from sedum.errors import SedumError, allowed
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
-from sedum.infer.trained_model import trained_model
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
 from sedum.progress import Advance, progress
@@ -37,8 +37,8 @@ _STEP, _SETTLED, _ROUNDS = 0.05, 0.002, 12
 _RESAMPLES = 100
 
 
-@dataclass(frozen=True)
-class ZeroPoints:
+@dataclass(frozen=True, repr=False)
+class ZeroPoints(Introduced):
     """Zero-point offsets of a survey, and how well they work on held-out galaxies.
 
     Arrays are [bands], in mag.
@@ -87,6 +87,13 @@ class ZeroPoints:
     galaxies: int
     settled: bool
     fingerprint: str
+
+    def _facts(self) -> Facts:
+        known = np.flatnonzero(np.isfinite(self.offset))
+        offsets = [f"{self.bands[i]} {self.offset[i]:+.3f}" for i in known]
+        facts = {"galaxies": f"{self.galaxies:,}", "anchor": self.anchor}
+        facts |= {"settled": "yes" if self.settled else "no", "mag": listed(offsets, 5)}
+        return "", facts
 
     def write(self, path: str | Path, source: str = "catalogue") -> None:
         """Write the offsets to a YAML file that ``catalogue.offsets`` of a run file reads.
@@ -198,9 +205,9 @@ def measure_zeropoints(
     ('sdss_g0', 0.0)
     >>> zeropoints.write("zeropoints.yaml")  # catalogue: {offsets: zeropoints.yaml}
     """
-    model = trained_model(run, posterior, model)
     _check_trained(posterior)
     ready = prepare(run, posterior, catalogue, model=model, give_redshifts=True)
+    model = ready.model
     photometry = ready.photometry
     usable = np.flatnonzero(ready.status.ok & np.isfinite(photometry.redshift))
     if len(usable) < 2 * _MINIMUM:

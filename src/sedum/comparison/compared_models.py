@@ -14,6 +14,7 @@ from astropy.table import Table
 from sedum.comparison.model_evidence import ModelFractions, SelectedFraction
 from sedum.config import RunFile
 from sedum.infer.posterior import Posterior
+from sedum.introduced import Facts, Introduced, listed
 from sedum.library.library_file import versions
 from sedum.photometry.row_status import OK
 from sedum.results.schema import describe_column
@@ -41,8 +42,8 @@ class WeightedModel(Protocol):
     estimated: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Introduced):
     """Models compared on a catalogue.
 
     Attributes
@@ -74,6 +75,11 @@ class Comparison:
     fractions: ModelFractions | None
     fitted: int
     nested: Table
+
+    def _facts(self) -> Facts:
+        count = int(self.compared.sum())
+        rows = f"{count:,} of {len(self.table):,} rows"
+        return "", {"models": listed(self.models), "compared": rows}
 
     @property
     def compared(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from sedum.config.run_sections import Band, CurveBand, EazyBand
 from sedum.config.section import Section, tag_of
 from sedum.config.yaml_file import FileSchema, YamlFile
 from sedum.errors import allowed
+from sedum.introduced import Facts, Introduced, listed
 
 __all__ = [
     "BridgeFile",
@@ -311,7 +312,7 @@ class SurveySettings(Section):
     )
 
 
-class BridgeFile(YamlFile):
+class BridgeFile(Introduced, YamlFile):
     """The run file of a bridge."""
 
     name: str = "bridge"
@@ -337,6 +338,10 @@ class BridgeFile(YamlFile):
         default=32, ge=2, description="Number of perturbations that propagate photometric errors"
     )
     survey: SurveySettings | None = None
+
+    def _facts(self) -> Facts:
+        facts = {"bands": listed(list(self.bands)), "targets": listed(list(self.targets))}
+        return self.name, facts | {"simulations": str(len(self.simulations))}
 
     @field_validator("bands")
     @classmethod
@@ -422,7 +427,7 @@ _SECTIONS: dict[str, Any] = {
 
 
 def _resolve_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the run file with its relative paths joined to a folder."""
+    """Return the settings of a bridge with relative paths of files joined to a folder."""
 
     def join(section: Any, *keys: str) -> Any:
         if not isinstance(section, dict):

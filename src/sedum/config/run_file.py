@@ -52,12 +52,13 @@ from sedum.config.run_sections import (
 from sedum.config.section import Section
 from sedum.config.yaml_file import FileSchema, YamlFile
 from sedum.errors import SedumError, allowed
+from sedum.introduced import Facts, Introduced, listed
 from sedum.storage import read_text
 
 __all__ = ["RunFile", "load_run", "parse_run", "resolve_band"]
 
 
-class RunFile(YamlFile):
+class RunFile(Introduced, YamlFile):
     """A complete analysis.
 
     Examples
@@ -101,6 +102,12 @@ class RunFile(YamlFile):
     output: OutputSettings = Field(
         default=OutputSettings(), description="What is written of each posterior"
     )
+
+    def _facts(self) -> Facts:
+        facts = {"bands": listed(self.band_names()), "noise": self.noise.kind}
+        facts |= {"estimator": self.estimator.kind}
+        facts["catalogue"] = "described" if self.catalogue is not None else "none"
+        return self.name, facts
 
     def band_names(self) -> list[str]:
         """Return the names of the bands, in order."""

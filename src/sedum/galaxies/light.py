@@ -30,6 +30,7 @@ from sedum.galaxies.histories.history import mean_age
 from sedum.galaxies.histories.tabulated import TabulatedHistories
 from sedum.galaxies.model_parameters import prior_of
 from sedum.galaxies.stellar_grids.grid import StellarGrid, load_grid
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.filters import FilterSet
 
 __all__ = ["GalaxyLight"]
@@ -38,7 +39,7 @@ _MICROJANSKY = 1e29  # per erg / (s cm² Hz)
 _TEN_PARSEC = 3.0856775814913674e19  # cm
 
 
-class GalaxyLight:
+class GalaxyLight(Introduced):
     """The components of a forward model, and their light for galaxies given as tensors.
 
     Parameters are those of :class:`sedum.GalaxyModel`. The input is not checked.
@@ -81,6 +82,13 @@ class GalaxyLight:
         check_bands(filters, spec, self.grid, self.redshift_range, table)
         self._seen = seen_cells(filters, self.axis, self.redshift_range, table)
         self._bands = BandProjection(filters, self.axis.cut(self._seen)).to(self.device)
+
+    def _facts(self) -> Facts:
+        low, high = self.redshift_range
+        facts = {"parameters": listed(self.prior.names), "bands": listed(self.filters.names)}
+        facts["stellar library"] = str(self.config.stellar)
+        facts["redshifts"] = f"{low:g} to {high:g}"
+        return "", facts
 
     def galaxies(
         self, theta: torch.Tensor, histories: TabulatedHistories | None = None

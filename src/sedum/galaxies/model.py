@@ -23,7 +23,7 @@ from sedum.galaxies.parameter_bounds import check_parameters
 from sedum.galaxies.spectra import observed_spectrum
 from sedum.parallel.threads import in_threads
 from sedum.photometry.filters import FilterSet
-from sedum.photometry.quantities import angstrom, years
+from sedum.photometry.quantities import angstrom, with_unit, years
 from sedum.storage import digest
 
 __all__ = ["GalaxyModel"]
@@ -104,7 +104,7 @@ class GalaxyModel(GalaxyLight):
     # --- evaluation ----------------------------------------------------------------------
 
     def photometry(
-        self, theta: np.ndarray, histories: TabulatedHistories | None = None
+        self, theta: np.ndarray, histories: TabulatedHistories | None = None, *, units: bool = False
     ) -> np.ndarray:
         """Return noiseless flux densities.
 
@@ -116,6 +116,8 @@ class GalaxyModel(GalaxyLight):
         histories
             Tabulated histories of the n galaxies. They replace the mass, the star-formation history
             and the metallicity of the parameters.
+        units
+            Whether to return astropy quantities.
 
         Returns
         -------
@@ -143,7 +145,7 @@ class GalaxyModel(GalaxyLight):
         out = np.empty((len(theta), len(self.filters)), np.float32)
         for rows, flux in self._by_portion(self._flux, theta, histories):
             out[rows] = flux.cpu().numpy()
-        return out
+        return with_unit(out, "uJy", units)
 
     def flux(self, theta: torch.Tensor) -> torch.Tensor:
         """Return flux densities in µJy, [n, bands], as a differentiable tensor, without checks."""
@@ -157,6 +159,7 @@ class GalaxyModel(GalaxyLight):
         frame: str = "observed",
         resolution: float | None = None,
         histories: TabulatedHistories | None = None,
+        units: bool = False,
     ) -> np.ndarray:
         """Return spectra.
 
@@ -176,6 +179,8 @@ class GalaxyModel(GalaxyLight):
             spectrum. It must not exceed that of the cells, ``model.resolving_power``.
         histories
             As for :meth:`photometry`.
+        units
+            Whether to return astropy quantities.
 
         Returns
         -------
@@ -207,13 +212,15 @@ class GalaxyModel(GalaxyLight):
 
         for rows, part in self._by_portion(spectra, theta, histories, portion=1000):
             out[rows] = part
-        return out
+        return with_unit(out, "uJy", units)
 
     def derived(
         self,
         theta: np.ndarray,
         names: Sequence[str] = DEFAULTS,
         histories: TabulatedHistories | None = None,
+        *,
+        units: bool = False,
     ) -> dict[str, np.ndarray]:
         """Return derived quantities; :mod:`sedum.galaxies.derived` lists them.
 
@@ -225,6 +232,8 @@ class GalaxyModel(GalaxyLight):
             Names of the quantities.
         histories
             As for :meth:`photometry`.
+        units
+            Whether to return astropy quantities.
 
         Returns
         -------
@@ -243,6 +252,8 @@ class GalaxyModel(GalaxyLight):
         >>> theta = model.prior.sample(2, np.random.default_rng(1))
         >>> sorted(model.derived(theta, ["log_sfr_100", "mass_weighted_age"]))
         ['log_sfr_100', 'mass_weighted_age']
+        >>> model.derived(theta, ["mass_weighted_age"], units=True)["mass_weighted_age"].unit
+        Unit("Gyr")
         """
         quantities: list[Derived] = derived_quantities(names)
         if not quantities:  # without any, the stellar populations are not needed
@@ -254,12 +265,19 @@ class GalaxyModel(GalaxyLight):
 
         parts = [part for _, part in self._by_portion(values, theta, histories)]
         return {
-            q.name: np.concatenate([part[q.name] for part in parts]) if parts else np.empty(0)
+            q.name: with_unit(
+                np.concatenate([np.empty(0), *(part[q.name] for part in parts)]), q.unit, units
+            )
             for q in quantities
         }
 
     def star_formation_rate(
-        self, theta: np.ndarray, edges: np.ndarray, histories: TabulatedHistories | None = None
+        self,
+        theta: np.ndarray,
+        edges: np.ndarray,
+        histories: TabulatedHistories | None = None,
+        *,
+        units: bool = False,
     ) -> np.ndarray:
         """Return mean star-formation rates between lookback times.
 
@@ -271,6 +289,8 @@ class GalaxyModel(GalaxyLight):
             Lookback times in yr, or an astropy quantity, increasing, [k + 1].
         histories
             As for :meth:`photometry`.
+        units
+            Whether to return astropy quantities.
 
         Returns
         -------
@@ -300,7 +320,7 @@ class GalaxyModel(GalaxyLight):
 
         for rows, rate in self._by_portion(rates, theta, histories):
             out[rows] = rate.cpu().numpy()
-        return out
+        return with_unit(out, "solMass / yr", units)
 
     def check(self, theta: np.ndarray) -> np.ndarray:
         """Return the parameters as float64, [n, d]; refuse rows outside the model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,17 @@ from sedum.infer.condition import Condition, condition_of
 from sedum.infer.densities.base_samples import BaseSamples
 from sedum.infer.estimator import ROWS, Ensemble, Estimator, build_estimator
 from sedum.infer.recalibration import BaseTransform, Recalibration
+from sedum.infer.trained_limits import TrainedLimits
+from sedum.introduced import Facts, Introduced, listed
 from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
 from sedum.parallel.threads import in_threads
+from sedum.photometry.catalogue import CatalogueRows, read_for_run
 from sedum.photometry.filters import FilterSet
 from sedum.photometry.observed import Photometry
+from sedum.photometry.row_status import RowStatus
 from sedum.storage import ModelFile, array_digest, digest, require_same, tensors_below
+from sedum.tables.read import TableLike
 
 __all__ = ["Posterior", "training_fingerprint"]
 
@@ -33,7 +39,8 @@ _FILE = ModelFile("estimator", "sedum train", (_FORMAT, _RECALIBRATED))
 _PORTION = ROWS
 
 
-class Posterior:
+@dataclass(eq=False, repr=False)
+class Posterior(Introduced):
     """A trained estimator with all that is needed to use it.
 
     Parameters
@@ -54,28 +61,41 @@ class Posterior:
         The noise that it was trained with; made from the run file if None.
     recalibration
         A map of the normals that draws start from; see :func:`sedum.recalibrate`.
+
+    Examples
+    --------
+    >>> draws = posterior.sample(catalogue[:2], n_draws=500)
+    >>> draws.shape
+    (2, 500, 9)
     """
 
-    def __init__(
-        self,
-        estimator: Estimator | Ensemble,
-        features: FeatureTransform,
-        run: RunFile,
-        fingerprint: dict[str, str],
-        history: dict[str, Any] | None = None,
-        source: str = "in memory",
-        noise: NoiseModel | None = None,
-        recalibration: Recalibration | None = None,
-    ):
-        self.estimator = estimator.eval()
-        self.features = features
-        self.run = run
-        self.fingerprint = fingerprint
-        self.history = history or {}
-        self.source = source
-        self.prior = prior_of(run.model, run.priors)
-        self.noise = noise or NoiseModel.from_run(run)
-        self.recalibration = recalibration
+    estimator: Estimator | Ensemble
+    features: FeatureTransform
+    run: RunFile
+    fingerprint: dict[str, str]
+    history: dict[str, Any] = field(default_factory=dict)
+    source: str = "in memory"
+    noise: NoiseModel = None  # type: ignore[assignment]
+    recalibration: Recalibration | None = None
+
+    def __post_init__(self) -> None:
+        self.estimator = self.estimator.eval()
+        self.prior = prior_of(self.run.model, self.run.priors)
+        self.noise = self.noise or NoiseModel.from_run(self.run)
+
+    def _facts(self) -> Facts:
+        losses = self.history.get("losses") or []
+        facts = {"parameters": listed(self.names), "bands": listed(self.noise.bands)}
+        if losses:
+            facts["held-out loss"] = f"{min(losses):.3g}"
+        if self.recalibration is not None:
+            facts["recalibrated"] = "yes"
+        return self.source, facts
+
+    @property
+    def limits(self) -> TrainedLimits:
+        """What the estimator was trained for, by which rows of a catalogue are judged."""
+        return TrainedLimits(self.features, self.noise, self.prior)
 
     @property
     def names(self) -> list[str]:
@@ -84,7 +104,7 @@ class Posterior:
 
     def sample(
         self,
-        photometry: Photometry,
+        photometry: Photometry | TableLike,
         n_draws: int = 1000,
         seed: int = 1,
         keys: np.ndarray | None = None,
@@ -94,7 +114,8 @@ class Posterior:
         Parameters
         ----------
         photometry
-            n observations in the bands of the run file.
+            n observations in the bands of the run file. Or a catalogue, a table or a file, that
+            the run file describes; all its rows must be fit for the estimator.
         n_draws
             Draws for each.
         seed
@@ -107,7 +128,14 @@ class Posterior:
         -------
         ndarray
             Parameters, [n, draws, len(names)].
+
+        Raises
+        ------
+        SedumError
+            If ``photometry`` is of another kind or has other bands, or a row of the catalogue
+            cannot be fitted; :func:`sedum.fit` keeps such rows.
         """
+        photometry = self._observed(photometry)
         n = len(photometry)
         out = np.empty((n, n_draws, len(self.names)))
         keys = np.arange(n) if keys is None else np.asarray(keys)
@@ -122,6 +150,43 @@ class Posterior:
         for _ in in_threads(fill, range(0, n, _PORTION)):
             pass
         return out
+
+    def _observed(self, seen: Photometry | TableLike) -> Photometry:
+        """Return photometry as it is, and a catalogue as the estimator is to see it."""
+        if not isinstance(seen, Photometry):
+            rows = seen
+            if not isinstance(seen, CatalogueRows):
+                rows = read_for_run(seen, self.run, FilterSet.from_run(self.run))
+            seen, status = self._limited(rows)
+            if not status.ok.all():
+                first = int(np.argmin(status.ok))
+                raise SedumError(
+                    f"row {first} cannot be fitted: {status.text()[first]}; leave it out, or use "
+                    "sedum.fit, which keeps such rows"
+                )
+        if seen.flux.shape[1] != len(self.noise.bands):
+            raise SedumError(
+                f"argument photometry has {seen.flux.shape[1]} bands, and the estimator "
+                f"{len(self.noise.bands)}: {', '.join(self.noise.bands)}"
+            )
+        return seen
+
+    def of_row(self, rows: CatalogueRows, row: int) -> Photometry:
+        """Return one row of a catalogue as the estimator is to see it, [1].
+
+        Raises
+        ------
+        SedumError
+            If it cannot be fitted.
+        """
+        seen, status = self._limited(rows)
+        if not status.ok[row]:
+            raise SedumError(f"row {row} cannot be fitted: {status.text()[row]}")
+        return seen[row : row + 1]
+
+    def _limited(self, rows: CatalogueRows) -> tuple[Photometry, RowStatus]:
+        given = self.run.catalogue is not None and self.run.catalogue.use_redshift
+        return self.limits.apply(rows, given)[:2]
 
     def _sample_latent(self, photometry: Photometry, base: BaseSamples) -> np.ndarray:
         condition = self._condition(photometry)
@@ -216,16 +281,7 @@ class Posterior:
 
     def recalibrated(self, recalibration: Recalibration | None) -> Posterior:
         """Return the same posterior with another recalibration, or none."""
-        return Posterior(
-            self.estimator,
-            self.features,
-            self.run,
-            self.fingerprint,
-            self.history,
-            self.source,
-            self.noise,
-            recalibration,
-        )
+        return replace(self, recalibration=recalibration)
 
     def _condition(self, photometry: Photometry) -> Condition:
         device = next(self.estimator.parameters()).device
@@ -262,16 +318,7 @@ class Posterior:
         weights = self.estimator.state_dict()
         pivots = torch.from_numpy(np.asarray(filters.pivots, np.float32))
         estimator.load_state_dict({**weights, "embedding.pivots": pivots})
-        return Posterior(
-            estimator,
-            features,
-            run,
-            self.fingerprint,
-            self.history,
-            self.source,
-            noise,
-            self.recalibration,
-        )
+        return replace(self, estimator=estimator, features=features, run=run, noise=noise)
 
     def digest(self) -> str:
         """Return the hash of the weights and the recalibration: what draws depend on."""

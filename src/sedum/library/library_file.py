@@ -15,6 +15,7 @@ import numpy as np
 
 from sedum._version import __version__
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.storage import digest, require_same
 from sedum.storage.hdf5 import new_hdf5
 
@@ -30,8 +31,8 @@ def versions() -> dict[str, str]:
     return {"sedum": __version__, **{n: importlib.metadata.version(n) for n in names}}
 
 
-@dataclass(frozen=True)
-class Library:
+@dataclass(frozen=True, repr=False)
+class Library(Introduced):
     """Simulated galaxies, read from a file.
 
     Attributes
@@ -61,6 +62,10 @@ class Library:
     flux: np.ndarray
     fingerprint: dict[str, str]
     provenance: dict[str, Any]
+
+    def _facts(self) -> Facts:
+        facts = {"galaxies": f"{len(self):,}", "parameters": listed(self.names)}
+        return "", facts | {"bands": listed(self.bands)}
 
     def __len__(self) -> int:
         return len(self.theta)

@@ -100,7 +100,7 @@ class LibraryStream:
     Examples
     --------
     >>> import sedum
-    >>> _ = sedum.simulate(run, "library.h5", show_progress=False)
+    >>> _ = sedum.simulate(run, "library.h5")
     >>> galaxies = LibraryStream("library.h5", held_out_fraction=0.1)
     >>> theta, flux = galaxies.held_out(100)
     >>> flux.shape

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.storage.hdf5 import new_hdf5
 
 __all__ = ["SurveySample"]
@@ -18,8 +19,8 @@ _KIND = "sedum noise"
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
-class SurveySample:
+@dataclass(frozen=True, repr=False)
+class SurveySample(Introduced):
     """Galaxies of a catalogue as examples of its noise, and the trends among them.
 
     Attributes
@@ -65,6 +66,10 @@ class SurveySample:
     observed: np.ndarray
     upper: np.ndarray
     source: str
+
+    def _facts(self) -> Facts:
+        facts = {"galaxies": f"{len(self.flux):,}", "bands": listed(self.bands)}
+        return f"of {self.source}", facts | {"reference band": self.bands[self.reference]}
 
     @property
     def measured(self) -> np.ndarray:

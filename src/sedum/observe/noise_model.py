@@ -6,6 +6,7 @@ import numpy as np
 
 from sedum import config
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.observe.catalogue_errors import BootstrapErrors, LearnedErrors
 from sedum.observe.flux_residuals import Residuals
 from sedum.observe.missing_bands import MissingBands
@@ -22,7 +23,7 @@ _SHARED = 512
 _MAGNITUDE = np.log(10) / 2.5
 
 
-class NoiseModel:
+class NoiseModel(Introduced):
     """Errors, noise, missing bands, upper limits, known redshifts and selection of a survey.
 
     A galaxy's errors come from an error model (see :mod:`sedum.observe.reported_errors`), which
@@ -102,6 +103,9 @@ class NoiseModel:
         limited = spec.limits.bands if spec.limits and spec.limits.bands is not None else bands
         self._limited = np.array([b in limited for b in bands]) & (spec.limits is not None)
         self._cut = bands.index(spec.selection.band) if spec.selection else None
+
+    def _facts(self) -> Facts:
+        return self.spec.kind, {"bands": listed(self.bands)}
 
     @classmethod
     def from_run(

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from sedum import config
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced
 from sedum.photometry.corrections import Corrections
 from sedum.photometry.filters import Filter, FilterSet
 from sedum.photometry.observed import Photometry
@@ -23,8 +24,8 @@ from sedum.tables.values import identifiers, means_missing, number_or_text, nume
 __all__ = ["CatalogueRows", "read_catalogue", "read_for_run", "stream_catalogue", "to_photometry"]
 
 
-@dataclass(frozen=True)
-class CatalogueRows:
+@dataclass(frozen=True, repr=False)
+class CatalogueRows(Introduced):
     """The rows of a catalogue, in the order of the file.
 
     Attributes
@@ -58,6 +59,12 @@ class CatalogueRows:
     catalogue_redshift_error: np.ndarray
     row_status: RowStatus
     redshift_errors: bool = False
+
+    def _facts(self) -> Facts:
+        counts = "; ".join(f"{count:,} {text}" for text, count in self.row_status.counts()[:3])
+        known = int(np.isfinite(self.catalogue_redshift).sum())
+        facts = {"rows": f"{len(self):,}", "status": counts or "none", "redshifts": f"{known:,}"}
+        return "", facts
 
     @property
     def status(self) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sedum import config
 from sedum.errors import SedumError, nearest
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.eazy_files import eazy_curves
 from sedum.photometry.quantities import angstrom
 from sedum.storage import array_digest, read_text
@@ -133,7 +134,7 @@ class Filter:
         return mean.reshape(np.shape(flux)[:-1])
 
 
-class FilterSet(Sequence[Filter]):
+class FilterSet(Introduced, Sequence[Filter]):
     """An ordered set of filters, in the order in which fluxes are stored.
 
     Parameters
@@ -160,6 +161,11 @@ class FilterSet(Sequence[Filter]):
         self._filters = tuple(filters)
         if not self._filters:
             raise SedumError("a set of filters needs at least one")
+
+    def _facts(self) -> Facts:
+        pivots = self.pivots
+        span = f"{pivots.min():,.0f} to {pivots.max():,.0f} Å" if len(pivots) else "none"
+        return "", {"bands": listed(self.names), "pivot wavelengths": span}
 
     @classmethod
     def from_run(cls, run: config.RunFile) -> FilterSet:

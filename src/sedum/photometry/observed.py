@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
+
+from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced
+from sedum.photometry.filters import FilterSet
+from sedum.photometry.quantities import microjansky
 
 __all__ = ["Photometry"]
 
 
-@dataclass(frozen=True)
-class Photometry:
+@dataclass(frozen=True, repr=False)
+class Photometry(Introduced):
     """Fluxes, errors and redshifts that a survey measured for some galaxies.
 
-    Build it with :meth:`make` and :meth:`with_redshift`.
+    Build it with :meth:`from_arrays`, or :meth:`make`, and :meth:`with_redshift`.
 
     Parameters
     ----------
@@ -58,6 +64,16 @@ class Photometry:
         if not self.upper.size:
             object.__setattr__(self, "upper", np.zeros(np.shape(self.flux), bool))
 
+    def _facts(self) -> Facts:
+        n, bands = self.flux.shape
+        facts = {"galaxies": f"{n:,}", "bands": f"{bands}"}
+        if n and bands:
+            facts["observed"] = f"{self.observed.mean():.0%} of the fluxes"
+        if self.upper.any():
+            facts["upper limits"] = f"{int(self.upper.sum()):,}"
+        facts["known redshifts"] = f"{int(np.isfinite(self.redshift).sum()):,}"
+        return "", facts
+
     @classmethod
     def make(
         cls, flux: np.ndarray, error: np.ndarray, upper: np.ndarray | None = None
@@ -79,6 +95,57 @@ class Photometry:
         unknown = np.full(len(flux), np.nan)
         upper = np.zeros_like(observed) if upper is None else np.asarray(upper, bool) & observed
         return cls(flux, error, observed, unknown, unknown, upper)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        flux: Any,
+        error: Any,
+        filters: FilterSet | Sequence[str] | None = None,
+        upper: np.ndarray | None = None,
+    ) -> Photometry:
+        """Build photometry from arrays with or without units.
+
+        Parameters
+        ----------
+        flux
+            Flux densities, or magnitudes with a zero-point as ``astropy.units.ABmag``,
+            [n, bands], or [bands] for one galaxy; NaN or masked if missing. Plain numbers are in
+            µJy.
+        error
+            1-sigma errors, of the same shape; in ``mag`` for magnitudes.
+        filters
+            The bands, or their names in sedpy. Their wavelengths are needed for fluxes per unit
+            wavelength.
+        upper
+            True if the flux is an upper limit, [n, bands]. By default, no flux is one.
+
+        Raises
+        ------
+        SedumError
+            If shapes differ, a unit is missing or is no flux density, or a filter is not known.
+
+        Examples
+        --------
+        >>> from astropy import units
+        >>> flux, error = [500.0, 800.0] * units.nJy, [20.0, 30.0] * units.nJy
+        >>> Photometry.from_arrays(flux, error, filters=["sdss_g0", "sdss_r0"]).flux
+        array([[0.5, 0.8]])
+        """
+        if filters is not None and not isinstance(filters, FilterSet):
+            filters = FilterSet.from_names(filters)
+        shapes = {np.shape(each) for each in (flux, error, upper) if each is not None}
+        bands = np.shape(flux)[-1:]
+        if len(shapes) > 1 or len(np.shape(flux)) not in (1, 2):
+            raise SedumError(
+                f"flux, error and upper: expected [n, bands] alike, found {sorted(shapes)}"
+            )
+        if filters is not None and bands != (len(filters),):
+            raise SedumError(f"flux has {bands[0]} bands, and filters has {len(filters)}")
+        pivots = None if filters is None else filters.pivots
+        values, errors = microjansky(flux, error, pivots)
+        limits = None if upper is None else np.atleast_2d(upper)
+        return cls.make(np.atleast_2d(values), np.atleast_2d(errors), limits)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Photometry]) -> Photometry:

@@ -10,6 +10,7 @@ from scipy import special
 
 from sedum import config
 from sedum.errors import SedumError
+from sedum.introduced import Facts, Introduced, listed
 from sedum.priors.transforms import DirichletStep, Transform, make_transform
 
 __all__ = ["Prior"]
@@ -21,7 +22,7 @@ LATENT_LIMIT = 8.0
 _PORTION = 8000
 
 
-class Prior:
+class Prior(Introduced):
     """The joint prior of a model's parameters.
 
     It connects three spaces: the unit cube ``u``, [n, d]; the parameters ``theta``, [n,
@@ -87,6 +88,11 @@ class Prior:
         self.free = [name for name, step in self._steps if not isinstance(step, float)]
         if not self.free:
             raise SedumError("priors: every parameter is fixed; leave at least one free")
+
+    def _facts(self) -> Facts:
+        fixed = [name for name in self.names if name not in self.free]
+        facts = {"free": listed(self.free, 8)}
+        return "", facts | ({"fixed": listed(fixed)} if fixed else {})
 
     @property
     def dimension(self) -> int:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import QTable, Table, vstack
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
+from sedum.introduced import Facts, Introduced, listed
 from sedum.results.provenance import read_metadata, read_provenance
 from sedum.results.schema import from_vounit, split_unit
 from sedum.tables.read import format_of, parquet_files, read_table
@@ -33,8 +34,8 @@ class ColumnInfo:
     description: str
 
 
-@dataclass(frozen=True)
-class PosteriorCatalogue:
+@dataclass(frozen=True, repr=False)
+class PosteriorCatalogue(Introduced):
     """A posterior catalogue of any size on disk. Rows are read when they are needed.
 
     Attributes
@@ -69,6 +70,9 @@ class PosteriorCatalogue:
     rows: int
     columns: dict[str, ColumnInfo]
     provenance: dict[str, Any]
+
+    def _facts(self) -> Facts:
+        return str(self.path), {"rows": f"{self.rows:,}", "quantities": listed(self.quantities())}
 
     @classmethod
     def open(cls, path: str | Path) -> PosteriorCatalogue:
@@ -142,9 +146,20 @@ class PosteriorCatalogue:
                 portion[name].description = self.columns[name].description
             yield portion
 
-    def read(self, names: Sequence[str] | None = None) -> Table:
-        """Return some columns of all rows; all columns if ``names`` is None."""
-        return vstack(list(self.stream(names or list(self.columns))), metadata_conflicts="silent")
+    def read(self, names: Sequence[str] | None = None, *, units: bool = False) -> Table:
+        """Return some columns of all rows.
+
+        Parameters
+        ----------
+        names
+            Names of the columns; all if None.
+        units
+            Whether columns with a unit are astropy quantities: a ``QTable``. Otherwise they are
+            plain columns, which have the unit as an attribute.
+        """
+        parts = list(self.stream(names or list(self.columns)))
+        table = vstack(parts, metadata_conflicts="silent")
+        return QTable(table) if units else table
 
     def sample(self, names: Sequence[str], n_rows: int, seed: int = 1) -> Table:
         """Return about ``n_rows`` rows drawn at random, in order, with a column ``row``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 
 from astropy.table import Table
 
@@ -23,9 +23,30 @@ from sedum.tables.read import TableLike, is_sky_catalogue, name_of
 __all__ = ["fit"]
 
 
+class FitOptions(TypedDict, total=False):
+    """The options of :func:`sedum.fit`, which describes them.
+
+    Examples
+    --------
+    >>> options: FitOptions = {"workers": 2, "show_progress": True}
+    """
+
+    model: Simulator | None
+    priors: RunFile | None
+    workers: int
+    part_rows: int
+    client: Any
+    scheduler: str | None
+    show_progress: bool
+
+
 @overload
 def fit(
-    run: RunFile, posterior: Posterior, catalogue: str | Path, output: str | Path, **options: Any
+    run: RunFile,
+    posterior: Posterior,
+    catalogue: str | Path,
+    output: str | Path,
+    **options: Unpack[FitOptions],
 ) -> FitSummary: ...
 
 
@@ -35,11 +56,11 @@ def fit(
     posterior: Posterior,
     catalogue: Any,
     output: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> Table: ...
 
 
-def fit(  # type: ignore[misc]  # the options are spelled out only here
+def fit(
     run: RunFile,
     posterior: Posterior,
     catalogue: Any,

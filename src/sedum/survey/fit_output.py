@@ -12,6 +12,7 @@ from sedum._version import __version__
 from sedum.config import RunFile
 from sedum.errors import SedumError
 from sedum.infer.posterior import Posterior
+from sedum.introduced import Facts, Introduced
 from sedum.results.posterior_catalogue import PosteriorCatalogue
 from sedum.results.posterior_table import check_format
 from sedum.storage import check_writable, digest
@@ -20,8 +21,8 @@ from sedum.tables.read import TableLike
 __all__ = ["FitSummary", "check_output", "check_target", "fit_identity"]
 
 
-@dataclass(frozen=True)
-class FitSummary:
+@dataclass(frozen=True, repr=False)
+class FitSummary(Introduced):
     """Summary of a fit that was written to a file or folder.
 
     Attributes
@@ -55,9 +56,9 @@ class FitSummary:
         """Return the posterior catalogue as a table; it must fit in memory."""
         return PosteriorCatalogue.open(self.path).read()
 
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{count:,} {text}" for text, count in self.status[:3])
-        return f"<FitSummary {self.path}: {self.rows:,} rows ({counts})>"
+    def _facts(self) -> Facts:
+        counts = "; ".join(f"{count:,} {text}" for text, count in self.status[:3])
+        return str(self.path), {"rows": f"{self.rows:,}", "status": counts}
 
 
 def check_output(output: str | Path, catalogue: TableLike) -> Path:

@@ -78,10 +78,13 @@ def lazy_hats_posteriors(
 
     Examples
     --------
-    ::
-
-        lazy = sedum.survey.lazy_hats_posteriors(run, posterior, "sky")
-        nearby = lazy.cone_search(ra=150.1, dec=2.2, radius_arcsec=600).compute()
+    >>> import lsdb  # needs lsdb
+    >>> frame = catalogue.to_pandas()
+    >>> frame["ra"], frame["dec"] = np.linspace(150, 151, len(frame)), 2.2
+    >>> lazy = lazy_hats_posteriors(run, posterior, lsdb.from_dataframe(frame))
+    >>> nearby = lazy.cone_search(ra=150.0, dec=2.2, radius_arcsec=900).compute()
+    >>> nearby.columns[:2].tolist()
+    ['id', 'status']
     """
     prepared = HatsFit.prepare(run, posterior, catalogue, priors)
     client = client or _active_client()

@@ -10,6 +10,7 @@ import numpy as np
 from sedum.galaxies.derived import DEFAULTS
 from sedum.galaxies.model import GalaxyModel
 from sedum.infer.posterior import Posterior
+from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.observed import Photometry
 from sedum.photometry.quantities import angstrom
 from sedum.survey.measures.redshift_density import redshift_density
@@ -33,8 +34,8 @@ _TIMES, _YOUNGEST = 48, 1e6
 _REDSHIFTS = 400
 
 
-@dataclass(frozen=True)
-class Predictions:
+@dataclass(frozen=True, repr=False)
+class Predictions(Introduced):
     """Predictions for n galaxies: percentiles 2.5, 16, 50, 84 and 97.5 of each quantity.
 
     Attributes
@@ -68,6 +69,10 @@ class Predictions:
     redshift: np.ndarray
     density: np.ndarray
     derived: dict[str, np.ndarray]
+
+    def _facts(self) -> Facts:
+        facts = {"galaxies": f"{len(self):,}", "wavelengths": f"{len(self.wavelength):,}"}
+        return "", facts | {"derived": listed(list(self.derived))}
 
     def __len__(self) -> int:
         return len(self.draws)

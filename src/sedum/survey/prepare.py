@@ -8,16 +8,15 @@ from hashlib import blake2b
 import numpy as np
 
 from sedum.config import RunFile
-from sedum.errors import SedumError
 from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.infer.trained_model import trained_model
 from sedum.photometry.catalogue import CatalogueRows, read_for_run
 from sedum.photometry.observed import Photometry
-from sedum.photometry.row_status import Reason, RowStatus
+from sedum.photometry.row_status import RowStatus
 from sedum.tables.read import TableLike
 
-__all__ = ["PreparedCatalogue", "galaxy_keys", "mark_unfit", "prepare", "prepare_rows"]
+__all__ = ["PreparedCatalogue", "galaxy_keys", "prepare", "prepare_rows"]
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,8 @@ def prepare_rows(
     """
     if give_redshifts is None:
         give_redshifts = run.catalogue is not None and run.catalogue.use_redshift
-    status, photometry = rows.row_status.copy(), rows.photometry
-    if give_redshifts:
-        photometry = _with_redshifts(posterior, rows, status)
-    photometry, raised = posterior.features.with_errors_raised(photometry)
-    mark_unfit(posterior, status, photometry)
-    return PreparedCatalogue(rows, model, photometry, status, raised.sum(axis=1))
+    photometry, status, raised = posterior.limits.apply(rows, give_redshifts)
+    return PreparedCatalogue(rows, model, photometry, status, raised)
 
 
 def galaxy_keys(ids: np.ndarray) -> np.ndarray:
@@ -131,57 +126,3 @@ def galaxy_keys(ids: np.ndarray) -> np.ndarray:
         [int.from_bytes(blake2b(str(i).encode(), digest_size=7).digest(), "big") for i in ids],
         np.int64,
     )
-
-
-def _with_redshifts(posterior: Posterior, rows: CatalogueRows, status: RowStatus) -> Photometry:
-    """Return photometry with the catalogue's redshifts and their errors.
-
-    Without a column of errors, they are the smallest that the estimator was trained with. Rows
-    whose error is not a positive number are marked.
-
-    Raises
-    ------
-    SedumError
-        If the estimator never saw given redshifts in training.
-    """
-    spec = posterior.noise.spec
-    if spec.redshift_given == 0:
-        raise SedumError(
-            "the estimator was trained with noise.redshift_given: 0 and cannot be given redshifts; "
-            "train with a fraction of known ones, or set catalogue.use_redshift: false"
-        )
-    redshift = rows.catalogue_redshift
-    error: float | np.ndarray = spec.redshift_error_range[0]
-    if rows.redshift_errors:
-        error = rows.catalogue_redshift_error / (1 + redshift)
-        bad = np.isfinite(redshift) & ~(np.isfinite(error) & (error > 0))
-        status.mark(bad, Reason.REDSHIFT_ERROR_NOT_POSITIVE)
-        error = np.where(bad, 1.0, error)
-    return rows.photometry.with_redshift(redshift, error)
-
-
-def mark_unfit(posterior: Posterior, status: RowStatus, photometry: Photometry) -> None:
-    """Mark the rows that are beyond what the estimator was trained for."""
-    spec, bands = posterior.noise.spec, posterior.noise.bands
-    if spec.limits is None:
-        for i, band in enumerate(bands):
-            status.mark(photometry.upper[:, i], Reason.LIMIT_NOT_TRAINED, band)
-    if spec.selection is not None:
-        cut = bands.index(spec.selection.band)
-        absent = ~photometry.observed[:, cut]
-        status.mark(absent, Reason.SELECTION_BAND_MISSING, spec.selection.band)
-        below = ~posterior.noise.selected(photometry)
-        status.mark(below, Reason.BELOW_SELECTION, spec.selection.band)
-    if "redshift" in posterior.prior.free:
-        known = np.isfinite(photometry.redshift)
-        low, high = posterior.prior.support("redshift")
-        slack = 1e-6 * (1 + np.abs(photometry.redshift))  # the bounds themselves are inside
-        inside = (photometry.redshift >= low - slack) & (photometry.redshift <= high + slack)
-        beyond = known & ~inside
-        status.mark(beyond, Reason.REDSHIFT_OUTSIDE_PRIOR)
-    flux, error = posterior.features.outside(photometry)
-    for i, band in enumerate(bands):
-        status.mark(flux[:, i], Reason.FLUX_OUTSIDE_TRAINING, band)
-        status.mark(error[:, i], Reason.ERROR_OUTSIDE_TRAINING, band)
-    wrong = posterior.features.outside_redshift_error(photometry)
-    status.mark(wrong, Reason.REDSHIFT_ERROR_OUTSIDE_TRAINING)

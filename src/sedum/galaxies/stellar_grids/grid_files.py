@@ -28,7 +28,12 @@ from sedum.galaxies.stellar_grids.published_tables import (
     bin_average_weights,
     ionising_photons,
 )
-from sedum.photometry.quantities import angstrom, solar_per_angstrom, years
+from sedum.photometry.quantities import (
+    angstrom,
+    solar_luminosities,
+    solar_per_angstrom,
+    years,
+)
 from sedum.storage.hdf5 import new_hdf5
 
 __all__ = ["bin_lines", "read_grid", "write_grid"]
@@ -86,9 +91,10 @@ def write_grid(
     line_wavelengths
         Wavelengths of the lines in Angstrom, [lines].
     line_luminosities
-        Luminosities of the lines in Lsun, [Z, U, A, lines].
+        Luminosities of the lines in Lsun, or an astropy quantity, [Z, U, A, lines].
     line_continuum
-        Nebular continuum at the lines in Lsun/Å, [Z, U, A, lines]; zero if None.
+        Nebular continuum at the lines in Lsun/Å, or an astropy quantity, [Z, U, A, lines]; zero
+        if None.
     surviving
         Mass in living stars per mass formed, [Z, A]; estimated if None.
     about
@@ -152,9 +158,11 @@ def write_grid(
         count = len(line_names)
         line_wavelengths = angstrom(line_wavelengths, "line_wavelengths")
         at = _axis("line_wavelengths", line_wavelengths, count, increasing=False)
+        line_luminosities = solar_luminosities(line_luminosities, "line_luminosities")
         lines["luminosity"] = _table("line_luminosities", line_luminosities, (*gas_shape, count))
         if line_continuum is None:
             line_continuum = np.zeros((*gas_shape, count))
+        line_continuum = solar_per_angstrom(line_continuum, at, "line_continuum")
         lines["nebular_continuum"] = _table("line_continuum", line_continuum, (*gas_shape, count))
         gas["linecont"] = bin_lines(wavelength, at, lines["luminosity"])
         nearest = np.abs(wavelength[:, None] - at).argmin(0)
