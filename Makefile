@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	$(BIN)/sedum demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(CODE)

@@ -23,7 +23,8 @@ from run_cases import run_settings
 
 settings.register_profile("sedum", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("sedum")
-torch.set_num_threads(2)
+# Two tests at a time, as `make test` runs them, have one core each.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 # Files that are made twice, or made again after a kill, can then be the same byte for byte.
 os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
 
@@ -32,7 +33,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cache")
+    # Processes that run tests side by side share it.
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "grid-cache"
+    folder.mkdir(exist_ok=True)
     before = os.environ.get("SEDUM_CACHE")
     os.environ["SEDUM_CACHE"] = str(folder)
     yield folder

@@ -1,13 +1,15 @@
 """Zero-points: planted offsets are found, within their errors and their prior."""
 
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 
 from run_cases import run_settings
-from sedum.check.zeropoints import _Residuals, _Solver, measure_zeropoints
+from sedum.check.zeropoint_solver import Residuals, Solver
+from sedum.check.zeropoints import measure_zeropoints
 from sedum.config import load_run, parse_run
 from sedum.errors import SedumError
 from sedum.observe.mock_survey import mock_survey
@@ -25,7 +27,9 @@ class Average:
 
     def residuals(self, photometry, band):
         others = np.delete(photometry.flux, band, axis=1).mean(axis=1)
-        return _Residuals(photometry.flux[:, band] / others, np.ones(len(others)))
+        return Residuals(
+            photometry.flux[:, band] / others, np.ones(len(others)), np.arange(len(others))
+        )
 
 
 class Slope:
@@ -36,7 +40,9 @@ class Slope:
         at = np.delete(np.arange(log.shape[1]), band)
         fitted = np.polyfit(at, log[:, at].T, 1)
         predicted = np.exp(fitted[0] * band + fitted[1])
-        return _Residuals(photometry.flux[:, band] / predicted, np.ones(len(log)))
+        return Residuals(
+            photometry.flux[:, band] / predicted, np.ones(len(log)), np.arange(len(log))
+        )
 
 
 def flat(rng, n=400, error=0.05):
@@ -46,7 +52,7 @@ def flat(rng, n=400, error=0.05):
 
 
 def solve(predictor, seen, rng, prior):
-    solver = _Solver(predictor, [1, 2, 3, 4], 5, prior)
+    solver = Solver(predictor, [1, 2, 3, 4], 5, prior)
     response = solver.response(seen, lambda count, note="": None)
     return solver.settle(seen, response, np.zeros(5), rng)
 
@@ -108,6 +114,34 @@ def test_whole_measurement(tmp_path, rows, small_run, small_model, small_posteri
     plot_zeropoints(found, tmp_path / "zp.png")
     assert (tmp_path / "zp.png").stat().st_size > 10_000
     assert "sdss_g0" in {str(c) for c in zeropoint_table(found).columns[0].cells}
+
+
+def test_a_thin_band_is_left_out_by_name_and_the_others_are_measured(
+    tmp_path, rows, small_run, small_model, small_posterior
+):
+    seen = rows.photometry
+    few = seen.observed.copy()
+    few[30:, 0] = False  # too few for either half
+    thin = replace(
+        seen, observed=few, flux=np.where(few, seen.flux, 0.0), error=np.where(few, seen.error, 1.0)
+    )
+    thin = CatalogueRows(**{**vars(rows), "photometry": thin})
+    found = measure_zeropoints(small_run, small_posterior, thin, model=small_model, prior=0.5)
+    assert np.isnan(found.offset[0])
+    assert np.isfinite(found.offset[1:]).all()
+    assert found.thin == ["sdss_g0"]
+    assert "sdss_g0 too few galaxies" in repr(found)
+    found.write(tmp_path / "zp.yaml")
+    written = yaml.safe_load((tmp_path / "zp.yaml").read_text())
+    assert written["too_few_galaxies"] == ["sdss_g0"]
+
+
+def test_what_has_not_settled_says_so(rows, small_run, small_model, small_posterior, monkeypatch):
+    monkeypatch.setattr("sedum.check.zeropoint_solver._ROUNDS", 1)
+    found = measure_zeropoints(small_run, small_posterior, rows, model=small_model, prior=0.5)
+    assert not found.settled
+    assert "settled no" in repr(found)
+    assert "NOT SETTLED" in zeropoint_table(found).title
 
 
 def test_refusals(rows, small_run, small_model, small_posterior):

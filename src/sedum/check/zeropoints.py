@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from sedum._version import __version__
+from sedum.check.zeropoint_solver import THIN, Predictor, Solver, placed
 from sedum.config import BootstrapNoise, LearnedNoise, RunFile
 from sedum.errors import SedumError, allowed
 from sedum.galaxies.simulator import Simulator
@@ -16,25 +17,15 @@ from sedum.infer.posterior import Posterior
 from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
-from sedum.progress import Advance, progress
+from sedum.progress import progress
 from sedum.storage import atomic_path, digest
 from sedum.survey.prepare import prepare
 from sedum.tables.read import TableLike
 
 __all__ = ["ZeroPoints", "measure_zeropoints"]
 
-#: Draws for each predicted flux.
-_DRAWS = 32
-#: Minimum number of galaxies for a band, and the minimum predicted signal-to-noise of each.
-_MINIMUM, _SNR = 20, 5.0
-#: Relative error of the models in a single prediction, which limits the weight of a galaxy.
-_MODEL_ERROR = 0.03
-#: Systematic error of the models in the median residual of a band, mag.
-_MODEL_MEDIAN = 0.02
-#: Step of the finite differences, change below which the offsets have settled (both in mag), and
-#: maximum number of rounds.
-_STEP, _SETTLED, _ROUNDS = 0.05, 0.002, 12
-_RESAMPLES = 100
+#: Minimum number of galaxies of known redshift for a band, in either half.
+_MINIMUM = THIN
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,7 +60,7 @@ class ZeroPoints(Introduced):
     galaxies
         Number of galaxies of known redshift that were used.
     settled
-        Whether the iteration converged.
+        Whether the iteration converged; if not, the offsets are not to be trusted.
     fingerprint
         Hash of the settings that the estimator was trained with.
     """
@@ -93,7 +84,14 @@ class ZeroPoints(Introduced):
         offsets = [f"{self.bands[i]} {self.offset[i]:+.3f}" for i in known]
         facts = {"galaxies": f"{self.galaxies:,}", "anchor": self.anchor}
         facts |= {"settled": "yes" if self.settled else "no", "mag": listed(offsets, 5)}
+        if self.thin:
+            facts[listed(self.thin)] = "too few galaxies"
         return "", facts
+
+    @property
+    def thin(self) -> list[str]:
+        """Bands that too few galaxies measure, which have no offset."""
+        return [b for b, offset in zip(self.bands, self.offset, strict=True) if np.isnan(offset)]
 
     def write(self, path: str | Path, source: str = "catalogue") -> None:
         """Write the offsets to a YAML file that ``catalogue.offsets`` of a run file reads.
@@ -123,6 +121,7 @@ class ZeroPoints(Introduced):
             "anchor": self.anchor,
             "galaxies": self.galaxies,
             "settled": self.settled,
+            "too_few_galaxies": self.thin,
             "estimator": self.fingerprint,
             "sedum": __version__,
             "offsets": entries,
@@ -223,19 +222,25 @@ def measure_zeropoints(
     first = _anchor(bands, seen, anchor, cut.band if cut else None)
     fixed = {first} | ({bands.index(cut.band)} if cut else set())
     halves = [np.arange(len(seen)) % 2 == k for k in (0, 1)]
-    counts = np.stack([seen.measured[half].sum(axis=0) for half in halves])
-    free = [b for b in range(len(bands)) if b not in fixed and counts[:, b].min() >= _MINIMUM]
-    if not free:
-        raise SedumError(f"no band but the anchor is measured in {2 * _MINIMUM} of the galaxies")
-    solver = _Solver(_Predictor(posterior, model, seed), free, len(bands), prior)
-    measuring, testing = (seen[half] for half in halves)
-    with progress(len(free) + 4, "zero-points", "steps", show_progress) as advance:
-        response = solver.response(measuring, advance)
-        half = solver.settle(measuring, response, np.zeros(len(bands)), rng)
-        advance(1, "testing on the other half")
-        before = solver.test(testing, np.zeros(len(bands)))
+    predictor = Predictor(posterior, model, seed)
+    candidates = [b for b in range(len(bands)) if b not in fixed]
+    with progress(len(candidates) + 5, "zero-points", "steps", show_progress) as advance:
+        now = {b: predictor.residuals(seen, b) for b in candidates}
         advance(1)
-        after = solver.test(testing, half.offset)
+        free = [b for b, r in now.items() if min(r.among(h).count for h in halves) >= _MINIMUM]
+        if not free:
+            raise SedumError(
+                f"no band but the anchor is measured well in {2 * _MINIMUM} of the galaxies"
+            )
+        solver = Solver(predictor, free, len(bands), prior)
+        measuring, testing = (seen[half] for half in halves)
+        nothing = np.zeros(len(bands))
+        response = solver.response(measuring, advance)
+        start = [now[b].among(halves[0]) for b in free]
+        half = solver.settle(measuring, response, nothing, rng, start)
+        advance(1, "testing on the other half")
+        before = np.array([now[b].among(halves[1]).summary() for b in free])
+        after = np.array([r.summary() for r in solver.residuals(testing, half.offset)])
         advance(1, "measuring on all")
         solution = solver.settle(seen, response, half.offset, rng)
         advance(1)
@@ -248,23 +253,16 @@ def measure_zeropoints(
         pivots=model.filters.pivots,
         anchor=bands[first],
         offset=np.where(known, solution.offset + applied, np.nan),
-        error=_placed(len(bands), free, solution.error, np.nan),
-        count=_placed(len(bands), free, solution.count, 0).astype(int),
-        before=_placed(len(bands), free, before[:, 0], np.nan),
-        after=_placed(len(bands), free, after[:, 0], np.nan),
-        scatter=_placed(len(bands), free, after[:, 1], np.nan),
+        error=placed(len(bands), free, solution.error, np.nan),
+        count=placed(len(bands), free, solution.count, 0).astype(int),
+        before=placed(len(bands), free, before[:, 0], np.nan),
+        after=placed(len(bands), free, after[:, 0], np.nan),
+        scatter=placed(len(bands), free, after[:, 1], np.nan),
         applied=applied,
         galaxies=len(seen),
         settled=solution.settled,
         fingerprint=digest(posterior.fingerprint),
     )
-
-
-def _placed(size: int, at: list[int], values: np.ndarray, blank: float) -> np.ndarray:
-    """Return an array with values at some places and ``blank`` elsewhere."""
-    out = np.full(size, blank, float)
-    out[at] = values
-    return out
 
 
 def _check_trained(posterior: Posterior) -> None:
@@ -290,127 +288,3 @@ def _anchor(bands: list[str], seen: Photometry, wanted: str | None, cut: str | N
             "redshift; name another band"
         )
     return at
-
-
-@dataclass(frozen=True)
-class _Residuals:
-    """Ratios of observed to predicted flux in one band, and their weights, [galaxies]."""
-
-    ratio: np.ndarray
-    weight: np.ndarray
-
-    @property
-    def count(self) -> int:
-        return len(self.ratio)
-
-    def median(self) -> float:
-        """Return the weighted median in mag, predicted minus observed; zero without galaxies."""
-        if not self.count:
-            return 0.0
-        return float(_in_magnitudes(_weighted_median(self.ratio, self.weight)))
-
-    def summary(self) -> tuple[float, float]:
-        """Return median and half of the central 68% in mag; NaN if there are too few galaxies."""
-        if self.count < _MINIMUM:
-            return np.nan, np.nan
-        low, high = _in_magnitudes(np.percentile(self.ratio, [16, 84]))
-        return self.median(), float(high - low) / 2
-
-    def error(self, rng: np.random.Generator) -> float:
-        """Return the standard error of the median, by resampling galaxies."""
-        if self.count < _MINIMUM:
-            return np.nan
-        picks = rng.integers(self.count, size=(_RESAMPLES, self.count))
-        medians = [_weighted_median(self.ratio[p], self.weight[p]) for p in picks]
-        return float(_in_magnitudes(np.array(medians)).std())
-
-
-def _in_magnitudes(ratio: np.ndarray | float) -> np.ndarray:
-    return 2.5 * np.log10(np.maximum(ratio, 0.01))
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
-    order = np.argsort(values)
-    summed = np.cumsum(weights[order])
-    return float(np.interp(summed[-1] / 2, summed - weights[order] / 2, values[order]))
-
-
-class _Predictor:
-    """Predicts single bands from all others."""
-
-    def __init__(self, posterior: Posterior, model: Simulator, seed: int):
-        self.posterior, self.model, self.seed = posterior, model, seed
-
-    def residuals(self, photometry: Photometry, band: int) -> _Residuals:
-        """Return the residuals of a band about the prediction from the others."""
-        there = np.flatnonzero(photometry.measured[:, band])
-        part = photometry[there].without(band)
-        draws = self.posterior.sample(part, _DRAWS, self.seed, keys=there)
-        flux = self.model.photometry(draws.reshape(-1, draws.shape[-1]))[:, band]
-        low, middle, high = np.percentile(flux.reshape(len(there), _DRAWS), [16, 50, 84], axis=1)
-        error = photometry.error[there, band]
-        use = middle > _SNR * error
-        relative = np.sqrt(error**2 + ((high - low) / 2) ** 2)[use] / middle[use]
-        ratio = photometry.flux[there, band][use] / middle[use]
-        return _Residuals(ratio, 1 / np.hypot(relative, _MODEL_ERROR))
-
-
-@dataclass(frozen=True)
-class _Solution:
-    """Offsets of all bands, and the errors and numbers of galaxies of the free bands."""
-
-    offset: np.ndarray
-    error: np.ndarray
-    count: np.ndarray
-    settled: bool
-
-
-class _Solver:
-    """Computes the offsets of the free bands that bring all their residuals near zero."""
-
-    def __init__(self, predictor: _Predictor, free: list[int], bands: int, prior: float):
-        self.predictor, self.free, self.bands, self.prior = predictor, free, bands, prior
-
-    def _residuals(self, seen: Photometry, offset: np.ndarray) -> list[_Residuals]:
-        corrected = seen.scaled(10 ** (-0.4 * offset))
-        return [self.predictor.residuals(corrected, b) for b in self.free]
-
-    def _medians(self, seen: Photometry, offset: np.ndarray) -> np.ndarray:
-        return np.array([r.median() for r in self._residuals(seen, offset)])
-
-    def test(self, seen: Photometry, offset: np.ndarray) -> np.ndarray:
-        """Return median and scatter of the residuals with some offsets, [free, 2]."""
-        return np.array([r.summary() for r in self._residuals(seen, offset)])
-
-    def response(self, seen: Photometry, advance: Advance) -> np.ndarray:
-        """Return the change of each residual with each offset, [free, free]."""
-        start = self._medians(seen, np.zeros(self.bands))
-        columns = []
-        for band in self.free:
-            advance(1, "how the bands depend on each other")
-            step = np.zeros(self.bands)
-            step[band] = _STEP
-            columns.append((self._medians(seen, step) - start) / _STEP)
-        return np.stack(columns, axis=1)
-
-    def settle(
-        self, seen: Photometry, response: np.ndarray, start: np.ndarray, rng: np.random.Generator
-    ) -> _Solution:
-        """Return the offsets by iteration, starting from offsets [bands]."""
-        first = self._residuals(seen, start)
-        error = np.hypot([r.error(rng) for r in first], _MODEL_MEDIAN)
-        weighted = response.T / error**2
-        information = weighted @ response + np.eye(len(self.free)) / self.prior**2
-        values, left, settled = start[self.free], np.array([r.median() for r in first]), False
-        for _ in range(_ROUNDS):
-            step = -np.linalg.solve(information, weighted @ left + values / self.prior**2)
-            values = values + step
-            if settled := bool(np.abs(step).max() < _SETTLED):
-                break
-            left = self._medians(seen, _placed(self.bands, self.free, values, 0.0))
-        return _Solution(
-            _placed(self.bands, self.free, values, 0.0),
-            np.sqrt(np.diag(np.linalg.inv(information))),
-            np.array([r.count for r in first]),
-            settled,
-        )

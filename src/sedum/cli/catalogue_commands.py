@@ -147,6 +147,13 @@ def zeropoints(
     offsets.write(out, source=catalogue.name)
     plot_zeropoints(offsets, out.with_suffix(".png"))
     Console(highlight=False, soft_wrap=True).print(zeropoint_table(offsets))
+    if offsets.thin:
+        print(f"left out, measured well in too few galaxies: {', '.join(offsets.thin)}")
+    if not offsets.settled:
+        print(
+            "the offsets have not settled and are not to be trusted: give more galaxies of known "
+            "redshift, or a smaller --prior"
+        )
     print(f"{out}: add to the run file catalogue: {{offsets: {out}}}")
 
 

@@ -6,6 +6,8 @@ of bands, and the path of the light from the stars to the telescope.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import torch
 
@@ -66,7 +68,8 @@ class GalaxyLight(Introduced):
         self.config = spec = model or config.ModelSettings()
         self.device = torch.device(device)
         self.cosmology = CosmologyTable(spec.cosmology)
-        self.prior = prior_of(spec, priors or {})
+        self._priors = priors or {}
+        self.prior = prior_of(spec, self._priors)
         self.history = make_history(spec.history)
         self.grid = grid or load_grid(spec.stellar, fineness_of(spec.resolving_power))
         self.redshift_range = redshift_range(self.prior)
@@ -89,6 +92,10 @@ class GalaxyLight(Introduced):
         facts["stellar library"] = str(self.config.stellar)
         facts["redshifts"] = f"{low:g} to {high:g}"
         return "", facts
+
+    def for_filters(self, filters: FilterSet) -> Self:
+        """Return the same model in other filters; its parameters are the same."""
+        return type(self)(filters, self.config, self._priors, self.grid, self.device)
 
     def galaxies(
         self, theta: torch.Tensor, histories: TabulatedHistories | None = None
