@@ -30,9 +30,14 @@ noise = typer.Typer(
 def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
     """Read a catalogue as fit does, and show its bands, depths and the status of its rows.
 
+    Some galaxies are simulated, to forecast which rows an estimator of the run file will fit.
+
     Python: sedum.read_catalogue("cat.fits", run.catalogue, sedum.FilterSet.from_run(run))
     """
     from sedum.config import load_run
+    from sedum.errors import SedumError
+    from sedum.galaxies.model import GalaxyModel
+    from sedum.infer.forecast import forecast, forecast_lines
     from sedum.photometry.catalogue import read_for_run
     from sedum.photometry.filters import FilterSet
     from sedum.report.plots.catalogue_plot import coverage_table
@@ -43,6 +48,13 @@ def inspect(catalogue: CatalogueArgument, run_file: RunOption) -> None:
     console = Console(highlight=False)
     console.print(coverage_table(rows, filters, f"{catalogue.name}: {len(rows):,} rows"))
     print_status(rows.row_status.counts())
+    try:
+        status = forecast(run, rows, GalaxyModel.from_run(run))
+    except SedumError as error:
+        print(f"no forecast: {error}")
+        return
+    for line in forecast_lines(status, "rows"):
+        print(line)
 
 
 @noise.command("fit")

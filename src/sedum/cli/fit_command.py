@@ -71,6 +71,7 @@ def fit(
     Python: sedum.fit(run, sedum.Posterior.read("run.safetensors"), "cat.fits", "out.fits")
     """
     from sedum.config import load_run
+    from sedum.photometry.row_reasons import OK, Reason
     from sedum.report.plots.catalogue_plot import plot_catalogue
     from sedum.survey.fit import fit as fit_catalogue
     from sedum.survey.fit_output import check_target
@@ -100,3 +101,11 @@ def fit(
     plot_catalogue(done.sample, figure)
     print(f"{target}: {done.rows:,} rows")
     print_status(done.status)
+    text, count = done.status[0]
+    if text != OK:
+        reason = Reason.of(text)
+        remedy = f" {reason.remedy}" if reason is not None else ""
+        raise SedumError(
+            f"no row of {catalogue} was fitted; {count:,} rows: {text}.{remedy} {target} says of "
+            "each row why"
+        )

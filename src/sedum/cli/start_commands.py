@@ -18,7 +18,7 @@ def init(
     path: Annotated[Path, typer.Argument(help="Where to write.")] = Path("run.yaml"),
     catalogue: Annotated[
         Path | None,
-        typer.Option("--catalogue", "-c", help="Take bands, columns and depths from this file."),
+        typer.Option("--catalogue", "-c", help="Take bands, columns and noise from this file."),
     ] = None,
     layout: Annotated[
         str | None,
@@ -32,16 +32,22 @@ def init(
     ] = None,
     translate: Annotated[Path | None, typer.Option(help="EAZY's translate file.")] = None,
     zeropoints: Annotated[Path | None, typer.Option(help="EAZY's zero-point file.")] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="BAND=FILTER,…", help="Filters of bands, as u=sdss_u0,J=twomass_J."),
+    ] = None,
     force: ForceOption = False,
 ) -> None:
     """Write a commented run file to edit.
 
     It holds the default model and priors, and the bands of the survey. With a catalogue, its
-    bands, columns, units and depths are worked out and written; without one they are those of 14
-    HST and JWST bands.
+    bands, columns, units, selection and range of redshifts are worked out, its noise is learned
+    and written beside, and every assumption is printed; without one they are those of 14 HST and
+    JWST bands.
 
     Python: sedum.init_run("run.yaml", catalogue="cat.fits")
     """
+    from sedum.photometry.ordinary_names import parse_bands
     from sedum.survey.start_run_file import init_run
 
     notes = init_run(
@@ -52,11 +58,13 @@ def init(
         filter_file=filter_file,
         translate=translate,
         zeropoints=zeropoints,
+        bands=None if bands is None else parse_bands(bands),
         force=force,
     )
     for note in notes:
         print(note)
-    print(f"wrote {path}; edit it, then: sedum simulate {path}")
+    then = f"sedum inspect {catalogue} --run {path}" if catalogue else f"sedum simulate {path}"
+    print(f"wrote {path}; edit it, then: {then}")
 
 
 def layouts() -> None:

@@ -69,6 +69,7 @@ def train(
     """
     from sedum.config import load_run
     from sedum.errors import SedumError
+    from sedum.infer.forecast import forecast_lines, rows_of_noise
     from sedum.infer.training.train import train_to_file
 
     if simulate and library is not None:
@@ -82,6 +83,11 @@ def train(
     losses, steps = posterior.history["losses"], posterior.history["steps_per_round"]
     plot_losses(losses, steps, target.with_name(f"{target.stem}-loss.png"))
     print(f"{target}: held-out loss {min(losses):.3f} nat per galaxy")
+    rows = rows_of_noise(posterior.noise)
+    if rows is not None:
+        status = posterior.limits.apply(rows, give_redshifts=False)[1]
+        for line in forecast_lines(status, "galaxies that the noise was learned from"):
+            print(line)
 
 
 def tune(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,6 +16,7 @@ from sedum import config
 from sedum.errors import SedumError, allowed
 from sedum.photometry.eazy_files import eazy_columns, read_eazy_offsets, read_translate
 from sedum.photometry.filters import list_filters
+from sedum.photometry.ordinary_names import ordinary_names
 from sedum.tables.read import (
     TableLike,
     has_extension,
@@ -38,8 +40,8 @@ class Reading:
         Bands of the catalogue.
     catalogue
         The ``catalogue`` section.
-    note
-        What the user should know about the layout; may be empty.
+    notes
+        What the user should know about the layout, and what was assumed.
 
     Examples
     --------
@@ -53,7 +55,7 @@ class Reading:
     layout: str
     filters: list[config.Band]
     catalogue: config.CatalogueSettings
-    note: str
+    notes: list[str]
 
 
 #: Usual names of spectroscopic-redshift columns, for layouts that do not name one.
@@ -106,6 +108,7 @@ def read_layout(
     translate: str | Path | None = None,
     zeropoints: str | Path | None = None,
     unit: str | None = None,
+    bands: Mapping[str, str] | None = None,
 ) -> Reading:
     """Determine how to read a catalogue.
 
@@ -121,6 +124,9 @@ def read_layout(
         EAZY's translate and zero-point files, if there are any.
     unit
         Unit of the fluxes if it differs from that of the layout.
+    bands
+        For catalogues of no known layout: the filter of each band, as columns name it. None
+        guesses the filters by ordinary names of columns.
 
     Returns
     -------
@@ -130,7 +136,8 @@ def read_layout(
     Raises
     ------
     SedumError
-        If the layout is unknown or not recognised, or the table has none of its bands.
+        If the layout is unknown, the columns have neither the names of a layout nor ordinary
+        ones, or the table has none of the layout's bands.
 
     Examples
     --------
@@ -145,13 +152,10 @@ def read_layout(
     if extension is not None and not has_extension(source, extension):
         extension = None
     table = read_table(source, extension)
-    if layout is None:
+    if layout is None and bands is None:
         layout = "eazy" if translate or filter_file else recognise(table.colnames)
     if layout is None:
-        raise SedumError(
-            f"{name_of(source)}: its columns are of no known layout; name one "
-            f"({', '.join(known)}) or write catalogue.columns by hand"
-        )
+        return _ordinary(source, table, bands, unit)
     mapping = dict(known[layout]["mapping"])
     if "extension" in mapping and extension is None:
         del mapping["extension"]
@@ -165,7 +169,25 @@ def read_layout(
         mapping["unit"] = unit
         mapping.pop("zeropoint", None)
     catalogue = config.CatalogueSettings.model_validate(mapping)
-    return Reading(layout, filters, catalogue, known[layout].get("note", ""))
+    note = known[layout].get("note")
+    return Reading(layout, filters, catalogue, [note] if note else [])
+
+
+def _ordinary(
+    source: TableLike, table: Table, bands: Mapping[str, str] | None, unit: str | None
+) -> Reading:
+    """Read a catalogue of no known layout by ordinary names of its columns."""
+    named = ordinary_names(table, bands, unit)
+    if named is None:
+        raise SedumError(
+            f"{name_of(source)}: its columns are of no known layout; name one "
+            f"({', '.join(_layouts())}), or the filters of its bands by argument bands "
+            "(g=sdss_g0,r=sdss_r0), or write catalogue.columns by hand; none are pairs of value "
+            "and error such as mag_g and magerr_g"
+        )
+    mapping = {"unit": named.unit, "columns": named.columns, **named.mapping}
+    catalogue = config.CatalogueSettings.model_validate(mapping)
+    return Reading("ordinary names", list(named.columns), catalogue, named.assumed)
 
 
 def _bands(

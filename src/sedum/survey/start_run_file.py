@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,16 +15,31 @@ import yaml
 
 from sedum.config import parse_run
 from sedum.errors import SedumError
+from sedum.observe.noise_file import SurveySample
 from sedum.photometry.catalogue import CatalogueRows, read_catalogue
 from sedum.photometry.filters import FilterSet, load_band
 from sedum.photometry.layouts import Reading, read_layout
 from sedum.storage import atomic_path, check_writable
+from sedum.survey.proposed_priors import propose_priors
 from sedum.tables.read import TableLike, name_of
 
 __all__ = ["init_run", "template"]
 
 #: Fraction of rows that the proposed selection keeps, and its minimum signal-to-noise.
 _KEPT, _MINIMUM_SNR = 0.999, 2.0
+#: Fraction of the rows that a band of detection has at least, of those of the best band; and the
+#: quantile of signal-to-noise by which these bands are compared.
+_NEARLY_ALL, _WEAKEST = 0.99, 0.01
+#: The noise of a run file for a catalogue: errors and missing bands of similar galaxies.
+_NOISE = {
+    "kind": "bootstrap",
+    "file": "",
+    "floor": 0.02,
+    "missing": {"rate": 0.05, "band_dropout": 0.2},
+    "redshift_given": 0.2,
+    "redshift_error": 0.001,
+    "selection": {},
+}
 
 
 def template() -> str:
@@ -40,18 +56,20 @@ def init_run(
     filter_file: str | Path | None = None,
     translate: str | Path | None = None,
     zeropoints: str | Path | None = None,
+    bands: Mapping[str, str] | None = None,
     force: bool = False,
 ) -> list[str]:
-    """Write the commented run file.
+    """Write the commented run file, and the noise of a catalogue beside it.
 
     Parameters
     ----------
     path
         Where to write.
     catalogue
-        A catalogue (file, astropy Table or DataFrame) from which bands, columns, units, depths
-        and a selection are taken; those of 14 HST and JWST bands if None.
-    layout, unit, filter_file, translate, zeropoints
+        A catalogue (file, astropy Table or DataFrame) from which bands, columns, units, noise,
+        a selection and the range of redshifts are taken; those of 14 HST and JWST bands if None.
+        Its noise is learned and written to ``NAME-noise.h5`` beside the run file.
+    layout, unit, filter_file, translate, zeropoints, bands
         How to read it; see :func:`sedum.photometry.layouts.read_layout`.
     force
         Overwrite an existing file.
@@ -59,7 +77,7 @@ def init_run(
     Returns
     -------
     list of str
-        What the user should know about the catalogue.
+        What the user should know about the catalogue, and what was assumed.
 
     Raises
     ------
@@ -83,9 +101,10 @@ def init_run(
     text = template()
     notes: list[str] = []
     if catalogue is None:
-        if any(option is not None for option in (layout, unit, filter_file, translate, zeropoints)):
+        options = (layout, unit, filter_file, translate, zeropoints, bands)
+        if any(option is not None for option in options):
             raise SedumError(
-                "argument layout, argument unit and EAZY's files go together with "
+                "argument layout, argument unit, argument bands and EAZY's files go together with "
                 "argument catalogue"
             )
     else:
@@ -96,8 +115,13 @@ def init_run(
             translate=translate,
             zeropoints=zeropoints,
             unit=unit,
+            bands=bands,
         )
-        text, notes = _for_catalogue(text, catalogue, reading, path.parent)
+        text, notes, sample = _for_catalogue(text, catalogue, reading, path.parent)
+        noise = path.parent / yaml.safe_load(text)["noise"]["file"]
+        check_writable(noise)
+        sample.write(noise)
+        notes.append(f"noise of the catalogue: {noise}")
         parse_run(yaml.safe_load(text), source=str(path), folder=path.parent)
     with atomic_path(path) as temporary:
         temporary.write_text(text)
@@ -106,15 +130,15 @@ def init_run(
 
 def _for_catalogue(
     text: str, source: TableLike, reading: Reading, folder: Path
-) -> tuple[str, list[str]]:
-    """Return the template with the sections of a catalogue, and notes about it."""
-    from sedum.observe.learn_noise import MIN_MEASUREMENTS, fit_noise, nominal_noise
+) -> tuple[str, list[str], SurveySample]:
+    """Return the template with the sections of a catalogue, notes about it, and its noise."""
+    from sedum.observe.learn_noise import MIN_MEASUREMENTS, fit_noise
 
     filters = FilterSet([load_band(band) for band in reading.filters])
     rows = read_catalogue(source, reading.catalogue, filters)
     measured = rows.photometry.measured[rows.row_status.ok].sum(axis=0)
     notes = [f"layout {reading.layout}: {len(rows):,} rows, {len(filters)} bands"]
-    notes += [reading.note] if reading.note else []
+    notes += reading.notes
     names = filters.names
     rare = [f"{b} ({c} rows)" for b, c in zip(names, measured, strict=True) if c < MIN_MEASUREMENTS]
     by_wavelength = np.argsort(filters.pivots, kind="stable")
@@ -128,9 +152,15 @@ def _for_catalogue(
             f"({counts}); write the run file by hand from that of sedum init without a catalogue"
         )
     bands = [names[i] for i in keep]
-    sample = fit_noise(replace(rows, photometry=rows.photometry.of_bands(keep)), bands)
-    depths, scatter, shared = nominal_noise(sample)
-    band = bands[sample.reference]
+    kept = replace(rows, photometry=rows.photometry.of_bands(keep))
+    detection = _detection(kept)
+    band = bands[detection]
+    sample = fit_noise(kept, bands, reference=band, source=name_of(source))
+    snr = _selection(kept, detection)
+    notes.append(f"galaxies are detected in {band}: nearly all have S/N above {snr:g} there")
+    priors, assumed = propose_priors(kept, detection)
+    notes += assumed
+    name = _plain(Path(name_of(source)).stem)
     section = reading.catalogue.model_dump(mode="json", exclude_defaults=True)
     section["columns"] = {b: section["columns"][b] for b in bands}
     if "aperture" in section and section["aperture"].get("bands"):
@@ -139,20 +169,31 @@ def _for_catalogue(
         section["use_redshift"] = False
     chosen = [reading.filters[i] for i in keep]
     changes: list[tuple[str, Any]] = [
-        ("name", _plain(Path(name_of(source)).stem)),
+        ("name", name),
         (
             "filters",
             [b if isinstance(b, str) else _relative(b.model_dump(), folder) for b in chosen],
         ),
-        ("noise.depths", depths),
-        ("noise.scatter", scatter),
-        ("noise.shared_scatter", shared),
-        ("noise.selection", {"band": band, "snr": _selection(rows, keep[sample.reference])}),
+        *priors.items(),
+        ("noise", _NOISE | {"file": f"{name}-noise.h5", "selection": {"band": band, "snr": snr}}),
         ("catalogue", {"unit": reading.catalogue.unit, **section}),
     ]
     for key, value in changes:
         text = with_key(text, key, value)
-    return text, notes
+    return text, notes, sample
+
+
+def _detection(rows: CatalogueRows) -> int:
+    """Return the index of the band in which galaxies seem to be detected.
+
+    A survey has a limit of signal-to-noise there, and only there: of the bands that nearly all
+    rows have, it is the one in which the least significant galaxies are the most significant.
+    """
+    seen = rows.photometry[rows.row_status.ok]
+    count = seen.measured.sum(axis=0)
+    snr = np.where(seen.measured, seen.flux / seen.error, np.nan)
+    weakest = np.nanquantile(snr, _WEAKEST, axis=0)
+    return int(np.argmax(np.where(count >= _NEARLY_ALL * count.max(), weakest, -np.inf)))
 
 
 def _selection(rows: CatalogueRows, band: int) -> float:

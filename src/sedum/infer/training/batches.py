@@ -16,7 +16,7 @@ from sedum.observe.features import FeatureTransform
 from sedum.observe.noise_model import NoiseModel
 from sedum.photometry.observed import Photometry
 
-__all__ = ["Batch", "Batches"]
+__all__ = ["Batch", "Batches", "observe_for_training"]
 
 #: Latent coordinates of some galaxies, [n, d], and the condition of their observations.
 Batch = tuple[torch.Tensor, Condition]
@@ -90,9 +90,7 @@ class Batches:
         self, theta: np.ndarray, flux: np.ndarray, rng: np.random.Generator
     ) -> tuple[Photometry, np.ndarray]:
         """Observe galaxies; return the selected ones and their parameters."""
-        photometry = self.noise.observe(flux, rng, theta[:, self._column], wider=_WIDER)
-        kept = self.noise.selected(photometry)
-        return photometry[kept], theta[kept]
+        return observe_for_training(self.noise, theta, flux, theta[:, self._column], rng)
 
     def _tensors(self, photometry: Photometry, theta: np.ndarray) -> Batch:
         latent = torch.from_numpy(self.prior.to_latent(theta).astype(np.float32))
@@ -130,3 +128,39 @@ class Batches:
         if not len(theta):
             raise SedumError("no held-out galaxy passes noise.selection; simulate more")
         return self._tensors(photometry[:_VALIDATION], theta[:_VALIDATION])
+
+
+def observe_for_training(
+    noise: NoiseModel,
+    theta: np.ndarray,
+    flux: np.ndarray,
+    redshift: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[Photometry, np.ndarray]:
+    """Observe galaxies as an estimator is to know them.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    theta, flux, redshift
+        Parameters [n, d], noiseless fluxes in µJy [n, bands] and redshifts [n].
+    rng
+        Random number generator.
+
+    Returns
+    -------
+    photometry, theta
+        Of the galaxies that the survey selects.
+
+    Examples
+    --------
+    >>> theta, flux = library.theta, library.flux
+    >>> rng = np.random.default_rng(1)
+    >>> seen, _ = observe_for_training(posterior.noise, theta, flux, theta[:, 0], rng)
+    >>> len(seen) < len(theta)  # some are too faint to be detected
+    True
+    """
+    photometry = noise.observe(flux, rng, redshift, wider=_WIDER)
+    kept = noise.selected(photometry)
+    return photometry[kept], theta[kept]
