@@ -1,6 +1,14 @@
 """Files that are whole or absent, locks, folders of parts, and hashes of what files depend on."""
 
-from sedum.storage.atomic_files import atomic_path, check_writable, is_full, read_text, sweep
+from sedum.storage.atomic_files import (
+    atomic_path,
+    check_writable,
+    is_full,
+    is_too_large,
+    read_text,
+    sweep,
+    sweep_folder,
+)
 from sedum.storage.digests import (
     array_digest,
     cache_folder,
@@ -23,12 +31,14 @@ __all__ = [
     "digest",
     "file_digest",
     "is_full",
+    "is_too_large",
     "lock_path",
     "locked",
     "read_tensors",
     "read_text",
     "require_same",
     "sweep",
+    "sweep_folder",
     "tensors_below",
     "write_tensors",
 ]
