@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sedum.bridge.trained_bridge import Bridge, Prediction
 from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
 from sedum.statistics import nmad
-from sedum.storage import atomic_path
+from sedum.storage import write_json
 
 __all__ = [
     "BridgeValidation",
@@ -107,8 +106,7 @@ class BridgeValidation:
 
     def write(self, path: str | Path) -> None:
         """Write the scorecard as JSON, atomically."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.card, indent=1, allow_nan=True) + "\n")
+        write_json(path, self.card)
 
 
 def validate(

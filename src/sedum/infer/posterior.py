@@ -28,7 +28,12 @@ __all__ = ["Posterior", "training_fingerprint"]
 _FORMAT = 2
 #: The format of recalibrated estimators, which older code must not read.
 _RECALIBRATED = 3
-_FILE = ModelFile("estimator", "sedum train", (_FORMAT, _RECALIBRATED))
+_FILE = ModelFile(
+    "estimator",
+    "sedum train",
+    (_FORMAT, _RECALIBRATED),
+    ("weights.", "features.", "recalibration."),
+)
 #: Galaxies drawn together.
 _PORTION = ROWS
 
@@ -327,12 +332,20 @@ class Posterior:
                 run.noise.limits is not None,
                 run.embeds_bands(),
             )
+            if any(v.shape != (features.layout.size,) for v in (features.centre, features.scale)):
+                raise ValueError("features of another number of bands")
             estimator = make_estimator(run, features)
-            estimator.load_state_dict(tensors_below("weights", tensors))
+            weights = tensors_below("weights", tensors)
+            for name, own in estimator.state_dict().items():
+                if weights[name].dtype != own.dtype:  # torch would convert it in silence
+                    raise TypeError(f"weights.{name} has another type")
+            estimator.load_state_dict(weights)
             recalibration = None
             if metadata["format"] == _RECALIBRATED:
                 state = _arrays("recalibration", tensors)
                 recalibration = Recalibration.from_state(state, metadata["recalibration"])
+                if len(recalibration.lower) != prior_of(run.model, run.priors).dimension:
+                    raise ValueError("recalibration of another number of parameters")
             return cls(
                 estimator,
                 features,

@@ -19,6 +19,7 @@ from sedum.storage.digests import (
 from sedum.storage.locks import lock_path, locked
 from sedum.storage.model_files import ModelFile, tensors_below
 from sedum.storage.part_folder import PartFolder
+from sedum.storage.seals import read_json, sealed, unsealed, warn_unsealed, write_json
 from sedum.storage.tensors import read_tensors, write_tensors
 
 __all__ = [
@@ -34,11 +35,16 @@ __all__ = [
     "is_too_large",
     "lock_path",
     "locked",
+    "read_json",
     "read_tensors",
     "read_text",
     "require_same",
+    "sealed",
     "sweep",
     "sweep_folder",
     "tensors_below",
+    "unsealed",
+    "warn_unsealed",
+    "write_json",
     "write_tensors",
 ]
