@@ -195,7 +195,7 @@ def read_offsets(path: Path) -> dict[str, float]:
     except (ValueError, TypeError):
         raise SedumError(
             f"catalogue.offsets: {path} is damaged, or was edited after 'sedum zeropoints' wrote "
-            "it; measure again, or remove its line sha256 if the edit is yours"
+            "it; measure again, or remove its line checksum if the edit is yours"
         ) from None
     try:
         found = document["offsets"]

@@ -32,7 +32,7 @@ _FILE = ModelFile(
     "estimator",
     "sedum train",
     (_FORMAT, _RECALIBRATED),
-    ("weights.", "features.", "recalibration."),
+    ("weights.", "features.centre", "features.scale", "features.depth", "recalibration."),
 )
 #: Galaxies drawn together.
 _PORTION = ROWS
@@ -332,8 +332,6 @@ class Posterior:
                 run.noise.limits is not None,
                 run.embeds_bands(),
             )
-            if any(v.shape != (features.layout.size,) for v in (features.centre, features.scale)):
-                raise ValueError("features of another number of bands")
             estimator = make_estimator(run, features)
             weights = tensors_below("weights", tensors)
             for name, own in estimator.state_dict().items():

@@ -80,7 +80,7 @@ def _to_parquet(parts: Sequence[Path], path: Path) -> None:
     # As bytes, or the keys of the first part would be kept beside the new ones.
     new = {key.encode(): value for key, value in metadata.items()}
     schema = schemas[0].with_metadata({**schemas[0].metadata, **new})
-    schema = sealed_schema(schema, sum(parquet.read_metadata(part).num_rows for part in parts))
+    schema = sealed_schema(schema)
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for part in parts:
             writer.write_table(read_part(part).cast(schema))

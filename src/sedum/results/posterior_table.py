@@ -215,7 +215,7 @@ def _write_parquet(table: Table, path: Path) -> None:
     import pyarrow.parquet as parquet
 
     stored = arrow_table(table)
-    sealed = stored.replace_schema_metadata(sealed_schema(stored.schema, len(stored)).metadata)
+    sealed = stored.cast(sealed_schema(stored.schema))
     parquet.write_table(sealed, path, write_page_checksum=True)
 
 

@@ -1,7 +1,7 @@
 """Checksums of results: CHECKSUM and DATASUM in FITS, and of the metadata of Parquet.
 
 The pages of a Parquet file have checksums of its format, which pyarrow writes and verifies. Its
-footer has none: column names, units, provenance and the number of rows are sealed here.
+footer has none: column names, units and provenance are sealed here.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ __all__ = [
     "verify_table",
 ]
 
-#: Key of the seal in the metadata of Parquet.
-PARQUET_SEAL = "sedum_sha256"
+#: Keys of the seals in the metadata of Parquet and of its columns, and what the first one covers.
+PARQUET_SEAL, _FIELD_SEAL = "sedum_sha256", b"sha256"
+_SEALED = (b"sedum", b"catalogue", b"date", b"pz_grid", b"quantiles")
 _CARD, _BLOCK = 80, 2880
 #: Bytes that are summed together: a multiple of a block.
 _PIECE = 1024 * _BLOCK
@@ -148,25 +149,41 @@ def _verify_fits(path: Path) -> None:
 # --- Parquet ---------------------------------------------------------------------------------
 
 
-def sealed_schema(schema: pa.Schema, rows: int) -> pa.Schema:
-    """Return a schema whose metadata hold the checksum of itself and of the number of rows."""
-    metadata = dict(schema.metadata or {})
-    metadata.pop(PARQUET_SEAL.encode(), None)
-    bare = schema.with_metadata(metadata)
-    return bare.with_metadata({**metadata, PARQUET_SEAL.encode(): _schema_digest(bare, rows)})
+def sealed_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with a checksum of its provenance, and one of each column's description.
+
+    Tables of some of its rows or columns, which users make, keep valid checksums.
+    """
+    import pyarrow as pa
+
+    fields = [
+        field.with_metadata({**(field.metadata or {}), _FIELD_SEAL: _field_digest(field)})
+        for field in schema
+    ]
+    metadata = {**(schema.metadata or {}), PARQUET_SEAL.encode(): _metadata_digest(schema)}
+    return pa.schema(fields, metadata=metadata)
 
 
-def _schema_digest(schema: pa.Schema, rows: int) -> str:
-    def words(metadata: Any) -> list[list[str]]:
-        return sorted([k.hex(), v.hex()] for k, v in (metadata or {}).items())
+def _field_digest(field: pa.Field) -> bytes:
+    import pyarrow as pa
 
-    fields = [[f.name, str(f.type), words(f.metadata)] for f in schema]
-    own = {k: v for k, v in (schema.metadata or {}).items() if k != PARQUET_SEAL.encode()}
-    return digest([rows, fields, words(own)])
+    kind, length = field.type, None
+    if pa.types.is_fixed_size_list(kind):  # its item changes its name when it is stored
+        kind, length = kind.value_type, kind.list_size
+    stored = [_text(field.metadata, key) for key in (b"unit", b"description")]
+    return digest([field.name, str(kind), length, *stored]).encode()
+
+
+def _metadata_digest(schema: pa.Schema) -> bytes:
+    return digest([_text(schema.metadata, key) for key in _SEALED]).encode()
+
+
+def _text(metadata: Any, key: bytes) -> str:
+    return (metadata or {}).get(key, b"").decode(errors="backslashreplace")
 
 
 def verify_parquet(path: Path) -> None:
-    """Verify the seal of the footer of a Parquet file, if it has one.
+    """Verify the checksums of the footer of a Parquet file, if it has any.
 
     Raises
     ------
@@ -177,12 +194,13 @@ def verify_parquet(path: Path) -> None:
 
     with parquet.ParquetFile(path) as file:
         schema, metadata = file.schema_arrow, file.metadata
-    recorded = (schema.metadata or {}).get(PARQUET_SEAL.encode())
     groups = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-    if recorded is not None and (
-        recorded.decode("ascii", "replace") != _schema_digest(schema, metadata.num_rows)
-        or groups != metadata.num_rows
-    ):
+    recorded = (schema.metadata or {}).get(PARQUET_SEAL.encode())
+    good = groups == metadata.num_rows and recorded in (None, _metadata_digest(schema))
+    for field in schema:
+        recorded = (field.metadata or {}).get(_FIELD_SEAL)
+        good = good and recorded in (None, _field_digest(field))
+    if not good:
         raise ValueError(_DAMAGED)
 
 

@@ -15,7 +15,7 @@ from sedum.storage.digests import digest
 __all__ = ["read_json", "sealed", "unsealed", "warn_unsealed", "write_json"]
 
 #: The key. It comes first, so that a text that is cut short still has it.
-_KEY = "sha256"
+_KEY = "checksum"
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     Examples
     --------
     >>> list(sealed({"galaxies": 80}))
-    ['sha256', 'galaxies']
+    ['checksum', 'galaxies']
     """
     plain = json.loads(json.dumps(content))
     return {_KEY: digest(plain), **plain}

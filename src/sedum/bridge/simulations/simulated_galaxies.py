@@ -161,8 +161,7 @@ class SimulatedGalaxies:
         columns |= {_PROPERTY + k: v for k, v in self.properties.items()}
         meta = {"kind": _KIND, "sources": self.sources, "about": self.about}
         table = pa.table(columns).replace_schema_metadata({"sedum": json.dumps(meta)})
-        schema = sealed_schema(table.schema, len(table))
-        table = table.replace_schema_metadata(schema.metadata)
+        table = table.cast(sealed_schema(table.schema))
         with atomic_path(path) as temporary:
             parquet.write_table(table, temporary, write_page_checksum=True)
 
