@@ -111,7 +111,8 @@ class Posterior:
         Returns
         -------
         ndarray
-            Parameters, [n, draws, len(names)].
+            Parameters, [n, draws, len(names)]; NaN for a galaxy of which the network computes
+            numbers that are not finite, or draws that are all the same.
         """
         n = len(photometry)
         out = np.empty((n, n_draws, len(self.names)))
@@ -121,8 +122,14 @@ class Posterior:
         def fill(start: int) -> None:
             rows = slice(start, min(start + _PORTION, n))
             latent = self._sample_latent(photometry[rows], base[rows])
+            # The prior would turn NaN into a bound: a posterior without width.
+            bad = ~np.isfinite(latent).all(axis=(1, 2))
+            if n_draws > 1:
+                bad |= (latent == latent[:, :1]).all(axis=1).any(axis=1)
+            latent[bad] = 0.0
             flat = self.prior.from_latent(latent.reshape(-1, self.prior.dimension))
             out[rows] = flat.reshape(*latent.shape[:2], -1)
+            out[rows][bad] = np.nan
 
         starts = range(0, n, _PORTION)
         threads = min(torch.get_num_threads(), len(starts))

@@ -38,6 +38,8 @@ _FULL_TEXT = re.compile(
     rf"|(?:errno =|os error) (?:{errno.ENOSPC}|{errno.EDQUOT})\b"
 )
 _LARGE_TEXT = re.compile(rf"File too large|(?:errno =|os error) {errno.EFBIG}\b")
+#: How numpy, and with it FITS, says that less was written, without the reason.
+_SHORT = re.compile(r"\d+ requested and \d+ written")
 #: Errors by which reading ends too. Of other errors only writing is the cause.
 _READING = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
 #: Folders in which this process has removed what killed writers left.
@@ -54,7 +56,9 @@ def is_full(error: BaseException) -> bool:
     >>> is_full(RuntimeError("No space left on device"))
     True
     """
-    return getattr(error, "errno", None) in _FULL or bool(_FULL_TEXT.search(str(error)))
+    if getattr(error, "errno", None) in _FULL or _FULL_TEXT.search(str(error)):
+        return True
+    return bool(_SHORT.search(str(error))) and not _is_limited()
 
 
 def is_too_large(error: BaseException) -> bool:
@@ -65,7 +69,16 @@ def is_too_large(error: BaseException) -> bool:
     >>> is_too_large(OSError(errno.EFBIG, "File too large"))
     True
     """
-    return getattr(error, "errno", None) == errno.EFBIG or bool(_LARGE_TEXT.search(str(error)))
+    if getattr(error, "errno", None) == errno.EFBIG or _LARGE_TEXT.search(str(error)):
+        return True
+    return bool(_SHORT.search(str(error))) and _is_limited()
+
+
+def _is_limited() -> bool:
+    """Return whether the files of this process may have some size only ('ulimit -f')."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def cannot_write(target: Path, error: BaseException) -> SedumError:

@@ -75,9 +75,7 @@ class OwnPages(Router):
             "Cache-Control": "no-store",
         }
 
-    def find_handler(
-        self, request: HTTPServerRequest, **kwargs: Any
-    ) -> HTTPMessageDelegate | None:
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate | None:
         """Return what answers a request."""
         self._protect(request)
         status = self._refusal(request)
