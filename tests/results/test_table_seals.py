@@ -33,6 +33,14 @@ def results(folder, name, parts):
     return folder / name
 
 
+def attempt(path):
+    """Return the error in words, or nothing and what was read."""
+    try:
+        return "", read_metadata(path), read_table(path)
+    except SedumError as error:
+        return str(error), None, None
+
+
 @pytest.mark.parametrize("parts", [0, 1, 3])
 def test_checksums_of_fits_are_those_of_the_standard(parts, tmp_path):
     path = results(tmp_path, "a.fits", parts)
@@ -57,14 +65,13 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(name, parts, tmp_path):
         place = rng.integers(len(whole))
         content[place] ^= 1 << rng.integers(8)
         path.write_bytes(content)
-        try:
-            assert read_metadata(path) == told
-            found = read_table(path)
-        except SedumError as error:
-            assert path.name in str(error)
-            assert "\n" not in str(error)
+        said, metadata, found = attempt(path)
+        if said:
+            assert path.name in said
+            assert "\n" not in said
             errors += 1
             continue
+        assert metadata == told
         assert found.colnames == genuine.colnames
         for column in genuine.colnames:
             np.testing.assert_array_equal(found[column], genuine[column], f"byte {place}")
@@ -72,9 +79,7 @@ def test_a_flipped_bit_is_an_error_or_changes_nothing(name, parts, tmp_path):
     assert errors > 75
     for keep in (0, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:keep])
-        with pytest.raises(SedumError, match=path.name):
-            read_metadata(path)
-            read_table(path)
+        assert path.name in attempt(path)[0]
 
 
 def test_what_users_select_from_results_is_still_theirs(tmp_path):

@@ -20,8 +20,8 @@ def content_policy(origins: Sequence[str], nonce: str) -> str:
     """Return the content policy of the page.
 
     Scripts are those of this server, and those that the template marks with the nonce. No script
-    and no handler that is put into the page runs. Bokeh needs to evaluate the text of its formatters
-    of ticks, and puts styles into the page.
+    and no handler that is put into the page runs. Bokeh needs to evaluate the text of its
+    formatters of ticks, and puts styles into the page.
 
     Examples
     --------
