@@ -125,7 +125,9 @@ def test_a_redshift_is_no_band_and_codes_are_missing():
 
 
 def test_a_survey_of_no_pairs_is_refused_in_one_line():
-    with pytest.raises(SedumError, match="of no known layout; name one .*none are pairs of value and error"):
+    with pytest.raises(
+        SedumError, match=r"of no known layout; name one .*none are pairs of value and error"
+    ):
         read_layout(Table({"a": np.ones(3), "b": np.ones(3)}))
 
 

@@ -22,7 +22,7 @@ from sedum.storage import ModelFile, digest, tensors_below
 
 __all__ = ["Bridge", "Prediction", "bridge_fingerprint"]
 
-_FILE = ModelFile("bridge", "sedum bridge train", (1,))
+_FILE = ModelFile("bridge", "sedum bridge train", (1,), ("regressor.", "ranges"))
 #: Keys of the run file that the training depends on.
 _TRAINED_ON = {
     "seed",
@@ -238,11 +238,18 @@ class Bridge(Introduced):
         def build(metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> Bridge:
             run = parse(metadata["run"], source=f"run file stored in {path}")
             corrections = metadata["correction"]
+            features, ranges = FeatureSet(metadata["features"], list(run.bands)), arrays["ranges"]
+            regressor = read_regressor(run.regression, tensors_below("regressor", arrays))
+            if ranges.shape != (len(features.names), 2):
+                raise ValueError("ranges of another number of features")
+            # Shapes and types of the weights of all kinds of regressors are tried here.
+            if regressor.predict(ranges.mean(axis=1)[None]).shape != (1, len(run.targets)):
+                raise ValueError("a regressor of another number of targets")
             return cls(
                 run,
-                FeatureSet(metadata["features"], list(run.bands)),
-                read_regressor(run.regression, tensors_below("regressor", arrays)),
-                arrays["ranges"],
+                features,
+                regressor,
+                ranges,
                 [ScatterModel.from_state(s) for s in metadata["scatter"]],
                 [None if c is None else ResidualCorrection.from_state(c) for c in corrections],
                 [FeatureRange(**f) for f in metadata["audit"]],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from sedum.config.bridge_file import BridgeFile
 from sedum.errors import SedumError
 from sedum.introduced import Facts, Introduced, listed
 from sedum.statistics import nmad
-from sedum.storage import atomic_path
+from sedum.storage import write_json
 
 __all__ = [
     "BridgeValidation",
@@ -112,8 +111,7 @@ class BridgeValidation(Introduced):
 
     def write(self, path: str | Path) -> None:
         """Write the scorecard as JSON, atomically."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.card, indent=1, allow_nan=True) + "\n")
+        write_json(path, self.card)
 
 
 def validate(

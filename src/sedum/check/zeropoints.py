@@ -18,7 +18,7 @@ from sedum.introduced import Facts, Introduced, listed
 from sedum.photometry.catalogue import CatalogueRows
 from sedum.photometry.observed import Photometry
 from sedum.progress import progress
-from sedum.storage import atomic_path, digest
+from sedum.storage import atomic_path, digest, sealed
 from sedum.survey.prepare import prepare
 from sedum.tables.read import TableLike
 
@@ -120,17 +120,18 @@ class ZeroPoints(Introduced):
             "catalogue": source,
             "anchor": self.anchor,
             "galaxies": self.galaxies,
-            "settled": self.settled,
+            "settled": bool(self.settled),
             "too_few_galaxies": self.thin,
             "estimator": self.fingerprint,
             "sedum": __version__,
             "offsets": entries,
         }
+        whole = sealed(document)
         with atomic_path(path) as temporary:
             temporary.write_text(
                 "# Zero-points: mag to add to each band, with the error relative to the anchor.\n"
                 "# A run file applies them by catalogue: {offsets: THIS FILE}.\n"
-                + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
+                + yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=100)
             )
 
 

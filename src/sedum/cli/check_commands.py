@@ -72,8 +72,6 @@ def validate(
     Python: sedum.validate(posterior, theta, photometry).scorecard(), or
     sedum.validate_catalogue(run, posterior, "cat.fits", {"log_mass": "lmass"}).scorecard()
     """
-    import json
-
     from rich.console import Console
 
     from sedum.check.mock_scorecard import validate as judge
@@ -83,7 +81,7 @@ def validate(
     from sedum.observe.mock_survey import mock_survey
     from sedum.report.plots.checks.recovery_plots import plot_coverage, plot_recovery
     from sedum.report.plots.checks.validation_plots import plot_ranks, scorecard_table
-    from sedum.storage import atomic_path, check_writable
+    from sedum.storage import check_writable, write_json
 
     if catalogue is None and (redshift or reference):
         raise SedumError("--redshift and --reference need --catalogue")
@@ -101,8 +99,7 @@ def validate(
     theta, photometry = mock_survey(model, posterior.noise, galaxies, seed)
     validation = judge(posterior, theta, photometry, joint=joint, show_progress=not quiet)
     card = {**validation.scorecard(), "fingerprint": posterior.fingerprint}
-    with atomic_path(folder / "scorecard.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=1))
+    write_json(folder / "scorecard.json", card)
     plot_ranks(validation, folder / "ranks.png")
     plot_recovery(validation.draws, validation.truth, validation.names, folder / "recovery.png")
     plot_coverage(validation.draws, validation.truth, validation.names, folder / "coverage.png")
@@ -130,8 +127,6 @@ def _validate_catalogue(
     quiet: bool,
 ) -> None:
     """Test an estimator on a real catalogue; write and print the results."""
-    import json
-
     from rich.console import Console
 
     from sedum.check.catalogue_scorecard import parse_references, validate_catalogue
@@ -141,7 +136,7 @@ def _validate_catalogue(
         redshift_table,
         reference_table,
     )
-    from sedum.storage import atomic_path
+    from sedum.storage import write_json
 
     others = parse_references(reference)
     validation = validate_catalogue(
@@ -152,8 +147,7 @@ def _validate_catalogue(
         **validation.scorecard(),
         "fingerprint": posterior.fingerprint,
     }
-    with atomic_path(folder / "catalogue-scorecard.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=1))
+    write_json(folder / "catalogue-scorecard.json", card)
     # Numbers beside their errors do not fit 80 columns: better long lines than broken ones.
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 140)
@@ -262,8 +256,6 @@ def check(
 
     Python: sedum.check_catalogue(run, posterior, rows).summary(), rows as of read_catalogue
     """
-    import json
-
     from rich.console import Console
 
     from sedum.check.catalogue_check import check_catalogue
@@ -271,15 +263,14 @@ def check(
     from sedum.photometry.catalogue import read_for_run
     from sedum.photometry.filters import FilterSet
     from sedum.report.plots.checks.catalogue_check_plot import band_table, plot_check, verdict
-    from sedum.storage import atomic_path, check_writable
+    from sedum.storage import check_writable, write_json
 
     target = check_writable(out or catalogue.with_name(f"{catalogue.stem}-check.json"))
     run = load_run(run_file)
     posterior = read_estimator(estimator, run)
     rows = read_for_run(catalogue, run, FilterSet.from_run(run))
     result = check_catalogue(run, posterior, rows, n_galaxies=galaxies, show_progress=not quiet)
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(result.summary(), indent=1))
+    write_json(target, result.summary())
     plot_check(result, target.with_suffix(".png"))
     Console(highlight=False, soft_wrap=True).print(band_table(result))
     for line in verdict(result):

@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from typing import Annotated, Any
@@ -78,6 +79,8 @@ _TASKS: dict[str, list[Any]] = {
 #: What shells report of a program that Ctrl-C, or a request to end, ended.
 _INTERRUPTED = 130
 _TERMINATED = 143
+#: How torch, HDF5 and BLAS say that memory is missing.
+_NO_MEMORY = re.compile(r"not enough memory|can't allocate memory|Cannot allocate memory|bad_alloc")
 
 
 def _register() -> None:
@@ -113,7 +116,7 @@ def run() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
-        message = _usage_or_full_disk(error)
+        message = _no_defect(error)
         if message is None:
             raise
         code = complain(message)
@@ -126,16 +129,29 @@ def run() -> None:
     sys.exit(code)
 
 
-def _usage_or_full_disk(error: Exception) -> str | None:
+def _no_defect(error: Exception) -> str | None:
     """Return one line for an error that is no defect of sedum, and None for a defect."""
-    from sedum.storage import is_full
+    from sedum.storage import is_full, is_too_large
 
     if hasattr(error, "format_message"):  # click's usage errors have it
         return f"{error.format_message()}; see sedum --help"
-    if is_full(error):  # where another library writes a file of its own
-        name = getattr(error, "filename", None)
-        where = f" for {name}" if name else ""
+    # What follows is for files that other libraries read or write, and for memory.
+    name = getattr(error, "filename", None)
+    where = f" for {name}" if name else ""
+    if is_full(error):
         return f"no space is left on the disk{where}; free some, then give the same command again"
+    if is_too_large(error):
+        return (
+            f"a file would be larger than files may be here{where}; raise the limit ('ulimit -f'), "
+            "then give the same command again"
+        )
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return (
+            "not enough memory; end other programs, or do less at a time (fewer workers, rows of "
+            "a part or draws)"
+        )
+    if isinstance(error, OSError) and name and error.strerror:
+        return f"cannot use {name}: {error.strerror}; put that right, or name another file"
     return None
 
 

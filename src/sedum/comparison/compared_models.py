@@ -18,7 +18,7 @@ from sedum.introduced import Facts, Introduced, listed
 from sedum.library.library_file import versions
 from sedum.photometry.row_status import OK
 from sedum.results.schema import describe_column
-from sedum.storage import atomic_path
+from sedum.storage import write_json
 
 __all__ = ["Comparison", "WeightedModel", "comparison_table"]
 
@@ -209,8 +209,7 @@ class Comparison(Introduced):
 
     def write_summary(self, path: str | Path) -> None:
         """Write :meth:`summary` to a JSON file, atomically."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.summary(), indent=1))
+        write_json(path, self.summary())
 
 
 def _edges(mass: np.ndarray) -> np.ndarray:

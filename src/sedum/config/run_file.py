@@ -53,7 +53,7 @@ from sedum.config.section import Section
 from sedum.config.yaml_file import FileSchema, YamlFile
 from sedum.errors import SedumError, allowed
 from sedum.introduced import Facts, Introduced, listed
-from sedum.storage import read_text
+from sedum.storage import read_text, unsealed, warn_unsealed
 
 __all__ = ["RunFile", "load_run", "parse_run", "resolve_band"]
 
@@ -194,9 +194,22 @@ def read_offsets(path: Path) -> dict[str, float]:
     """Read the magnitudes to add to each band: ``offsets: {band: {offset: 0.02}}`` in YAML."""
     text = read_text(path, "catalogue.offsets")
     try:
-        stored = yaml.safe_load(text)["offsets"]
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        content = None
+    try:
+        document, whole = unsealed(content if isinstance(content, dict) else {})
+    except (ValueError, TypeError):
+        raise SedumError(
+            f"catalogue.offsets: {path} is damaged, or was edited after 'sedum zeropoints' wrote "
+            "it; measure again, or remove its line checksum if the edit is yours"
+        ) from None
+    try:
+        stored = document["offsets"]
+        if not whole and "sedum" in document:  # not written by hand
+            warn_unsealed(path, "catalogue.offsets: file", "sedum zeropoints")
         return {str(band): float(entry["offset"]) for band, entry in stored.items()}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise SedumError(
             f"catalogue.offsets: {path} is not a file of zero-points; it should hold "
             "offsets: {band: {offset: 0.02}}"

@@ -92,14 +92,17 @@ class Estimator(nn.Module):
         condition: Condition,
         transform: BaseTransform | None = None,
     ) -> torch.Tensor:
-        """Return latent draws, [n, draws, d]."""
+        """Return latent draws, [n, draws, d]; NaN where the network's numbers are not finite."""
         n = len(condition.features)
         # Matrix products round differently for different numbers of rows. Fewer rows are padded,
         # so that the draws of a galaxy do not depend on the others.
         padded = pad(condition.features, (0, 0, 0, max(ROWS - n, 0)))
-        y = self.density.sample(
-            samples, self.density.prepare(self.embedding(padded))[:n], transform
-        )
+        context = self.embedding(padded)
+        prepared = self.density.prepare(context)[:n]
+        y = self.density.sample(samples, prepared, transform)
+        # Splines would turn NaN into numbers.
+        finite = context[:n].isfinite().all(-1) & prepared.flatten(1).isfinite().all(-1)
+        y[~finite] = torch.nan
         if (k := self.redshift_index) is not None:
             y[..., k] = y[..., k] * condition.redshift[:, 1:] + condition.redshift[:, :1]
         return y

@@ -34,7 +34,12 @@ __all__ = ["Posterior", "training_fingerprint"]
 _FORMAT = 2
 #: The format of recalibrated estimators, which older code must not read.
 _RECALIBRATED = 3
-_FILE = ModelFile("estimator", "sedum train", (_FORMAT, _RECALIBRATED))
+_FILE = ModelFile(
+    "estimator",
+    "sedum train",
+    (_FORMAT, _RECALIBRATED),
+    ("weights.", "features.centre", "features.scale", "features.depth", "recalibration."),
+)
 #: Galaxies drawn together.
 _PORTION = ROWS
 
@@ -127,7 +132,8 @@ class Posterior(Introduced):
         Returns
         -------
         ndarray
-            Parameters, [n, draws, len(names)].
+            Parameters, [n, draws, len(names)]; NaN for a galaxy of which the network computes
+            numbers that are not finite, or draws that are all the same.
 
         Raises
         ------
@@ -144,8 +150,14 @@ class Posterior(Introduced):
         def fill(start: int) -> None:
             rows = slice(start, min(start + _PORTION, n))
             latent = self._sample_latent(photometry[rows], base[rows])
+            # The prior would turn NaN into a bound: a posterior without width.
+            bad = ~np.isfinite(latent).all(axis=(1, 2))
+            if n_draws > 1:
+                bad |= (latent == latent[:, :1]).all(axis=1).any(axis=1)
+            latent[bad] = 0.0
             flat = self.prior.from_latent(latent.reshape(-1, self.prior.dimension))
             out[rows] = flat.reshape(*latent.shape[:2], -1)
+            out[rows][bad] = np.nan
 
         for _ in in_threads(fill, range(0, n, _PORTION)):
             pass
@@ -364,11 +376,17 @@ class Posterior(Introduced):
                 run.embeds_bands(),
             )
             estimator = make_estimator(run, features)
-            estimator.load_state_dict(tensors_below("weights", tensors))
+            weights = tensors_below("weights", tensors)
+            for name, own in estimator.state_dict().items():
+                if weights[name].dtype != own.dtype:  # torch would convert it in silence
+                    raise TypeError(f"weights.{name} has another type")
+            estimator.load_state_dict(weights)
             recalibration = None
             if metadata["format"] == _RECALIBRATED:
                 state = _arrays("recalibration", tensors)
                 recalibration = Recalibration.from_state(state, metadata["recalibration"])
+                if len(recalibration.lower) != prior_of(run.model, run.priors).dimension:
+                    raise ValueError("recalibration of another number of parameters")
             return cls(
                 estimator,
                 features,

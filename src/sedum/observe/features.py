@@ -272,8 +272,17 @@ class FeatureTransform:
         limits: bool = False,
         pool_bands: bool = False,
     ) -> FeatureTransform:
-        """Restore from :meth:`state` and the settings."""
+        """Restore from :meth:`state` and the settings.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not belong to the bands.
+        """
         transform = cls(state["depth"], colours, limits, pool_bands)
         for name in ("centre", "scale", "low", "high"):
-            setattr(transform, name, np.asarray(state[name]))
+            array = np.asarray(state[name])
+            if array.shape != getattr(transform, name).shape or array.dtype.kind != "f":
+                raise ValueError(f"{name} has another shape or type than the bands ask for")
+            setattr(transform, name, array)
         return transform

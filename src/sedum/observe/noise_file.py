@@ -11,7 +11,8 @@ import numpy as np
 
 from sedum.errors import SedumError
 from sedum.introduced import Facts, Introduced, listed
-from sedum.storage.hdf5 import new_hdf5
+from sedum.storage import warn_unsealed
+from sedum.storage.hdf5 import new_hdf5, seal, verify_seal
 
 __all__ = ["SurveySample"]
 
@@ -103,6 +104,7 @@ class SurveySample(Introduced):
             for name, array in self.state().items():
                 chunked = array.ndim > 0
                 file.create_dataset(name, data=array, fletcher32=chunked, chunks=chunked or None)
+            seal(file)
 
     @classmethod
     def read(cls, path: str | Path) -> SurveySample:
@@ -123,15 +125,42 @@ class SurveySample(Introduced):
                         f"noise.file: {path} is not noise of format {_FORMAT}; make it with "
                         "'sedum noise fit'"
                     )
+                if not verify_seal(file):
+                    warn_unsealed(path, "noise.file:", "sedum noise fit")
                 bands = json.loads(file.attrs["bands"])
                 state = {name: file[name][()] for name in file}
-                return cls.from_state(bands, state, str(file.attrs["source"]))
-        except (OSError, KeyError, ValueError, TypeError) as error:
+                sample = cls.from_state(bands, state, str(file.attrs["source"]))
+                sample.require_consistent()
+                return sample
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
             first = (str(error).strip().splitlines() or ["unknown cause"])[0][:100]
             raise SedumError(
                 f"noise.file: {path} is damaged or not HDF5 ({first}); make it again with "
                 "'sedum noise fit'"
             ) from None
+
+    def require_consistent(self) -> None:
+        """Make sure that the arrays belong to the bands.
+
+        Raises
+        ------
+        ValueError
+            Naming an array of another shape, or without finite numbers where they are needed.
+        """
+        b, nodes, n = len(self.bands), self.nodes.shape[-1], len(self.flux)
+        shapes: dict[str, tuple[int, ...]] = {"depth": (b,), "correlation": (b, b)}
+        shapes |= dict.fromkeys(("nodes", "centre", "spread"), (b, nodes))
+        shapes |= dict.fromkeys(("flux", "error", "observed", "upper"), (n, b))
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape:
+                raise ValueError(f"{name} has another shape than its bands")
+            if name in ("depth", "nodes", "centre", "spread", "correlation") and not (
+                array.dtype.kind == "f" and np.isfinite(array).all()
+            ):
+                raise ValueError(f"{name} holds values that are not finite numbers")
+        if not 0 <= self.reference < b:
+            raise ValueError("reference is the index of no band")
 
     def of_bands(self, bands: list[str]) -> SurveySample:
         """Return the part for some of the bands, in the given order.

@@ -112,6 +112,11 @@ class Reason(Enum):
         "ones are raised to the smallest.",
         "Give a range there, such as [0.0005, 0.05], and train again.",
     )
+    DRAWS_NOT_FINITE = (
+        "the network gives no finite draws",
+        "The estimator computes NaN, infinite or all the same numbers for this row.",
+        "If there are many such rows, train the estimator again; a single row may be extreme.",
+    )
     FEW_EFFECTIVE_DRAWS = (
         "fewer than {name} effective draws of the prior",
         "Too few draws lie where the other priors have their mass.",

@@ -21,6 +21,7 @@ from sedum.results.posterior_table import (
 )
 from sedum.results.provenance import TEXT_LENGTH, VOPARQUET_CONTENT, VOPARQUET_VERSION
 from sedum.results.schema import from_vounit
+from sedum.results.table_seals import PARQUET_SEAL, seal_fits, sealed_schema, verify_parquet
 from sedum.storage import atomic_path
 
 __all__ = ["assemble", "read_part", "sample_rows"]
@@ -38,8 +39,9 @@ def read_part(path: Path) -> pa.Table:
         If it is damaged.
     """
     try:
+        verify_parquet(path)
         return parquet.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SedumError(f"{path} is damaged ({error}); delete it and fit again") from None
 
 
@@ -78,6 +80,7 @@ def _to_parquet(parts: Sequence[Path], path: Path) -> None:
     # As bytes, or the keys of the first part would be kept beside the new ones.
     new = {key.encode(): value for key, value in metadata.items()}
     schema = schemas[0].with_metadata({**schemas[0].metadata, **new})
+    schema = sealed_schema(schema)
     with parquet.ParquetWriter(path, schema, write_page_checksum=True) as writer:
         for part in parts:
             writer.write_table(read_part(part).cast(schema))
@@ -106,6 +109,7 @@ def _to_fits(parts: Sequence[Path], path: Path) -> None:
                 file.write(before)
             written += file.write(data)
         file.write(b"\0" * (-written % _BLOCK))
+    seal_fits(path)
 
 
 def _fits_bytes(table: Table, rows: int) -> tuple[bytes, bytes]:
@@ -150,7 +154,7 @@ def _as_astropy(part: pa.Table) -> Table:
         table[field.name].description = meta.get(b"description", b"").decode() or None
         table[field.name].unit = from_vounit(meta.get(b"unit", b"").decode())
     # Metadata about the Parquet file itself do not apply to other formats.
-    own = (VOPARQUET_CONTENT, VOPARQUET_VERSION, TEXT_LENGTH)
+    own = (VOPARQUET_CONTENT, VOPARQUET_VERSION, TEXT_LENGTH, PARQUET_SEAL)
     metadata = {k.decode(): v.decode() for k, v in (part.schema.metadata or {}).items()}
     table.meta = {k: v for k, v in metadata.items() if not k.startswith(own)}
     return table

@@ -14,7 +14,7 @@ from astropy.table import QTable, Table, vstack
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError, nearest
 from sedum.introduced import Facts, Introduced, listed
-from sedum.results.provenance import read_metadata, read_provenance
+from sedum.results.provenance import provenance_in, read_metadata
 from sedum.results.schema import from_vounit, split_unit
 from sedum.tables.read import format_of, parquet_files, read_table
 from sedum.tables.single_rows import RowReader
@@ -107,8 +107,7 @@ class PosteriorCatalogue(Introduced):
         SedumError
             If the table cannot be read.
         """
-        rows = Path(path)
-        return read_provenance(rows) if "sedum" in read_metadata(rows) else {}
+        return provenance_in(read_metadata(path), path)
 
     @property
     def run(self) -> RunFile:

@@ -23,6 +23,7 @@ from sedum.results.provenance import (
     now,
 )
 from sedum.results.schema import describe_column, describe_output, vounit
+from sedum.results.table_seals import prepare_seal, seal_fits, sealed_schema
 from sedum.results.votable_header import votable_of
 from sedum.storage import atomic_path
 
@@ -128,6 +129,7 @@ def _write_fits(table: Table, path: Path) -> None:
         start = fits_plus(file.read(_BLOCK))
         file.seek(0)
         file.write(start)
+    seal_fits(path)
 
 
 def fits_primary(table: Table) -> PrimaryHDU:
@@ -140,6 +142,7 @@ def fits_primary(table: Table) -> PrimaryHDU:
 
     hdu = fits.PrimaryHDU(np.frombuffer(votable_of(table), np.uint8))
     hdu.header["EXTEND"] = True
+    prepare_seal(hdu.header)
     hdu.header.set("VOTMETA", True, "table metadata in VOTable format", after="EXTEND")
     hdu.header.add_comment("The bytes here are a VOTable that describes the table of the extension")
     return hdu
@@ -183,6 +186,7 @@ def fits_hdu(table: Table) -> BinTableHDU:
         hdu.header[f"TCOMM{i + 1}"] = plain[name].description
     for key, value in table.meta.items():
         hdu.header[fits_key(key)] = _ascii(str(value))
+    prepare_seal(hdu.header)
     for line in _astropy_columns(plain):
         hdu.header.add_comment(line)
     return hdu
@@ -210,7 +214,9 @@ def _ascii(text: str) -> str:
 def _write_parquet(table: Table, path: Path) -> None:
     import pyarrow.parquet as parquet
 
-    parquet.write_table(arrow_table(table), path, write_page_checksum=True)
+    stored = arrow_table(table)
+    sealed = stored.cast(sealed_schema(stored.schema))
+    parquet.write_table(sealed, path, write_page_checksum=True)
 
 
 def arrow_table(table: Table) -> pa.Table:

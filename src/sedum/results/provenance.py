@@ -11,6 +11,7 @@ from typing import Any
 
 from sedum.config import RunFile, parse_run
 from sedum.errors import SedumError
+from sedum.results.table_seals import verify_table
 from sedum.tables.read import format_of, parquet_files
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "VOPARQUET_VERSION",
     "fits_key",
     "now",
+    "provenance_in",
     "read_metadata",
     "read_provenance",
     "swapped_run",
@@ -71,11 +73,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     if reader is None:
         raise SedumError(f"{path}: results are FITS, Parquet or ECSV, by the file's extension")
     try:
+        verify_table(path)
         metadata = reader(path)
     except SedumError:
         raise
     except Exception as error:  # readers raise many kinds of errors for damaged files
-        raise SedumError(f"cannot read {path}: {error}") from None
+        first = (str(error).strip().splitlines() or ["unknown cause"])[0][:200]
+        raise SedumError(f"cannot read {path}: {first}") from None
     return {key: metadata[key] for key in _KEYS if key in metadata}
 
 
@@ -107,12 +111,27 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     >>> read_provenance("posteriors.fits")["run"]["filters"]
     ['sdss_g0', 'sdss_r0', 'sdss_i0']
     """
-    metadata = read_metadata(path)
-    if "sedum" not in metadata:
+    found = provenance_in(read_metadata(path), path)
+    if not found:
         raise SedumError(f"{path} does not say where it comes from; sedum's tables do")
+    return found
+
+
+def provenance_in(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """Return the provenance in metadata that were read from ``path``; empty without any.
+
+    Raises
+    ------
+    SedumError
+        If it is damaged.
+    """
+    if "sedum" not in metadata:
+        return {}
     try:
         content = json.loads(metadata["sedum"])
-    except ValueError:
+        if not isinstance(content, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
         raise SedumError(f"{path}: its provenance is damaged; it is no JSON") from None
     return {**content, **{key: metadata[key] for key in ("catalogue", "date") if key in metadata}}
 

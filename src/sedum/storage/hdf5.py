@@ -1,4 +1,4 @@
-"""Writing HDF5 where the disk may be full.
+"""Writing HDF5 where the disk may be full, and seals of small files.
 
 The HDF5 library does not survive a failed write: it fails again when it closes the file, keeps it
 open, and later ends the process with a segmentation fault. It is therefore given a file that
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
-from sedum.storage import atomic_path
+from sedum.storage import array_digest, atomic_path, digest
 
-__all__ = ["NewFile", "new_hdf5"]
+__all__ = ["NewFile", "new_hdf5", "seal", "verify_seal"]
 
 
 #: Oldest and newest version of the HDF5 format. Since this version the metadata of tables have
@@ -51,6 +52,48 @@ class _ErrorKeepingFile:
         except OSError as error:
             self.error = self.error or error
             return size or 0
+
+
+#: Attribute with the checksum of all others and of the tables.
+_SEAL = "sha256"
+
+
+def seal(file: h5py.File) -> None:
+    """Store the checksum of the attributes and tables of a small file. Call it last.
+
+    Examples
+    --------
+    >>> with new_hdf5("a.h5") as file:
+    ...     file["numbers"] = np.arange(3)
+    ...     seal(file)
+    >>> with h5py.File("a.h5") as file:
+    ...     verify_seal(file)
+    True
+    """
+    file.attrs[_SEAL] = np.bytes_(_content_digest(file).encode())
+
+
+def verify_seal(file: h5py.File) -> bool:
+    """Return whether a file has a seal, after verifying it.
+
+    Raises
+    ------
+    ValueError
+        If the content is not what was sealed.
+    """
+    if _SEAL not in file.attrs:
+        return False
+    recorded = file.attrs[_SEAL]
+    if not isinstance(recorded, bytes) or recorded.decode("ascii", "replace") != _content_digest(
+        file
+    ):
+        raise ValueError("its content is not what was written")
+    return True
+
+
+def _content_digest(file: h5py.File) -> str:
+    attributes = {name: str(value) for name, value in file.attrs.items() if name != _SEAL}
+    return digest([attributes, {name: array_digest(file[name][()]) for name in file}])
 
 
 class NewFile(h5py.File):

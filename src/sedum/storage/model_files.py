@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sedum.errors import SedumError
-from sedum.storage.tensors import read_tensors, write_tensors
+from sedum.storage.tensors import non_finite, read_tensors, write_tensors
 
 __all__ = ["ModelFile", "tensors_below"]
 
@@ -28,11 +28,14 @@ class ModelFile:
         The command that makes such a file.
     formats
         The formats that can be read; the first one is that of files without extensions.
+    finite
+        Starts of the names of tensors that hold finite numbers only.
     """
 
     name: str
     command: str
     formats: tuple[int, ...]
+    finite: tuple[str, ...] = ()
 
     @property
     def _kind(self) -> str:
@@ -81,8 +84,8 @@ class ModelFile:
         Raises
         ------
         SedumError
-            If the file is absent, damaged, of another type or format, or does not fit its own
-            run file.
+            If the file is absent, damaged, of another type or format, holds a number that is not
+            finite (the tensor is named), or does not fit its own run file.
         """
         path = Path(path)
         if not path.is_file():
@@ -97,9 +100,16 @@ class ModelFile:
             raise SedumError(
                 f"{path} is not a {self._kind} of format {self.formats[0]}; train it again"
             )
+        if bad := non_finite({k: v for k, v in tensors.items() if k.startswith(self.finite)}):
+            raise SedumError(
+                f"{self.name} {path}: its tensor {bad} holds numbers that are not finite; train it "
+                "again"
+            )
         try:
             return build(metadata, tensors)
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError):
+        except (MemoryError, SedumError):
+            raise
+        except Exception:  # tensors of any shape, type and name, where there is no checksum
             raise SedumError(
                 f"{self.name} {path} does not fit its own run file; train it again"
             ) from None

@@ -19,6 +19,7 @@ from typing import Any
 from sedum.errors import SedumError
 from sedum.storage.atomic_files import atomic_path
 from sedum.storage.digests import file_digest
+from sedum.storage.seals import sealed, unsealed
 
 __all__ = ["PartFolder"]
 
@@ -124,16 +125,16 @@ class PartFolder:
             content["file"] = file.resolve().relative_to(self.path.resolve()).as_posix()
             content["sha256"] = sha256 or file_digest(file)
         with atomic_path(self._record(name)) as temporary:
-            temporary.write_text(json.dumps(content))
+            temporary.write_text(json.dumps(sealed(content)))
 
     def kept(self, name: str) -> dict[str, Any] | None:
         """Return the facts of a finished part; None if it is absent or damaged."""
         try:
-            content = json.loads(self._record(name).read_text())
+            content, _ = unsealed(json.loads(self._record(name).read_text()))
             file, facts = content["file"], content["facts"]
             whole = file is None or file_digest(self.path / file) == content["sha256"]
             return dict(facts) if whole else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def become(self, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sedum.storage.atomic_files import atomic_path
 from sedum.storage.digests import array_digest, digest
 
 __all__ = [
+    "non_finite",
     "read_tensors",
     "write_tensors",
 ]
@@ -76,23 +78,55 @@ def read_tensors(
     meta, tensors : dict
         The metadata, empty if there are none, and the tensors by name.
 
+    Warns
+    -----
+    UserWarning
+        If metadata of sedum have no digest, as older versions wrote them.
+
     Raises
     ------
     ValueError
         If the file cannot be read or is damaged; the message says how.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(str(path), framework=framework) as file:
             meta = json.loads((file.metadata() or {}).get(key, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         recorded = meta.pop(_DIGEST, None)
-    except (OSError, SafetensorError, ValueError, AttributeError, TypeError) as error:
-        raise ValueError(str(error)) from None
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # hostile files raise nearly anything
+        raise ValueError((str(error).strip().splitlines() or ["unknown cause"])[0][:120]) from None
     if recorded is not None and recorded != _tensors_digest(tensors, meta):
         raise ValueError("its content is not what was written")
+    if recorded is None and str(meta.get("kind", "")).startswith("sedum "):
+        warnings.warn(
+            f"{path} has no checksum, so that damage to it would not be noticed; make it again "
+            "with this version",
+            stacklevel=3,
+        )
     return meta, tensors
+
+
+def non_finite(tensors: Mapping[str, Any]) -> str | None:
+    """Return the name of the first tensor with a NaN or infinite number; None without one.
+
+    Examples
+    --------
+    >>> non_finite({"a": np.ones(2), "b": np.array([1.0, np.nan])})
+    'b'
+    """
+    for name in sorted(tensors):
+        values = tensors[name]
+        if hasattr(values, "detach"):
+            good = bool(values.isfinite().all())
+        else:
+            good = values.dtype.kind not in "fc" or bool(np.isfinite(values).all())
+        if not good:
+            return name
+    return None
 
 
 def _as_array(value: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from sedum.galaxies.simulator import Simulator
 from sedum.infer.posterior import Posterior
 from sedum.infer.verify.typicality import Typicality
 from sedum.photometry.catalogue import CatalogueRows
+from sedum.photometry.row_status import Reason
 from sedum.progress import progress
 from sedum.results.posterior_table import describe
 from sedum.survey.measures.prior_bounds import PriorBounds
@@ -27,6 +28,8 @@ __all__ = ["RowFitter"]
 
 #: Galaxies that are verified together, between two steps of the progress bar.
 _VERIFIED_TOGETHER = 64
+#: Draws that tell whether the network gives finite ones.
+_TRIED = 4
 
 
 @dataclass
@@ -78,6 +81,13 @@ class RowFitter:
         with progress(len(good), "fitting", "galaxies", show_progress) as advance:
             for some, draws in self._draws(ready, verification):
                 at = good[some]
+                finite = np.isfinite(draws).all(axis=(1, 2))
+                if not finite.all():
+                    status.mark(np.isin(np.arange(n), at[~finite]), Reason.DRAWS_NOT_FINITE)
+                    advance(int((~finite).sum()))
+                    at, draws = at[finite], draws[finite]
+                if not len(at):
+                    continue
                 if other is not None:
                     draws = other.apply(draws, at, keys[at])
                 for j, name in enumerate(posterior.names):
@@ -122,7 +132,13 @@ class RowFitter:
         for start in range(0, len(good), _VERIFIED_TOGETHER):
             some = slice(start, min(start + _VERIFIED_TOGETHER, len(good)))
             at = good[some]
-            yield some, verification.verify(ready.photometry[at], at, keys[at])
+            few = self.posterior.sample(ready.photometry[at], _TRIED, output.seed, keys[at])
+            usable = np.isfinite(few).all(axis=(1, 2))
+            draws = np.full((len(at), output.draws, few.shape[2]), np.nan)
+            if usable.any():
+                rows = at[usable]
+                draws[usable] = verification.verify(ready.photometry[rows], rows, keys[rows])
+            yield some, draws
 
     def _derived(self, draws: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
         """Return derived quantities of draws [n, draws, d], each [n, draws]."""

@@ -164,7 +164,10 @@ def _read_file(path: Path, kind: str, extension: str | int | None) -> Table:
             import pyarrow.parquet as parquet
 
             schema = parquet_schema(path)
-            parts = [parquet.read_table(p, columns=schema.names) for p in parquet_files(path)]
+            verified = {"page_checksum_verification": True}  # of pages that have one
+            parts = [
+                parquet.read_table(p, columns=schema.names, **verified) for p in parquet_files(path)
+            ]
             parts = [part.select(schema.names).cast(schema) for part in parts]
             return from_arrow(pa.concat_tables(parts))
         case "fits":

@@ -178,7 +178,7 @@ def _batches(
 
     schema = parquet_schema(path, columns)
     for part in parquet_files(path):
-        with parquet.ParquetFile(part) as file:
+        with parquet.ParquetFile(part, page_checksum_verification=True) as file:
             names, present = file.schema_arrow.names, schema.names
             # One group at a time: reading all of them at once keeps all their buffers.
             for group in range(file.num_row_groups):

@@ -14,6 +14,7 @@ import pyarrow.parquet as parquet
 
 from sedum.config.bridge_file import TargetSettings
 from sedum.errors import SedumError, allowed
+from sedum.results.table_seals import sealed_schema, verify_parquet
 from sedum.storage import atomic_path
 
 __all__ = ["SimulatedGalaxies"]
@@ -160,8 +161,9 @@ class SimulatedGalaxies:
         columns |= {_PROPERTY + k: v for k, v in self.properties.items()}
         meta = {"kind": _KIND, "sources": self.sources, "about": self.about}
         table = pa.table(columns).replace_schema_metadata({"sedum": json.dumps(meta)})
+        table = table.cast(sealed_schema(table.schema))
         with atomic_path(path) as temporary:
-            parquet.write_table(table, temporary)
+            parquet.write_table(table, temporary, write_page_checksum=True)
 
     @classmethod
     def read(cls, path: str | Path) -> SimulatedGalaxies:
@@ -178,7 +180,8 @@ class SimulatedGalaxies:
                 f"simulated galaxies {path} do not exist; make them with 'sedum bridge simulate'"
             )
         try:
-            table = parquet.read_table(path)
+            verify_parquet(path)
+            table = parquet.read_table(path, page_checksum_verification=True)
             meta = json.loads((table.schema.metadata or {})[b"sedum"])
             if meta["kind"] != _KIND:
                 raise KeyError

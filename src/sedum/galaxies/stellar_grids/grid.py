@@ -293,7 +293,8 @@ def cached_arrays(
     metadata["key"] = json.dumps(key, sort_keys=True, default=str)
     try:
         with atomic_path(path) as temporary:
-            temporary.write_bytes(save(arrays, metadata=metadata))
+            sealed = {**metadata, "sha256": _seal(arrays, metadata)}
+            temporary.write_bytes(save(arrays, metadata=sealed))
     except SedumError as error:
         raise SedumError(
             f"{str(error).partition(';')[0]}; set SEDUM_CACHE to a folder that can be written"
@@ -307,11 +308,17 @@ def _read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]] | N
         with safe_open(str(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
             metadata = dict(file.metadata() or {})
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError):
         return None
-    if array_digest(*arrays.values()) != metadata.get("content"):
+    # Names and metadata are part of the seal: damaged ones are made again, not looked up.
+    if metadata.pop("sha256", None) != _seal(arrays, metadata):
         return None
     return arrays, metadata
+
+
+def _seal(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    values = {name: array_digest(array) for name, array in arrays.items()}
+    return digest([values, metadata])
 
 
 def list_grids(*paths: str | Path) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from sedum.errors import SedumError
 from sedum.photometry.row_status import OK
 from sedum.results.posterior_catalogue import PosteriorCatalogue
-from sedum.storage import read_tensors, read_text
+from sedum.storage import read_json, read_tensors
 from sedum.tables.stream import stream_table
 
 __all__ = [
@@ -116,21 +115,11 @@ def find_scorecards(
 
 
 def _scorecard(path: Path, results: PosteriorCatalogue) -> Scorecard:
-    content = _json(path, "scorecard", "sedum validate")
+    content = read_json(path, "scorecard", "sedum validate")
     whole = {"galaxies", "parameters", "information", "tarp"} <= set(content)
     if not whole and not {"rows", "unfitted"} <= set(content):
         raise SedumError(f"{path} is no scorecard; make one with 'sedum validate'")
     return Scorecard(path, content, _same(content.get("fingerprint"), results) is True)
-
-
-def _json(path: Path, what: str, maker: str) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(path, what))
-    except ValueError:
-        raise SedumError(f"{what} {path} is damaged; make it again with '{maker}'") from None
-    if not isinstance(content, dict):
-        raise SedumError(f"{path} is no {what}; make one with '{maker}'")
-    return content
 
 
 def _same(fingerprint: Any, results: PosteriorCatalogue) -> bool | None:
@@ -198,7 +187,7 @@ def _comparison(path: Path, results: PosteriorCatalogue) -> ModelComparison:
             f"comparison {path}: its summary {summary_path.name} does not exist; make both with "
             "'sedum compare'"
         )
-    summary = _json(summary_path, "comparison", "sedum compare")
+    summary = read_json(summary_path, "comparison", "sedum compare")
     if not {"rows", "compared", "models", "shifts"} <= set(summary):
         raise SedumError(f"{summary_path} is no comparison; make one with 'sedum compare'")
     suffixes = [path.suffix] if path.suffix != ".json" else [".fits", ".parquet", ".ecsv"]

@@ -52,6 +52,8 @@ table.percentiles { border-collapse: collapse; font-size: 12px;
 """
 _TEMPLATE = """
 {% block title %}{{ title | e }}{% endblock %}
+{% set marked = '<script nonce="' ~ (nonce | default("")) ~ '"' %}
+{% block js_resources %}{{ bokeh_js | replace("<script", marked) }}{% endblock %}
 {% block postamble %}
 <style>
 html, body { margin: 0; padding: 0; height: 100%; background: white; color: #222;
@@ -59,7 +61,8 @@ html, body { margin: 0; padding: 0; height: 100%; background: white; color: #222
 .page { height: 100vh; width: 100vw; display: flex; }
 </style>
 {% endblock %}
-{% block contents %}<div class="page">{{ embed(roots.page) }}</div>{% endblock %}
+{% block inner_body %}<div class="page">{{ embed(roots.page) }}</div>
+{{ plot_script | replace("<script", marked) }}{% endblock %}
 """
 
 

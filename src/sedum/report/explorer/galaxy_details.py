@@ -69,6 +69,7 @@ def percentiles(galaxy: SelectedGalaxy, results: PosteriorCatalogue, names: list
         rows = [
             (name, [float(galaxy.recorded[f"{name}_p{p}"]) for p in (16, 50, 84)])
             for name in results.quantities()
+            if all(f"{name}_p{p}" in galaxy.recorded for p in (16, 84))
         ]
     heads = "".join(f"<th>{level}</th>" for level in ("quantity", *levels, "unit"))
     body = ""

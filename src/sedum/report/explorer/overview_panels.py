@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,9 @@ class Overview:
                 form = NumberFormatter(format=digits, nan_format="–", text_align="right")
             title = _TITLES.get(name, name.removesuffix("_p50"))
             width = _WIDTHS.get(title, max(60, 7 * len(title) + 16))
-            columns.append(TableColumn(field=name, title=title, formatter=form, width=width))
+            # Of all texts that Bokeh is given only titles of columns and divisions are HTML.
+            shown = escape(title)
+            columns.append(TableColumn(field=name, title=shown, formatter=form, width=width))
         return DataTable(
             source=self.source,
             view=CDSView(filter=self.filter),

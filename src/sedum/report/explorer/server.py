@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 import webbrowser
 from pathlib import Path
@@ -16,10 +17,10 @@ from bokeh.server.util import bind_sockets
 from bokeh.settings import settings
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.routing import HostMatches, Rule, RuleRouter
 
 from sedum.errors import SedumError
 from sedum.report.explorer.explorer_page import Page
+from sedum.report.explorer.own_pages import OwnPages
 from sedum.report.explorer.sampled_rows import SampledRows
 from sedum.report.explorer.selected_galaxy import FittedGalaxies, open_galaxies
 from sedum.results.posterior_catalogue import PosteriorCatalogue
@@ -80,6 +81,7 @@ class Explorer:
             raise
         self.url = f"http://{_LOOPBACK}:{self.port}/"
         self._loop: IOLoop | None = None
+        self._nonce = secrets.token_urlsafe(16)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="sedum explore", daemon=True)
         self._thread.start()
@@ -94,10 +96,7 @@ class Explorer:
         application = Application(FunctionHandler(self._fill))
         origins = [f"{name}:{self.port}" for name in (_LOOPBACK, "localhost")]
         bokeh = BokehTornado({"/": application}, extra_websocket_origins=origins)
-        # Requests under names of other hosts that resolve to this machine are refused.
-        names = _LOOPBACK.replace(".", r"\.") + "|localhost"
-        router = RuleRouter([Rule(HostMatches(f"(?:{names})"), bokeh)])
-        http = HTTPServer(router)
+        http = HTTPServer(OwnPages(bokeh, origins, self._nonce))
         http.add_sockets(self._sockets)
         self._loop = IOLoop.current()
         server = BaseServer(self._loop, bokeh, http)
@@ -108,6 +107,7 @@ class Explorer:
         self._loop.close()
 
     def _fill(self, document: Document) -> None:
+        document.template_variables["nonce"] = self._nonce
         Page(self.results, self.rows, self.galaxies).into(document)
 
     def show(self) -> None:
