@@ -10,6 +10,7 @@ from command_line import sedum
 from sedum.config import CatalogueSettings, load_run
 from sedum.errors import SedumError
 from sedum.observe.features import FeatureTransform
+from sedum.observe.learn_noise import nominal_noise
 from sedum.observe.noise_file import SurveySample
 from sedum.photometry.catalogue import read_catalogue
 from sedum.photometry.filters import FilterSet
@@ -40,11 +41,16 @@ def test_from_catalogue_to_noise(tmp_path):
     assert "left out, measured in fewer than 20 rows: sdss_z0 (4 rows)" in text
     run = load_run(tmp_path / "run.yaml")
     assert (run.name, run.band_names()) == ("my_cat", BANDS)
-    assert run.noise.depths["sdss_g0"] == pytest.approx(23.9 - 2.5 * np.log10(5 * 0.114), abs=0.05)
+    assert (run.noise.kind, run.noise.file.name) == ("bootstrap", "my_cat-noise.h5")
+    depths, _, _ = nominal_noise(SurveySample.read(run.noise.file))
+    assert depths["sdss_g0"] == pytest.approx(23.9 - 2.5 * np.log10(5 * 0.114), abs=0.05)
+    assert "galaxies are detected in" in text
+    assert run.priors["redshift"].high < 14
     assert run.catalogue.redshift == "z_spec"
     text = sedum("inspect", "my cat.fits", "-r", "run.yaml", cwd=tmp_path)
     assert "299  ok" in text
     assert "1  error not positive in sdss_r0" in text
+    assert "forecast: " in text
     text = sedum("noise", "fit", "my cat.fits", "-r", "run.yaml", cwd=tmp_path)
     assert "noise: {kind: bootstrap, file: my_cat-noise.h5}" in text
     assert SurveySample.read(tmp_path / "my_cat-noise.h5").bands == BANDS
@@ -77,7 +83,8 @@ def test_surveys_get_run_files(tmp_path, shared_data):
     run = load_run(tmp_path / "eazy.yaml")
     assert FilterSet.from_run(run).pivots[3] == pytest.approx(7996, abs=10)
     # The depths that were chosen by hand for the example are within half a magnitude.
-    assert run.noise.depths["f814w"] == pytest.approx(28.48, abs=0.5)
+    depths, _, _ = nominal_noise(SurveySample.read(run.noise.file))
+    assert depths["f814w"] == pytest.approx(28.48, abs=0.5)
 
 
 def test_keys_are_replaced_in_place():

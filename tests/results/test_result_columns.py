@@ -500,9 +500,9 @@ def test_qp_reads_what_the_draws_say(results, good, tmp_path, ending, source):
     # The kernels smooth the draws' distribution, most where it is steep.
     assert np.abs(ensemble.cdf(x)[good] - share[good]).max() < 0.06
     at = np.array([0.16, 0.5, 0.84])
-    expected = np.quantile(draws[good], at, axis=1).T
-    width = np.ptp(expected, axis=1, keepdims=True)
-    assert (np.abs(ensemble.ppf(at)[good] - expected) / width).max() < 0.06
+    # Between two peaks a quantile is ill determined; the fraction of draws below it is not.
+    below = (draws[good][:, :, None] <= ensemble.ppf(at)[good][:, None]).mean(axis=1)
+    assert np.abs(below - at).max() < 0.06
     grid = ensemble.metadata["xvals"].ravel()
     mode = grid[ensemble.pdf(grid)[good].argmax(axis=1)]
     assert np.abs(mode - ensemble.ancil["z_mode"][good]).max() < 2 * (grid[1] - grid[0])
