@@ -10,9 +10,9 @@ from sedum.parallel.threads import in_threads
 
 __all__ = ["batch_gradient"]
 
-#: Number of galaxies that one thread takes. It does not depend on the number of threads, so that
-#: sums are rounded in the same way on any.
-_PORTION = 256
+#: Minimum and maximum number of galaxies that one thread takes: half a batch between these. It
+#: does not depend on the number of threads, so that sums are rounded in the same way on any.
+_PORTION = 128, 256
 
 
 def batch_gradient(estimator: Estimator, y: torch.Tensor, condition: Condition) -> torch.Tensor:
@@ -51,7 +51,7 @@ def batch_gradient(estimator: Estimator, y: torch.Tensor, condition: Condition) 
 
     # Random numbers are drawn in order, and a GPU is fastest with all galaxies at once.
     divided = y.device.type == "cpu"
-    size = _PORTION if divided else n
+    size = min(max(-(-n // 2), _PORTION[0]), _PORTION[1]) if divided else n
     threads = 1 if estimator.density.random_loss else None
     total = torch.zeros((), device=y.device)
     gradients: list[torch.Tensor] = []
